@@ -1,0 +1,11 @@
+# Kernel files named *_avx2.c and *_avx512.c are compiled for their instruction set; everything else is
+# portable. Nothing above src/cpu/ knows.
+file(GLOB_RECURSE AVX2_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx2.c)
+file(GLOB_RECURSE AVX512_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx512.c)
+file(GLOB_RECURSE KERNEL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*.c)
+set_source_files_properties(${KERNEL_SOURCES} PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=fast")
+set_source_files_properties(${AVX2_SOURCES} PROPERTIES
+  COMPILE_OPTIONS "-O3;-ffp-contract=fast;-mavx2;-mfma;-mf16c")
+set_source_files_properties(${AVX512_SOURCES} PROPERTIES
+  COMPILE_OPTIONS
+  "-O3;-ffp-contract=fast;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-mavx512vnni;-mprefer-vector-width=512")

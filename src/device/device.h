@@ -1,0 +1,169 @@
+/* The device: memory plus about a dozen operations. Model code is written once against this
+ * interface and runs on every device: `cpu` computes, `measure` only counts bytes.
+ *
+ * A device is driven by one thread at a time. The operations of the table may trust their arguments:
+ * src/device/ops.c has checked shapes and types. Device addresses are numbers to everyone but the
+ * device itself. Nothing in the table may know about a model. */
+#ifndef ACE_DEVICE_DEVICE_H
+#define ACE_DEVICE_DEVICE_H
+
+#include "base/dtype.h"
+#include "base/status.h"
+#include "device/tensor.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ace_device ace_device;
+
+/* ---- weights of a product or a convolution, prepacked into the device's own layout ------------ */
+
+typedef struct ace_matrix_shape {
+    int64_t rows;    /* output features, N */
+    int64_t cols;    /* input features of one tap, K */
+    int taps;        /* 1 for a linear layer; the kernel size of a convolution */
+    ace_dtype dtype; /* ACE_F32, ACE_BF16, ACE_I8 (symmetric, one scale per row) */
+    bool swiglu;     /* rows are [gate; up], each rows / 2: the product yields silu(gate)·up, so its
+                        output has rows / 2 columns */
+} ace_matrix_shape;
+
+typedef struct ace_matrix {
+    ace_matrix_shape shape;
+    uint64_t addr;
+    size_t bytes;
+} ace_matrix;
+
+/* A run of consecutive rows of a matrix, read in place from a mapped file:
+ * element (row, col, tap) = data[row·row_stride + col·col_stride + tap·tap_stride]
+ *                           · row_scale[row] · col_scale[col]. */
+typedef struct ace_matrix_part {
+    const char *name; /* for messages */
+    const void *data; /* NULL on a device that only measures */
+    ace_dtype dtype;  /* F32, BF16, F16, or a block type (then a plain linear layer, contiguous) */
+    int64_t rows;
+    int64_t row_stride, col_stride, tap_stride; /* elements */
+    const float *row_scale, *col_scale;         /* NULL: 1 */
+} ace_matrix_part;
+
+/* ---- arguments of the operations -------------------------------------------------------------- */
+
+/* y = epilogue(x · Wᵀ): value = product + bias, then
+ *   plain       y = value
+ *   accumulate  y = y + gate ⊙ value   (gate absent: 1)
+ * gate [groups, N]: row r of y uses gate row r / (rows / groups). With a swiglu matrix only plain is
+ * defined, without bias. */
+typedef struct ace_epilogue {
+    ace_tensor bias; /* f32 [1, N], or empty */
+    bool accumulate;
+    ace_tensor gate; /* f32 [groups, N], or empty */
+} ace_epilogue;
+
+/* x̂ = x · rsqrt(mean(x²) + eps) · weight, then y = x̂ · (1 + scale) + shift when those are given
+ * ([groups, cols], as the gate above). */
+typedef struct ace_norm {
+    ace_tensor weight; /* f32 [1, cols] */
+    float eps;
+    ace_tensor scale, shift; /* f32 [groups, cols], or both empty */
+} ace_norm;
+
+/* Per-head RMS norm, then rotary embedding, in place. x [rows, heads · head_dim]; row r has position
+ * r % positions. The table holds cos in columns 0 … head_dim/2 - 1 and sin in the rest; lanes i and
+ * i + head_dim/2 form a pair (the "NEOX" halves of Qwen3). */
+typedef struct ace_head_norm {
+    int64_t heads;
+    ace_tensor weight; /* f32 [1, head_dim] */
+    float eps;
+    ace_tensor rope; /* f32 [positions, head_dim], or empty: no rotation */
+} ace_head_norm;
+
+/* Softmax attention, one head after another, no score matrix in memory.
+ * q, y [batch·q_len, heads·head_dim]; k, v [kv_batch·kv_len, kv_heads·head_dim]. Query head h reads
+ * key head h / (heads / kv_heads). */
+typedef struct ace_attention {
+    int64_t batch, q_len, kv_len;
+    int64_t heads, kv_heads, head_dim;
+    float scale;
+    bool causal;              /* key j ≤ query i + kv_len - q_len */
+    int64_t window;           /* keys with |i - j| ≤ window; 0: all */
+    const int32_t *kv_valid;  /* host [batch]: keys that exist for each item; NULL: kv_len */
+    const int32_t *kv_index;  /* host [batch]: which block of kv_len rows of k and v an item reads;
+                                 NULL: its own */
+    const uint8_t *kv_mask;   /* host [batch, kv_len]: 0 hides a key; NULL: none hidden */
+    bool uniform_when_hidden; /* a query whose keys are all hidden averages all kv_len keys, as the
+                                 original's finite mask value does; else it yields zeros */
+} ace_attention;
+
+/* Channels-last 1-D convolution as a batch of products over taps. x [n_in, C_in], y [n_out, N]:
+ *   y[i] = Σ_tap W_tap · f(x[i·stride + tap·dilation - pad])      rows outside x are zero
+ * f is Snake when alpha and inv_beta are given: f(v) = v + inv_beta·sin²(alpha·v)
+ * (BigVGAN / Oobleck; alpha = e^α, inv_beta = 1/(e^β + 1e-9), both f32 [1, C_in]). */
+typedef struct ace_conv {
+    int64_t stride, dilation, pad;
+    ace_tensor snake_alpha, snake_inv_beta; /* or both empty */
+} ace_conv;
+
+/* Transposed convolution with kernel 2·stride, padding `crop` on both sides, output n_in·stride rows.
+ * Each output row hears two taps: y[t] with t + crop = i·stride + r is
+ *   W_{r} · f(x[i]) + W_{r+stride} · f(x[i-1]).
+ * The matrix has rows = stride·C_out, in the order [r][C_out], and 2 taps: tap 0 is W_{r+stride} (it
+ * reads x[i-1]), tap 1 is W_r. Only stride - crop ≤ crop ≤ stride are asked for. */
+typedef struct ace_conv_transpose {
+    int64_t stride, crop;
+    ace_tensor snake_alpha, snake_inv_beta;
+    ace_tensor bias; /* f32 [1, C_out], or empty */
+} ace_conv_transpose;
+
+/* ---- the table -------------------------------------------------------------------------------- */
+
+typedef struct ace_device_ops {
+    /* memory; addr is never 0. reserve gives zero-filled or undefined memory. */
+    ace_status (*reserve)(ace_device *, size_t bytes, uint64_t *addr, ace_error *);
+    void (*release)(ace_device *, uint64_t addr, size_t bytes);
+    /* host values are f32, contiguous [rows, cols]; converted to and from the tensor's type */
+    ace_status (*upload)(ace_device *, ace_tensor to, const float *from, ace_error *);
+    ace_status (*download)(ace_device *, float *to, ace_tensor from, ace_error *);
+
+    /* packed weights. bytes depends on the shape alone; pack refuses NaN and infinity, naming the part. */
+    size_t (*matrix_bytes)(const ace_device *, const ace_matrix_shape *);
+    ace_status (*matrix_pack)(ace_device *, const ace_matrix *, const ace_matrix_part *, int n_parts,
+                              ace_error *);
+
+    /* operations */
+    void (*linear)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *, const ace_epilogue *);
+    void (*conv)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *, const ace_conv *,
+                 const ace_epilogue *);
+    void (*conv_transpose)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
+                           const ace_conv_transpose *);
+    void (*rms_norm)(ace_device *, ace_tensor y, ace_tensor x, const ace_norm *);
+    void (*head_norm)(ace_device *, ace_tensor x, const ace_head_norm *);
+    void (*attention)(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
+                      const ace_attention *);
+    void (*silu)(ace_device *, ace_tensor y, ace_tensor x);
+    /* y[r] = a[r / (rows(y)/rows(a))] + b[r % rows(b)] */
+    void (*add)(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
+    void (*copy)(ace_device *, ace_tensor y, ace_tensor x); /* converts between f32 and bf16 */
+    void (*fill)(ace_device *, ace_tensor y, float value);
+
+    void (*close)(ace_device *);
+} ace_device_ops;
+
+struct ace_device {
+    const char *name; /* "cpu", "measure", … */
+    const ace_device_ops *ops;
+    size_t alignment;        /* of every block in an arena, a power of two */
+    size_t workspace_bytes;  /* held by the device itself besides the arenas: part of every plan */
+    bool computes;           /* false: results are undefined, only sizes count */
+};
+
+static inline void ace_device_close(ace_device *device)
+{
+    if (device != NULL) {
+        device->ops->close(device);
+    }
+}
+
+/* Counts for the layouts and alignment of `target`, which must outlive it. Computes nothing. */
+ace_status ace_measure_device_open(const ace_device *target, ace_device **out, ace_error *err);
+
+#endif

@@ -1,0 +1,198 @@
+/* The operations as model code calls them: shapes and types are checked here once for all devices,
+ * work is counted, and a stream that has failed stands still. */
+#include "device/stream.h"
+
+static bool same_shape(ace_tensor a, ace_tensor b)
+{
+    return a.rows == b.rows && a.cols == b.cols;
+}
+
+static bool is_work_type(ace_tensor t)
+{
+    return t.addr != 0 && (t.dtype == ACE_F32 || t.dtype == ACE_BF16) && t.rows > 0 && t.cols > 0 &&
+           t.row_stride >= t.cols;
+}
+
+static bool is_row_of(ace_tensor t, int64_t cols)
+{
+    return t.addr == 0 || (t.dtype == ACE_F32 && t.rows == 1 && t.cols == cols);
+}
+
+/* A [groups, cols] table whose rows each serve an equal run of `rows` rows. */
+static bool is_group_table(ace_tensor t, int64_t rows, int64_t cols)
+{
+    return t.addr == 0 || (t.dtype == ACE_F32 && t.cols == cols && t.rows > 0 && rows % t.rows == 0);
+}
+
+static bool refuse(ace_stream *s, bool valid, const char *operation)
+{
+    if (s->status != ACESTEP_OK) {
+        return true;
+    }
+    if (!valid) {
+        ace_stream_fail(s, ACESTEP_FAILED, "%s: shapes or types do not fit together", operation);
+        return true;
+    }
+    s->counters.operations++;
+    return false;
+}
+
+static bool epilogue_fits(const ace_epilogue *e, ace_tensor y, const ace_matrix *w)
+{
+    if (e == NULL) {
+        return true;
+    }
+    if (w->shape.swiglu && (e->accumulate || e->bias.addr != 0 || e->gate.addr != 0)) {
+        return false;
+    }
+    return is_row_of(e->bias, y.cols) && is_group_table(e->gate, y.rows, y.cols) &&
+           (e->gate.addr == 0 || e->accumulate);
+}
+
+static int64_t output_cols(const ace_matrix *w)
+{
+    return w->shape.swiglu ? w->shape.rows / 2 : w->shape.rows;
+}
+
+static double product_flops(int64_t rows, const ace_matrix *w)
+{
+    return 2.0 * (double)rows * (double)w->shape.rows * (double)w->shape.cols * w->shape.taps;
+}
+
+void ace_linear(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
+                const ace_epilogue *e)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(x) && w->addr != 0 && w->shape.taps == 1 &&
+                       x.cols == w->shape.cols && y.cols == output_cols(w) && x.rows == y.rows &&
+                       epilogue_fits(e, y, w),
+               "linear")) {
+        return;
+    }
+    static const ace_epilogue plain;
+    s->counters.flops += product_flops(y.rows, w);
+    s->device->ops->linear(s->device, y, x, w, e != NULL ? e : &plain);
+}
+
+static bool snake_fits(ace_tensor alpha, ace_tensor inv_beta, int64_t channels)
+{
+    return (alpha.addr != 0) == (inv_beta.addr != 0) && is_row_of(alpha, channels) &&
+           is_row_of(inv_beta, channels);
+}
+
+void ace_conv1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w, const ace_conv *c,
+                const ace_epilogue *e)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(x) && w->addr != 0 && !w->shape.swiglu &&
+                       x.cols == w->shape.cols && y.cols == w->shape.rows && c->stride > 0 &&
+                       c->dilation > 0 && c->pad >= 0 && epilogue_fits(e, y, w) &&
+                       snake_fits(c->snake_alpha, c->snake_inv_beta, x.cols),
+               "conv1d")) {
+        return;
+    }
+    static const ace_epilogue plain;
+    s->counters.flops += product_flops(y.rows, w);
+    s->device->ops->conv(s->device, y, x, w, c, e != NULL ? e : &plain);
+}
+
+void ace_conv_transpose1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
+                          const ace_conv_transpose *c)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(x) && w->addr != 0 && !w->shape.swiglu &&
+                       w->shape.taps == 2 && x.cols == w->shape.cols && c->stride > 0 &&
+                       c->crop >= 0 && c->crop <= c->stride &&
+                       w->shape.rows == c->stride * y.cols && y.rows == x.rows * c->stride &&
+                       is_row_of(c->bias, y.cols) && ace_tensor_is_contiguous(y) &&
+                       snake_fits(c->snake_alpha, c->snake_inv_beta, x.cols),
+               "conv_transpose1d")) {
+        return;
+    }
+    s->counters.flops += product_flops(x.rows, w);
+    s->device->ops->conv_transpose(s->device, y, x, w, c);
+}
+
+void ace_rms_norm(ace_stream *s, ace_tensor y, ace_tensor x, const ace_norm *n)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(x) && same_shape(x, y) && n->weight.addr != 0 &&
+                       is_row_of(n->weight, x.cols) && (n->scale.addr != 0) == (n->shift.addr != 0) &&
+                       is_group_table(n->scale, x.rows, x.cols) &&
+                       is_group_table(n->shift, x.rows, x.cols),
+               "rms_norm")) {
+        return;
+    }
+    s->device->ops->rms_norm(s->device, y, x, n);
+}
+
+void ace_head_rms_norm(ace_stream *s, ace_tensor x, const ace_head_norm *n)
+{
+    int64_t head_dim = n->weight.cols;
+    if (refuse(s, is_work_type(x) && n->heads > 0 && head_dim > 0 && head_dim % 2 == 0 &&
+                       x.cols == n->heads * head_dim && n->weight.addr != 0 &&
+                       is_row_of(n->weight, head_dim) &&
+                       (n->rope.addr == 0 ||
+                        (n->rope.dtype == ACE_F32 && n->rope.cols == head_dim && n->rope.rows > 0)),
+               "head_rms_norm")) {
+        return;
+    }
+    s->device->ops->head_norm(s->device, x, n);
+}
+
+void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
+                const ace_attention *a)
+{
+    bool valid = is_work_type(y) && is_work_type(q) && is_work_type(k) && is_work_type(v) &&
+                 a->batch > 0 && a->q_len > 0 && a->kv_len > 0 && a->heads > 0 && a->kv_heads > 0 &&
+                 a->heads % a->kv_heads == 0 && a->head_dim > 0 && same_shape(y, q) &&
+                 same_shape(k, v) && q.dtype == k.dtype && k.dtype == v.dtype &&
+                 q.rows == a->batch * a->q_len && q.cols == a->heads * a->head_dim &&
+                 k.rows % a->kv_len == 0 && k.cols == a->kv_heads * a->head_dim &&
+                 (a->kv_index != NULL || k.rows == a->batch * a->kv_len);
+    if (valid && a->kv_index != NULL) {
+        for (int64_t b = 0; b < a->batch; b++) {
+            valid = valid && a->kv_index[b] >= 0 && a->kv_index[b] < k.rows / a->kv_len;
+        }
+    }
+    if (refuse(s, valid, "attention")) {
+        return;
+    }
+    double keys = (double)a->kv_len;
+    if (a->window > 0 && 2.0 * (double)a->window + 1.0 < keys) {
+        keys = 2.0 * (double)a->window + 1.0;
+    }
+    s->counters.flops += 4.0 * (double)(a->batch * a->q_len * a->heads * a->head_dim) * keys *
+                         (a->causal ? 0.5 : 1.0);
+    s->device->ops->attention(s->device, y, q, k, v, a);
+}
+
+void ace_silu(ace_stream *s, ace_tensor y, ace_tensor x)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(x) && same_shape(x, y), "silu")) {
+        return;
+    }
+    s->device->ops->silu(s->device, y, x);
+}
+
+void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(a) && is_work_type(b) && a.cols == y.cols &&
+                       b.cols == y.cols && y.rows % a.rows == 0 && y.rows % b.rows == 0,
+               "add")) {
+        return;
+    }
+    s->device->ops->add(s->device, y, a, b);
+}
+
+void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(x) && same_shape(x, y), "copy")) {
+        return;
+    }
+    s->device->ops->copy(s->device, y, x);
+}
+
+void ace_fill(ace_stream *s, ace_tensor y, float value)
+{
+    if (refuse(s, is_work_type(y), "fill")) {
+        return;
+    }
+    s->device->ops->fill(s->device, y, value);
+}
