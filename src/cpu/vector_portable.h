@@ -1,0 +1,108 @@
+/* ace_vf in the vectors gcc and clang know on every target. Included by cpu/vector.h alone. */
+#ifndef ACE_CPU_VECTOR_PORTABLE_H
+#define ACE_CPU_VECTOR_PORTABLE_H
+
+enum { ACE_VF = 4 };
+typedef float ace_vf __attribute__((vector_size(16)));
+typedef int32_t ace_vi __attribute__((vector_size(16)));
+typedef uint32_t ace_vu __attribute__((vector_size(16)));
+
+static inline ace_vf ace_vf_set(float x)
+{
+    return (ace_vf){x, x, x, x};
+}
+
+static inline ace_vf ace_vf_load(const float *p)
+{
+    ace_vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void ace_vf_store(float *p, ace_vf v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+static inline ace_vf ace_vf_load_bf16(const uint16_t *p)
+{
+    return (ace_vf)((ace_vu){p[0], p[1], p[2], p[3]} << 16);
+}
+
+static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
+{
+    for (int i = 0; i < ACE_VF; i++) {
+        p[i] = ace_f32_to_bf16(v[i]);
+    }
+}
+
+static inline ace_vf ace_vf_add(ace_vf a, ace_vf b)
+{
+    return a + b;
+}
+
+static inline ace_vf ace_vf_sub(ace_vf a, ace_vf b)
+{
+    return a - b;
+}
+
+static inline ace_vf ace_vf_mul(ace_vf a, ace_vf b)
+{
+    return a * b;
+}
+
+static inline ace_vf ace_vf_div(ace_vf a, ace_vf b)
+{
+    return a / b;
+}
+
+/* a·b + c, rounded once where the level has FMA. */
+static inline ace_vf ace_vf_fma(ace_vf a, ace_vf b, ace_vf c)
+{
+    return a * b + c;
+}
+
+static inline ace_vf ace_vf_pick(ace_vi where, ace_vf a, ace_vf b)
+{
+    return (ace_vf)(((ace_vi)a & where) | ((ace_vi)b & ~where));
+}
+
+/* For min and max a NaN in b is kept, one in a is dropped. */
+static inline ace_vf ace_vf_min(ace_vf a, ace_vf b)
+{
+    return ace_vf_pick(a < b, a, b);
+}
+
+static inline ace_vf ace_vf_max(ace_vf a, ace_vf b)
+{
+    return ace_vf_pick(a > b, a, b);
+}
+
+static inline float ace_vf_sum(ace_vf v)
+{
+    return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+static inline float ace_vf_peak(ace_vf v)
+{
+    float a = v[0] > v[2] ? v[0] : v[2];
+    float b = v[1] > v[3] ? v[1] : v[3];
+    return a > b ? a : b;
+}
+
+/* value · 2^k for integral k in [-150, 127]; 0 below the normal numbers. */
+static inline ace_vf ace_vf_scale2(ace_vf value, ace_vf k)
+{
+    /* Adding 1.5·2^23 leaves the integer in the low mantissa bits, two's complement. */
+    ace_vi biased = (ace_vi)(k + 0x1.8p23f) - (0x4b400000 - 127);
+    biased &= biased > 0;
+    return value * (ace_vf)(biased << 23);
+}
+
+/* v with the sign flipped where bit 0 of the bit pattern of `count` is set. */
+static inline ace_vf ace_vf_flip_odd(ace_vf v, ace_vf count)
+{
+    return (ace_vf)((ace_vu)v ^ ((ace_vu)count << 31));
+}
+
+#endif
