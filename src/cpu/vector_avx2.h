@@ -108,4 +108,28 @@ static inline ace_vf ace_vf_flip_odd(ace_vf v, ace_vf count)
     return _mm256_xor_ps(v, _mm256_castsi256_ps(sign));
 }
 
+/* Row i of the ACE_VF x ACE_VF block becomes column i: interleaves single lanes, then pairs, then
+ * halves. */
+static inline void ace_vf_transpose(ace_vf r[ACE_VF])
+{
+    ace_vf s[ACE_VF];
+    for (int i = 0; i < ACE_VF; i += 2) {
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < ACE_VF; i += 4) {
+        r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+    for (int i = 0; i < ACE_VF / 2; i++) {
+        s[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        s[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+    for (int i = 0; i < ACE_VF; i++) {
+        r[i] = s[i];
+    }
+}
+
 #endif

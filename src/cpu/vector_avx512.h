@@ -101,4 +101,31 @@ static inline ace_vf ace_vf_flip_odd(ace_vf v, ace_vf count)
     return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(v), sign));
 }
 
+/* Row i of the ACE_VF x ACE_VF block becomes column i: interleaves single lanes, then pairs, then
+ * quarters twice. */
+static inline void ace_vf_transpose(ace_vf r[ACE_VF])
+{
+    ace_vf s[ACE_VF];
+    for (int i = 0; i < ACE_VF; i += 2) {
+        s[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < ACE_VF; i += 4) {
+        r[i] = _mm512_shuffle_ps(s[i], s[i + 2], 0x44);
+        r[i + 1] = _mm512_shuffle_ps(s[i], s[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        r[i + 3] = _mm512_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+    for (int i = 0; i < ACE_VF; i += 8) {
+        for (int j = i; j < i + 4; j++) {
+            s[j] = _mm512_shuffle_f32x4(r[j], r[j + 4], 0x88);
+            s[j + 4] = _mm512_shuffle_f32x4(r[j], r[j + 4], 0xdd);
+        }
+    }
+    for (int i = 0; i < ACE_VF / 2; i++) {
+        r[i] = _mm512_shuffle_f32x4(s[i], s[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(s[i], s[i + 8], 0xdd);
+    }
+}
+
 #endif

@@ -105,4 +105,13 @@ static inline ace_vf ace_vf_flip_odd(ace_vf v, ace_vf count)
     return (ace_vf)((ace_vu)v ^ ((ace_vu)count << 31));
 }
 
+/* Row i of the ACE_VF x ACE_VF block becomes column i. */
+static inline void ace_vf_transpose(ace_vf r[ACE_VF])
+{
+    ace_vf a = r[0], b = r[1], c = r[2], d = r[3];
+    for (int i = 0; i < ACE_VF; i++) {
+        r[i] = (ace_vf){a[i], b[i], c[i], d[i]};
+    }
+}
+
 #endif

@@ -1,0 +1,94 @@
+/* SiLU, addition, copies and fills on the pool. Tensors without gaps between their rows are cut
+ * into runs of elements, so that neither one long row nor many short ones work badly; others into
+ * runs of rows. */
+#include "cpu/row_kernels.h"
+
+typedef enum element_op { OP_SILU, OP_ADD, OP_COPY, OP_FILL } element_op;
+
+typedef struct element_job {
+    const ace_row_kernels *kernels;
+    element_op op;
+    ace_tensor y, a, b; /* as many as the operation has */
+    float value;
+    bool flat;         /* cut by elements */
+    int64_t task_size; /* rows, or elements when flat */
+} element_job;
+
+static void run_rows(const element_job *job, ace_tensor y, ace_tensor a, ace_tensor b,
+                     int64_t first, int64_t count)
+{
+    switch (job->op) {
+    case OP_SILU:
+        job->kernels->silu(y, a, first, count);
+        break;
+    case OP_ADD:
+        job->kernels->add(y, a, b, first, count);
+        break;
+    case OP_COPY:
+        job->kernels->copy(y, a, first, count);
+        break;
+    case OP_FILL:
+        job->kernels->fill(y, job->value, first, count);
+        break;
+    }
+}
+
+/* Elements first … first + n - 1 of a tensor without gaps, as one row. */
+static ace_tensor flat_part(ace_tensor t, int64_t first, int64_t n)
+{
+    if (t.addr == 0) {
+        return t;
+    }
+    return ace_cols(ace_reshape(t, 1, t.rows * t.cols), first, n);
+}
+
+static void element_task(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    const element_job *job = context;
+    int64_t total = job->flat ? job->y.rows * job->y.cols : job->y.rows;
+    int64_t first = task * job->task_size;
+    int64_t n = total - first < job->task_size ? total - first : job->task_size;
+    if (job->flat) {
+        run_rows(job, flat_part(job->y, first, n), flat_part(job->a, first, n),
+                 flat_part(job->b, first, n), 0, 1);
+    } else {
+        run_rows(job, job->y, job->a, job->b, first, n);
+    }
+}
+
+/* Whether element i of the operand belongs to element i of y. */
+static bool lies_flat(ace_tensor operand, ace_tensor y)
+{
+    return operand.addr == 0 || (operand.rows == y.rows && ace_tensor_is_contiguous(operand));
+}
+
+static void run(ace_device *device, element_job job)
+{
+    const ace_cpu *cpu = ace_cpu_of(device);
+    job.kernels = ace_row_kernels_of(cpu->level);
+    job.flat = lies_flat(job.y, job.y) && lies_flat(job.a, job.y) && lies_flat(job.b, job.y);
+    job.task_size = job.flat ? ACE_ROW_TASK_ELEMENTS : ace_rows_per_task(job.y.cols);
+    int64_t total = job.flat ? job.y.rows * job.y.cols : job.y.rows;
+    ace_pool_run(cpu->pool, (total + job.task_size - 1) / job.task_size, element_task, &job);
+}
+
+void ace_cpu_silu(ace_device *device, ace_tensor y, ace_tensor x)
+{
+    run(device, (element_job){.op = OP_SILU, .y = y, .a = x});
+}
+
+void ace_cpu_add(ace_device *device, ace_tensor y, ace_tensor a, ace_tensor b)
+{
+    run(device, (element_job){.op = OP_ADD, .y = y, .a = a, .b = b});
+}
+
+void ace_cpu_copy(ace_device *device, ace_tensor y, ace_tensor x)
+{
+    run(device, (element_job){.op = OP_COPY, .y = y, .a = x});
+}
+
+void ace_cpu_fill(ace_device *device, ace_tensor y, float value)
+{
+    run(device, (element_job){.op = OP_FILL, .y = y, .value = value});
+}
