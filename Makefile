@@ -1,0 +1,33 @@
+# Two commands matter: `make demo` and `make test`. Everything is done by CMake underneath.
+.PHONY: all build demo test quick-test bench fuzz format clean packages
+
+PRESET = build/release
+
+all: build
+
+packages:
+	@scripts/install-packages
+
+build: packages
+	@scripts/build release
+
+demo: build
+	@scripts/demo
+
+test: packages
+	@scripts/run-tests
+
+quick-test: build
+	@ctest --test-dir $(PRESET) --output-on-failure -j 2
+
+bench: build
+	@$(PRESET)/acestep bench
+
+fuzz: packages
+	@scripts/run-fuzzers
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	@rm -rf build
