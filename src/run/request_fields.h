@@ -1,0 +1,116 @@
+/* The option table: the only place where a parameter exists. From these rows come the request's struct,
+ * the command line, the environment (ACESTEP_<NAME>), JSON requests, validation, help, the page's form
+ * and the sidecar file.
+ *
+ * FLAG(field, default, aliases, group, help)
+ * INT (field, default, minimum, maximum, aliases, group, help)
+ * REAL(field, default, minimum, maximum, aliases, group, help)
+ * TEXT(field, default, longest, aliases, group, help)             longest: bytes of UTF-8
+ * WORD(field, default, "word|word|…", aliases, group, help)       default: index of the word
+ *
+ * The field is the JSON name; on the command line its underscores are hyphens (both are accepted).
+ * Names, ranges and aliases follow the original's GenerationParams (acestep/inference.py) and API server.
+ * Groups: text, audio, music, sampling, editing, batch, output, engine. */
+#ifndef ACE_RUN_REQUEST_FIELDS_H
+#define ACE_RUN_REQUEST_FIELDS_H
+
+#define ACE_REQUEST_FIELDS(FLAG, INT, REAL, TEXT, WORD)                                            \
+    WORD(task_type, 0, "text2music|cover|repaint|lego|extract|complete", "task,taskType", "text",  \
+         "what to make")                                                                           \
+    TEXT(caption, "", 8192, "prompt,p,tags", "text", "style, mood and instruments in words")       \
+    TEXT(lyrics, "", 65536, "l", "text",                                                           \
+         "the words to sing, @FILE to read them; empty: instrumental")                             \
+    FLAG(instrumental, 0, "", "text", "no singing, whatever the lyrics say")                       \
+    TEXT(vocal_language, "unknown", 32, "language,vocalLanguage", "text",                          \
+         "language of the lyrics, e.g. en, ja")                                                    \
+    TEXT(instruction, "", 1024, "", "text", "replaces the task's instruction sentence")            \
+    TEXT(track_name, "", 64, "track,trackName,lego_track,extract_track", "text",                   \
+         "lego, extract: the track, e.g. drums")                                                   \
+    TEXT(track_classes, "", 512, "trackClasses,instruments,complete_tracks", "text",               \
+         "complete: comma-separated tracks to add")                                                \
+                                                                                                   \
+    TEXT(src_audio, "", 4096, "src_audio_path,ctx_audio,sourceAudioPath", "audio",                 \
+         "audio file to cover, repaint, extract from or complete")                                 \
+    TEXT(reference_audio, "", 4096, "ref_audio,reference_audio_path,referenceAudioPath", "audio",  \
+         "audio file whose timbre and style to follow")                                            \
+    TEXT(audio_codes, "", 1048576, "audio_code_string,audioCodeString", "audio",                   \
+         "5 Hz codes to follow: <|audio_code_N|>... or numbers, @FILE")                            \
+    FLAG(vae_sample, 0, "", "audio", "draw the encoder's latents from its posterior, seeded")      \
+                                                                                                   \
+    REAL(duration, -1, -1, 600, "d,audio_duration,audioDuration,target_duration", "music",         \
+         "seconds, 10-600; -1: the source's length, else 30 s")                                    \
+    INT(bpm, 0, 0, 300, "", "music", "tempo in beats per minute, 30-300; 0: free")                 \
+    TEXT(keyscale, "", 32, "key,key_scale,keyScale", "music", "e.g. \"C major\" or Am")            \
+    TEXT(timesignature, "", 8, "time_signature,timeSignature", "music", "2, 3, 4 or 6")            \
+                                                                                                   \
+    INT(inference_steps, 0, 0, 200, "steps,infer_steps,inferenceSteps", "sampling",                \
+        "diffusion steps; 0: turbo 8, base and sft 32")                                            \
+    REAL(guidance_scale, 0, 0, 20, "guidance,cfg,guidanceScale", "sampling",                       \
+         "classifier-free guidance; 0: turbo none, base and sft 7")                                \
+    REAL(shift, 0, 0, 10, "", "sampling", "timestep shift; 0: turbo 3, base and sft 1")            \
+    WORD(infer_method, 0, "ode|sde", "inferMethod,method", "sampling", "solver family")            \
+    WORD(sampler_mode, 0, "euler|heun", "samplerMode,solver", "sampling", "step rule of ode")      \
+    FLAG(use_adg, 0, "useAdg", "sampling", "angular instead of projected guidance (base, sft)")    \
+    REAL(cfg_interval_start, 0, 0, 1, "cfgIntervalStart", "sampling",                              \
+         "guidance acts from this t on ...")                                                       \
+    REAL(cfg_interval_end, 1, 0, 1, "cfgIntervalEnd", "sampling", "... to this t (1 is noise)")    \
+    TEXT(timesteps, "", 8192, "custom_timesteps", "sampling",                                      \
+         "comma-separated t, falling from 1; replaces steps and shift")                            \
+    REAL(velocity_norm_threshold, 0, 0, 100, "velocityNormThreshold", "sampling",                  \
+         "clamp the velocity's norm to this multiple of the latent's; 0: off")                     \
+    REAL(velocity_ema_factor, 0, 0, 0.99, "velocityEmaFactor", "sampling",                         \
+         "share of the previous velocity; 0: off")                                                 \
+    FLAG(dcw_enabled, 0, "", "sampling", "wavelet-domain correction after each step")              \
+    WORD(dcw_mode, 2, "low|high|double|pix", "", "sampling", "bands that are corrected")           \
+    REAL(dcw_scaler, 0.05, 0, 1, "", "sampling", "its strength (low band)")                        \
+    REAL(dcw_high_scaler, 0.02, 0, 1, "", "sampling", "its strength (high band)")                  \
+    REAL(latent_shift, 0, -2, 2, "latentShift", "sampling", "added to the latents before decoding")\
+    REAL(latent_rescale, 1, 0.1, 4, "latentRescale", "sampling", "multiplies them first")          \
+    INT(noise_grid, 0, 0, 1073741824, "", "sampling",                                              \
+        "emulate the noise of a GPU with this many elements per launch; 0: ours")                  \
+                                                                                                   \
+    REAL(repainting_start, 0, -600, 600, "repaintingStart", "editing",                             \
+         "repaint, lego: from this second; negative extends to the left")                          \
+    REAL(repainting_end, -1, -1, 1200, "repaintingEnd", "editing",                                 \
+         "to this second; -1: the end; beyond it extends to the right")                            \
+    WORD(repaint_mode, 0, "aggressive|balanced|conservative", "repaintMode", "editing",            \
+         "how strictly the rest is kept (aggressive: as the original's first release)")            \
+    REAL(repaint_strength, 0.5, 0, 1, "repaintStrength", "editing", "for balanced")                \
+    REAL(audio_cover_strength, 1, 0, 1, "cover_strength,audioCoverStrength", "editing",            \
+         "share of the steps that follow source or codes")                                         \
+    REAL(cover_noise_strength, 0, 0, 1, "coverNoiseStrength", "editing",                           \
+         "start from the source: 0 all noise, 1 all source")                                       \
+    FLAG(no_fsq, 0, "noFsq", "editing", "cover: follow the source itself, not its codes")          \
+                                                                                                   \
+    INT(batch_size, 1, 1, 8, "n,batchSize", "batch", "songs to make at once")                      \
+    TEXT(seed, "-1", 512, "s,seeds", "batch", "one number or a comma-separated list; -1: random")  \
+                                                                                                   \
+    TEXT(output, "", 4096, "o", "output", "file or folder; empty: a new name here")                \
+    TEXT(audio_format, "", 16, "format,output_format,audioFormat", "output",                       \
+         "flac, flac16, wav, wav24, wav32, mp3, opus, ogg; empty: by file name, else flac")        \
+    INT(mp3_bitrate, 192, 32, 320, "", "output", "kbit/s")                                         \
+    INT(opus_bitrate, 160, 32, 510, "", "output", "kbit/s")                                        \
+    FLAG(enable_normalization, 1, "normalize", "output", "bring the peak to normalization_db")     \
+    REAL(normalization_db, -1, -60, 0, "", "output", "dB relative to full scale")                  \
+    REAL(fade_in_duration, 0, 0, 60, "fade_in", "output", "seconds")                               \
+    REAL(fade_out_duration, 0, 0, 60, "fade_out", "output", "seconds")                             \
+    TEXT(title, "", 512, "", "output", "title tag; empty: from the caption")                       \
+    WORD(file_tags, 0, "full|basic|none", "", "output", "what the file tells about itself")        \
+    FLAG(sidecar, 1, "", "output", "write NAME.json with everything needed to repeat the song")    \
+    FLAG(overwrite, 0, "y", "output", "replace existing files")                                    \
+                                                                                                   \
+    TEXT(models, "", 4096, "models_dir,checkpoints", "engine",                                     \
+         "folder with the checkpoints; empty: the built-in demo model")                            \
+    TEXT(model, "", 256, "dit,config_path,model_name", "engine",                                   \
+         "which diffusion model, e.g. turbo, base, xl-turbo")                                      \
+    TEXT(weights, "", 64, "", "engine", "synthetic[:NAME]: published shapes, made-up values")      \
+    WORD(device, 0, "auto|cpu", "", "engine", "where to compute")                                  \
+    WORD(precision, 0, "auto|f32|bf16|int8", "", "engine",                                         \
+         "of weights and products; auto: bf16 where the CPU multiplies it, else f32")              \
+    INT(threads, 0, 0, 256, "", "engine", "0: all usable CPUs")                                    \
+    WORD(cpu, 2, "generic|avx2|avx512", "", "engine", "highest instruction set to use")            \
+    WORD(exec, 0, "full|shape", "", "engine", "shape: walk through the job, compute nothing")      \
+    INT(vae_chunk, 0, 0, 1536, "vaeChunk", "engine", "latent frames decoded at once; 0: auto")     \
+    INT(vae_overlap, 0, 0, 256, "vaeOverlap", "engine", "frames of overlap on each side; 0: 12")
+
+#endif
