@@ -37,7 +37,7 @@ static ace_status unknown_option(const char *name, ace_error *err)
 {
     const char *nearest = NULL;
     size_t best = 4; /* farther away is no likely typing error */
-    char spelled[64];
+    char spelled[80];
     (void)snprintf(spelled, sizeof spelled, "%s", name);
     for (char *c = spelled; *c != '\0'; c++) {
         *c = *c == '-' ? '_' : *c;

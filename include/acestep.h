@@ -1,0 +1,121 @@
+/* acestep: music from words with the ACE-Step 1.5 models, on whatever machine there is.
+ *
+ * Lifetimes: *_create/_free own memory, *_open/_close own an outside thing; freeing NULL is fine. Strings
+ * are UTF-8. Every call that can fail returns a status and, through err (which may be NULL), one
+ * sentence for a person. An engine is used by one thread at a time; requests, plans and results belong to
+ * their creator. */
+#ifndef ACESTEP_H
+#define ACESTEP_H
+
+#include "acestep/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct acestep_error {
+    acestep_status code;
+    char message[1024];
+} acestep_error;
+
+typedef struct acestep_request acestep_request; /* what is wanted: options by name */
+typedef struct acestep_engine acestep_engine;   /* the device and the checkpoints */
+typedef struct acestep_plan acestep_plan;       /* bytes, copies and work of every stage */
+typedef struct acestep_result acestep_result;   /* finished songs */
+
+const char *acestep_version(void);
+const char *acestep_status_text(acestep_status status);
+
+/* Log lines on stderr: 0 none, 1 errors, 2 warnings (default), 3 one per stage, 4 everything. */
+void acestep_set_log_level(int level);
+
+/* Frees the strings that this library returns. */
+void acestep_free(void *text);
+
+/* ---- options and requests --------------------------------------------------------------------- */
+
+char *acestep_options_help(void); /* for a terminal, by groups */
+char *acestep_options_json(void); /* the option table: names, kinds, ranges, defaults, help */
+
+acestep_status acestep_request_create(acestep_request **out, acestep_error *err);
+void acestep_request_free(acestep_request *request);
+
+/* One option by name or alias, its value as text. */
+acestep_status acestep_request_set(acestep_request *request, const char *name, const char *value,
+                                   acestep_error *err);
+/* argv without the program's and the command's name. */
+acestep_status acestep_request_set_arguments(acestep_request *request, int argc, char *const argv[],
+                                             acestep_error *err);
+acestep_status acestep_request_set_environment(acestep_request *request, acestep_error *err);
+/* A JSON object; unknown keys are refused. Sidecar files are read as well. */
+acestep_status acestep_request_set_json(acestep_request *request, const char *text, size_t bytes,
+                                        acestep_error *err);
+char *acestep_request_json(const acestep_request *request, bool asked_only);
+
+/* ---- engine ------------------------------------------------------------------------------------ */
+
+/* Opens the device and the checkpoints that the request's engine options name. Weights are read when a
+ * stage needs them. */
+acestep_status acestep_engine_open(const acestep_request *request, acestep_engine **out,
+                                   acestep_error *err);
+void acestep_engine_close(acestep_engine *engine);
+/* {"device", "cpu", "threads", "precision", "models": {…}, "card": {…}} */
+char *acestep_engine_json(const acestep_engine *engine);
+
+/* ---- planning ---------------------------------------------------------------------------------- */
+
+/* Walks the whole job on the measure device: milliseconds, no weights are read. */
+acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request *request,
+                                   acestep_plan **out, acestep_error *err);
+void acestep_plan_free(acestep_plan *plan);
+uint64_t acestep_plan_peak_bytes(const acestep_plan *plan);
+char *acestep_plan_json(const acestep_plan *plan);
+char *acestep_plan_text(const acestep_plan *plan); /* a table for people */
+
+/* ---- songs ------------------------------------------------------------------------------------- */
+
+/* Called between steps. fraction: 0 … 1 of the stage; whole: of the job. Return false to cancel. */
+typedef bool acestep_progress(void *context, const char *stage, double fraction, double whole);
+
+/* Makes the songs and writes their files as the request's output options say. On failure nothing
+ * partial is left behind. */
+acestep_status acestep_generate(acestep_engine *engine, const acestep_request *request,
+                                acestep_progress *progress, void *context, acestep_result **out,
+                                acestep_error *err);
+void acestep_result_free(acestep_result *result);
+
+typedef struct acestep_song {
+    const float *samples; /* [frames, 2] interleaved, as written */
+    int64_t frames;
+    int sample_rate; /* 48000 */
+    uint64_t seed;
+    const char *path; /* of the audio file */
+} acestep_song;
+
+int acestep_result_songs(const acestep_result *result);
+acestep_song acestep_result_song(const acestep_result *result, int index);
+/* {"plan": {…}, "measured": {…}, "outputs": […], "warnings": […], "timings": […]} */
+char *acestep_result_json(const acestep_result *result);
+/* Stages with their times and memory, a table for people. */
+char *acestep_result_text(const acestep_result *result);
+
+/* ---- checking ----------------------------------------------------------------------------------- */
+
+/* Runs exactly one part of the networks on the inputs of a recorded case (a safetensors file with an
+ * index.json beside it) and writes its outputs under the same names. */
+acestep_status acestep_probe(acestep_engine *engine, const char *case_path, const char *output_path,
+                             acestep_error *err);
+
+/* A song as block characters for a terminal: rows lines of columns characters, each ended by a newline.
+ * Free with acestep_free. */
+char *acestep_waveform(const acestep_song *song, int columns, int rows);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
