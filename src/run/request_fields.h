@@ -76,6 +76,8 @@
     WORD(repaint_mode, 0, "aggressive|balanced|conservative", "repaintMode", "editing",            \
          "how strictly the rest is kept (aggressive: as the original's first release)")            \
     REAL(repaint_strength, 0.5, 0, 1, "repaintStrength", "editing", "for balanced")                \
+    WORD(chunk_mask_mode, 0, "explicit|auto", "", "editing",                                       \
+         "mask value: 1 inside the region, or 2 (the newer original's \"auto\")")                  \
     REAL(audio_cover_strength, 1, 0, 1, "cover_strength,audioCoverStrength", "editing",            \
          "share of the steps that follow source or codes")                                         \
     REAL(cover_noise_strength, 0, 0, 1, "coverNoiseStrength", "editing",                           \
