@@ -42,7 +42,9 @@ ace_status ace_stage_begin(ace_runner *r, const char *name, ace_stage *stage)
     stage->runner = r;
     int i = r->log.count;
     if (i >= ACE_MAX_STAGES || (r->plan != NULL && i >= r->plan->count)) {
-        return ace_fail(r->error, ACESTEP_FAILED, "%s: the plan has no such stage", name);
+        stage->stream.status =
+            ace_fail(r->error, ACESTEP_FAILED, "%s: the plan has no such stage", name);
+        return stage->stream.status;
     }
     memset(&r->log.stage[i], 0, sizeof r->log.stage[i]);
     r->log.stage[i].name = name;

@@ -1,0 +1,89 @@
+/* The diffusion transformer: velocity of the latents at time t, given context and condition.
+ *
+ *   v = DiT(x_t [T, D], t; context [T, 2D], condition [E, encoder width])
+ *
+ * Two latent frames make one token. Self-attention slides or is full by layer; cross-attention has no
+ * rotary embedding and no mask. Original: acestep/models/…/modeling_acestep_v15_*.py. */
+#ifndef ACE_MODEL_DIT_H
+#define ACE_MODEL_DIT_H
+
+#include "model/observer.h"
+#include "model/transformer.h"
+
+enum { ACE_DIT_SINUSOID = 256, ACE_DIT_MODULATIONS = 6 };
+
+typedef struct ace_time_embedding {
+    ace_matrix linear_1, linear_2, projection;
+    ace_tensor bias_1, bias_2, projection_bias;
+} ace_time_embedding;
+
+typedef struct ace_dit_layer {
+    ace_attention_weights self_attention;
+    ace_tensor cross_norm, cross_q_norm, cross_k_norm;
+    ace_matrix cross_q, cross_kv, cross_out;
+    ace_mlp_weights mlp;
+    ace_tensor modulation; /* scale_shift_table [6, hidden]: shift, scale, gate of attention, then of MLP */
+} ace_dit_layer;
+
+typedef struct ace_dit {
+    ace_dit_config config;
+    ace_matrix patch_in; /* convolution over one patch of frames */
+    ace_tensor patch_in_bias;
+    ace_time_embedding time, time_r;
+    ace_matrix condition_embedder;
+    ace_tensor condition_bias;
+    ace_dit_layer layers[ACE_MAX_LAYERS];
+    ace_tensor norm_out, modulation_out; /* [1, hidden]; [2, hidden]: shift, scale */
+    ace_matrix patch_out;
+    ace_tensor patch_out_bias;
+    ace_tensor null_condition; /* f32 [1, encoder width] */
+    ace_observer observer;
+} ace_dit;
+
+void ace_dit_load(ace_loader *l, const ace_dit_config *c, ace_dit *out);
+
+/* What stays the same over all steps of a batch. Host data; read during ace_dit_begin only. */
+typedef struct ace_dit_inputs {
+    int64_t batch, frames;
+    const float *context; /* [batch, frames, 2D]: source latents or hints, then the chunk mask */
+    int n_conditions;
+    const float *const *condition; /* n_conditions arrays [length, encoder width] */
+    const int64_t *condition_length;
+    const int32_t *condition_of; /* [batch]: items that share a condition share its keys and values */
+    bool guided;                 /* the null branch will be asked for */
+} ace_dit_inputs;
+
+enum { ACE_DIT_MAX_BATCH = 16, ACE_DIT_MAX_CONDITIONS = 16 };
+
+/* The device side of a batch: context, cross-attention keys and values of every layer, tables. Lives in the
+ * stream's arena from begin until the caller resets it. */
+typedef struct ace_dit_session {
+    ace_stream *stream;
+    const ace_dit *model;
+    int64_t batch, frames, tokens; /* tokens = ceil(frames / patch) per item */
+    ace_tensor input;              /* [batch·frames, 3D]: context, then x_t */
+    ace_tensor rope;
+    int64_t kv_length;
+    ace_tensor cross_kv[ACE_MAX_LAYERS]; /* [conditions·kv_length, 2·kv_heads·head_dim] */
+    int32_t kv_valid[ACE_DIT_MAX_BATCH];
+    int32_t kv_index[ACE_DIT_MAX_BATCH];
+    ace_tensor null_cross[ACE_MAX_LAYERS]; /* f32 [1, hidden]: see ace_dit_begin */
+} ace_dit_session;
+
+/* Null branch: its condition is one vector repeated, so all keys and all values are equal, the softmax is
+ * uniform, and cross-attention yields the same vector for every query: it is computed once per layer. */
+void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ace_dit_session *out);
+
+/* x, v: host f32 [batch, frames, D] (NULL while measuring); t, t_r: host [batch], the original passes
+ * t_r = t. null_branch: the velocity without condition. */
+void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const float *t_r,
+                      bool null_branch, float *v);
+
+/* temb [rows, hidden] and its projection [rows, 6·hidden] of host times [rows]. */
+void ace_dit_time(ace_stream *s, const ace_dit *m, const ace_time_embedding *e, const float *t,
+                  int64_t rows, ace_tensor temb, ace_tensor projection);
+
+/* [cos | sin] of 1000·t·10000^(-i/128): host, f64 inside. out [256]. */
+void ace_dit_sinusoid(double t, float *out);
+
+#endif

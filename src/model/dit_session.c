@@ -1,0 +1,365 @@
+#include "model/dit.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void observe(const ace_dit_session *d, const char *name, ace_tensor t)
+{
+    const ace_observer *o = &d->model->observer;
+    if (o->observe != NULL && d->stream->status == ACESTEP_OK) {
+        o->observe(o->context, d->stream, name, t);
+    }
+}
+
+static void observe_layer(const ace_dit_session *d, int64_t layer, const char *part, ace_tensor t)
+{
+    char name[48];
+    (void)snprintf(name, sizeof name, "layer%d%s", (int)layer, part);
+    observe(d, name, t);
+}
+
+/* The product alone, for an observer: the fused epilogue adds it to the residual unseen. */
+static void observe_product(const ace_dit_session *d, int64_t layer, const char *part, ace_tensor x,
+                            const ace_matrix *w)
+{
+    if (d->model->observer.observe != NULL) {
+        ace_arena_mark mark = ace_mark(d->stream);
+        ace_tensor y = ace_new(d->stream, ACE_F32, x.rows, w->shape.rows);
+        ace_linear(d->stream, y, x, w, NULL);
+        observe_layer(d, layer, part, y);
+        ace_reset(d->stream, &mark);
+    }
+}
+
+/* ---- begin ----------------------------------------------------------------------------------------- */
+
+/* Conditions side by side, each padded with zero rows to the longest: [conditions·length, hidden]. */
+static ace_tensor embed_conditions(ace_dit_session *d, const ace_dit_inputs *in)
+{
+    ace_stream *s = d->stream;
+    const ace_dit *m = d->model;
+    ace_tensor embedded =
+        ace_new(s, s->activation, in->n_conditions * d->kv_length, m->config.decoder.hidden);
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor states = ace_new(s, s->activation, in->n_conditions * d->kv_length,
+                                m->config.encoder.hidden);
+    ace_fill(s, states, 0);
+    for (int i = 0; i < in->n_conditions; i++) {
+        ace_upload(s, ace_rows(states, i * d->kv_length, in->condition_length[i]),
+                   in->condition[i]);
+    }
+    ace_epilogue bias = {.bias = m->condition_bias};
+    ace_linear(s, embedded, states, &m->condition_embedder, &bias);
+    ace_reset(s, &mark);
+    observe(d, "condition_embedder", embedded);
+    return embedded;
+}
+
+static void project_cross_kv(ace_dit_session *d, ace_tensor embedded)
+{
+    ace_stream *s = d->stream;
+    const ace_block_config *c = &d->model->config.decoder;
+    int64_t kv_cols = c->kv_heads * c->head_dim;
+    for (int64_t i = 0; i < d->model->config.layers; i++) {
+        const ace_dit_layer *layer = &d->model->layers[i];
+        ace_linear(s, d->cross_kv[i], embedded, &layer->cross_kv, NULL);
+        ace_tensor no_rope = {0};
+        ace_head_norm norm = {c->kv_heads, layer->cross_k_norm, c->rms_eps, no_rope};
+        ace_head_rms_norm(s, ace_cols(d->cross_kv[i], 0, kv_cols), &norm);
+    }
+}
+
+/* o_proj(repeat_heads(v_proj(condition_embedder(null)))) of every layer. */
+static void project_null(ace_dit_session *d)
+{
+    ace_stream *s = d->stream;
+    const ace_dit *m = d->model;
+    const ace_block_config *c = &m->config.decoder;
+    int64_t kv_cols = c->kv_heads * c->head_dim;
+    int64_t group = c->heads / c->kv_heads;
+    for (int64_t i = 0; i < m->config.layers; i++) {
+        d->null_cross[i] = ace_new(s, ACE_F32, 1, c->hidden);
+    }
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor embedded = ace_new(s, s->activation, 1, c->hidden);
+    ace_tensor kv = ace_new(s, s->activation, 1, 2 * kv_cols);
+    ace_tensor heads = ace_new(s, s->activation, 1, c->heads * c->head_dim);
+    ace_epilogue bias = {.bias = m->condition_bias};
+    ace_linear(s, embedded, m->null_condition, &m->condition_embedder, &bias);
+    for (int64_t i = 0; i < m->config.layers; i++) {
+        ace_linear(s, kv, embedded, &m->layers[i].cross_kv, NULL);
+        for (int64_t h = 0; h < c->heads; h++) {
+            ace_copy(s, ace_cols(heads, h * c->head_dim, c->head_dim),
+                     ace_cols(kv, kv_cols + h / group * c->head_dim, c->head_dim));
+        }
+        ace_linear(s, d->null_cross[i], heads, &m->layers[i].cross_out, NULL);
+    }
+    ace_reset(s, &mark);
+}
+
+static bool inputs_fit(const ace_dit_inputs *in)
+{
+    bool fit = in->batch > 0 && in->batch <= ACE_DIT_MAX_BATCH && in->frames > 0 &&
+               in->n_conditions > 0 && in->n_conditions <= ACE_DIT_MAX_CONDITIONS;
+    for (int i = 0; fit && i < in->n_conditions; i++) {
+        fit = in->condition_length[i] > 0;
+    }
+    for (int64_t b = 0; fit && b < in->batch; b++) {
+        fit = in->condition_of[b] >= 0 && in->condition_of[b] < in->n_conditions;
+    }
+    return fit;
+}
+
+void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ace_dit_session *out)
+{
+    const ace_dit_config *c = &m->config;
+    memset(out, 0, sizeof *out);
+    out->stream = s;
+    out->model = m;
+    if (!inputs_fit(in)) {
+        ace_stream_fail(s, ACESTEP_FAILED, "diffusion: batch or conditions out of range");
+        return;
+    }
+    out->batch = in->batch;
+    out->frames = in->frames;
+    out->tokens = (in->frames + c->patch - 1) / c->patch;
+    for (int i = 0; i < in->n_conditions; i++) {
+        out->kv_length = in->condition_length[i] > out->kv_length ? in->condition_length[i]
+                                                                  : out->kv_length;
+    }
+    for (int64_t b = 0; b < in->batch; b++) {
+        out->kv_index[b] = in->condition_of[b];
+        out->kv_valid[b] = (int32_t)in->condition_length[in->condition_of[b]];
+    }
+    int64_t context_cols = c->in_channels - c->latent_channels;
+    out->input = ace_new(s, s->activation, in->batch * in->frames, c->in_channels);
+    ace_upload(s, ace_cols(out->input, 0, context_cols), in->context);
+    out->rope = ace_rope_table(s, out->tokens, c->decoder.head_dim, c->decoder.rope_theta);
+
+    ace_tag(s, "cross kv");
+    for (int64_t i = 0; i < c->layers; i++) {
+        out->cross_kv[i] = ace_new(s, s->activation, in->n_conditions * out->kv_length,
+                                   2 * c->decoder.kv_heads * c->decoder.head_dim);
+    }
+    ace_tag(s, "activations");
+    ace_arena_mark mark = ace_mark(s);
+    project_cross_kv(out, embed_conditions(out, in));
+    ace_reset(s, &mark);
+    if (in->guided) {
+        project_null(out);
+    }
+}
+
+/* ---- one evaluation -------------------------------------------------------------------------------- */
+
+/* Row k of each item's six modulations: a [batch, hidden] view of [batch·6, hidden]. */
+static ace_tensor modulation(ace_tensor six, int64_t batch, int64_t k)
+{
+    ace_tensor view = ace_rows(six, k, batch);
+    view.row_stride = ACE_DIT_MODULATIONS * six.cols;
+    return view;
+}
+
+static void self_attention(ace_dit_session *d, int64_t i, ace_tensor x, ace_tensor six)
+{
+    ace_stream *s = d->stream;
+    const ace_dit_config *c = &d->model->config;
+    const ace_dit_layer *layer = &d->model->layers[i];
+    ace_arena_mark mark = ace_mark(s);
+    ace_norm norm = {
+        .weight = layer->self_attention.norm,
+        .eps = c->decoder.rms_eps,
+        .shift = modulation(six, d->batch, 0),
+        .scale = modulation(six, d->batch, 1),
+    };
+    ace_sequences seq = {
+        .batch = d->batch,
+        .length = d->tokens,
+        .rope = d->rope,
+        .window = c->sliding[i] ? c->decoder.window : 0,
+    };
+    ace_tensor attended = ace_self_attend(s, &c->decoder, &layer->self_attention, x, &norm, &seq);
+    observe_product(d, i, ".self_attn", attended, &layer->self_attention.out);
+    ace_epilogue into = {.accumulate = true, .gate = modulation(six, d->batch, 2)};
+    ace_linear(s, x, attended, &layer->self_attention.out, &into);
+    ace_reset(s, &mark);
+}
+
+static void cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
+{
+    ace_stream *s = d->stream;
+    const ace_block_config *c = &d->model->config.decoder;
+    const ace_dit_layer *layer = &d->model->layers[i];
+    int64_t q_cols = c->heads * c->head_dim;
+    int64_t kv_cols = c->kv_heads * c->head_dim;
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor q = ace_new(s, s->activation, x.rows, q_cols);
+    ace_arena_mark inner = ace_mark(s);
+    ace_tensor normed = ace_new(s, s->activation, x.rows, x.cols);
+    ace_norm norm = {.weight = layer->cross_norm, .eps = c->rms_eps};
+    ace_rms_norm(s, normed, x, &norm);
+    ace_linear(s, q, normed, &layer->cross_q, NULL);
+    ace_reset(s, &inner);
+    ace_tensor no_rope = {0};
+    ace_head_norm q_norm = {c->heads, layer->cross_q_norm, c->rms_eps, no_rope};
+    ace_head_rms_norm(s, q, &q_norm);
+
+    ace_tensor attended = ace_new(s, s->activation, x.rows, q_cols);
+    ace_attention a = {
+        .batch = d->batch,
+        .q_len = d->tokens,
+        .kv_len = d->kv_length,
+        .heads = c->heads,
+        .kv_heads = c->kv_heads,
+        .head_dim = c->head_dim,
+        .scale = (float)(1.0 / sqrt((double)c->head_dim)),
+        .kv_valid = d->kv_valid,
+        .kv_index = d->kv_index,
+    };
+    ace_attend(s, attended, q, ace_cols(d->cross_kv[i], 0, kv_cols),
+               ace_cols(d->cross_kv[i], kv_cols, kv_cols), &a);
+    observe_product(d, i, ".cross_attn", attended, &layer->cross_out);
+    ace_epilogue into = {.accumulate = true};
+    ace_linear(s, x, attended, &layer->cross_out, &into);
+    ace_reset(s, &mark);
+}
+
+static void observe_mlp(ace_dit_session *d, int64_t i, ace_tensor x, const ace_norm *norm)
+{
+    if (d->model->observer.observe != NULL) {
+        ace_arena_mark mark = ace_mark(d->stream);
+        ace_tensor alone = ace_new(d->stream, ACE_F32, x.rows, x.cols);
+        ace_tensor no_gate = {0};
+        ace_copy(d->stream, alone, x);
+        ace_mlp_forward(d->stream, &d->model->config.decoder, &d->model->layers[i].mlp, alone, norm,
+                        no_gate, d->tokens);
+        /* what the MLP adds: its result minus x, by adding -x */
+        float *host = ace_malloc_array((size_t)(2 * x.rows * x.cols), sizeof *host);
+        if (host != NULL) {
+            ace_download(d->stream, host, alone);
+            ace_download(d->stream, host + x.rows * x.cols, x);
+            for (int64_t k = 0; k < x.rows * x.cols; k++) {
+                host[k] -= host[x.rows * x.cols + k];
+            }
+            ace_upload(d->stream, alone, host);
+            observe_layer(d, i, ".mlp", alone);
+        }
+        ace_free(host);
+        ace_reset(d->stream, &mark);
+    }
+}
+
+static void run_layer(ace_dit_session *d, int64_t i, ace_tensor x, ace_tensor time, bool null_branch)
+{
+    ace_stream *s = d->stream;
+    const ace_block_config *c = &d->model->config.decoder;
+    const ace_dit_layer *layer = &d->model->layers[i];
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor six = ace_new(s, ACE_F32, d->batch * ACE_DIT_MODULATIONS, c->hidden);
+    ace_add(s, six, time, layer->modulation);
+    self_attention(d, i, x, six);
+    if (null_branch) {
+        ace_add(s, x, x, d->null_cross[i]);
+    } else {
+        cross_attention(d, i, x);
+    }
+    ace_norm norm = {
+        .weight = layer->mlp.norm,
+        .eps = c->rms_eps,
+        .shift = modulation(six, d->batch, 3),
+        .scale = modulation(six, d->batch, 4),
+    };
+    observe_mlp(d, i, x, &norm);
+    ace_mlp_forward(s, c, &layer->mlp, x, &norm, modulation(six, d->batch, 5), d->tokens);
+    observe_layer(d, i, "", x);
+    ace_reset(s, &mark);
+}
+
+/* temb(t) + temb_r(t - r), and the same of their projections, [batch, …]. */
+static void embed_time(ace_dit_session *d, const float *t, const float *t_r, ace_tensor temb,
+                       ace_tensor projection)
+{
+    ace_stream *s = d->stream;
+    const ace_dit *m = d->model;
+    float difference[ACE_DIT_MAX_BATCH];
+    for (int64_t b = 0; b < d->batch; b++) {
+        difference[b] = t[b] - t_r[b];
+    }
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor temb_r = ace_new(s, ACE_F32, temb.rows, temb.cols);
+    ace_tensor projection_r = ace_new(s, ACE_F32, projection.rows, projection.cols);
+    ace_dit_time(s, m, &m->time, t, d->batch, temb, projection);
+    ace_dit_time(s, m, &m->time_r, difference, d->batch, temb_r, projection_r);
+    observe(d, "temb_t", temb);
+    observe(d, "timestep_proj_t", projection);
+    observe(d, "temb_r", temb_r);
+    observe(d, "timestep_proj_r", projection_r);
+    ace_add(s, temb, temb, temb_r);
+    ace_add(s, projection, projection, projection_r);
+    ace_reset(s, &mark);
+}
+
+/* Frames to tokens: a convolution with stride = kernel = patch; an odd last frame meets a zero row. */
+static void patch(ace_dit_session *d, ace_tensor x)
+{
+    const ace_dit *m = d->model;
+    ace_conv conv = {.stride = m->config.patch, .dilation = 1};
+    ace_epilogue bias = {.bias = m->patch_in_bias};
+    for (int64_t b = 0; b < d->batch; b++) {
+        ace_conv1d(d->stream, ace_rows(x, b * d->tokens, d->tokens),
+                   ace_rows(d->input, b * d->frames, d->frames), &m->patch_in, &conv, &bias);
+    }
+    observe(d, "proj_in", x);
+}
+
+static void unpatch(ace_dit_session *d, ace_tensor x, ace_tensor temb, float *v)
+{
+    ace_stream *s = d->stream;
+    const ace_dit_config *c = &d->model->config;
+    ace_tensor two = ace_new(s, ACE_F32, 2 * d->batch, c->decoder.hidden);
+    ace_add(s, two, temb, d->model->modulation_out);
+    ace_tensor shift = ace_rows(two, 0, d->batch);
+    ace_tensor scale = ace_rows(two, 1, d->batch);
+    shift.row_stride = 2 * two.cols;
+    scale.row_stride = 2 * two.cols;
+    ace_norm norm = {
+        .weight = d->model->norm_out, .eps = c->decoder.rms_eps, .shift = shift, .scale = scale};
+    ace_tensor normed = ace_new(s, s->activation, x.rows, x.cols);
+    ace_tensor out = ace_new(s, ACE_F32, x.rows, c->patch * c->latent_channels);
+    ace_epilogue bias = {.bias = d->model->patch_out_bias};
+    ace_rms_norm(s, normed, x, &norm);
+    ace_linear(s, out, normed, &d->model->patch_out, &bias);
+    for (int64_t b = 0; b < d->batch; b++) {
+        ace_tensor frames = ace_reshape(ace_rows(out, b * d->tokens, d->tokens),
+                                        d->tokens * c->patch, c->latent_channels);
+        float *to = v != NULL ? v + b * d->frames * c->latent_channels : NULL;
+        ace_download(s, to, ace_rows(frames, 0, d->frames));
+    }
+}
+
+void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const float *t_r,
+                      bool null_branch, float *v)
+{
+    ace_stream *s = d->stream;
+    const ace_dit_config *c = &d->model->config;
+    int64_t hidden = c->decoder.hidden;
+    if (s->status != ACESTEP_OK) {
+        return;
+    }
+    ace_arena_mark mark = ace_mark(s);
+    ace_upload(s, ace_cols(d->input, c->in_channels - c->latent_channels, c->latent_channels), x);
+    ace_tensor temb = ace_new(s, ACE_F32, d->batch, hidden);
+    ace_tensor time = ace_new(s, ACE_F32, d->batch, ACE_DIT_MODULATIONS * hidden);
+    embed_time(d, t, t_r, temb, time);
+    ace_tensor h = ace_new(s, ACE_F32, d->batch * d->tokens, hidden);
+    patch(d, h);
+    ace_tensor six = ace_reshape(time, d->batch * ACE_DIT_MODULATIONS, hidden);
+    for (int64_t i = 0; i < c->layers; i++) {
+        run_layer(d, i, h, six, null_branch);
+    }
+    unpatch(d, h, temb, v);
+    ace_reset(s, &mark);
+}
