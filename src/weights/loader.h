@@ -40,17 +40,14 @@ ace_matrix ace_load_linear_fused(ace_loader *l, const char *const names[], const
                                  int n, int64_t cols, bool swiglu);
 ace_matrix ace_load_linear(ace_loader *l, const char *name, int64_t rows, int64_t cols);
 
-/* Conv1d [out, in, taps] stored plainly as `<prefix>.weight`. */
+/* Conv1d [out, in, taps]: `<prefix>.weight` as it is, or under weight normalisation `<prefix>.weight_g`
+ * [out,1,1] and `<prefix>.weight_v`, folded in f32 (w = g·v/‖v‖, norm over all but the first dimension). The
+ * newer spelling parametrizations.weight.original0 / original1 is accepted. */
 ace_matrix ace_load_conv(ace_loader *l, const char *prefix, int64_t out, int64_t in, int taps);
-/* Conv1d under weight normalisation: `<prefix>.weight_g` [out,1,1] and `<prefix>.weight_v`, folded in
- * f32 (w = g·v/‖v‖, norm over all but the first dimension). Newer spelling accepted:
- * parametrizations.weight.original0 / original1; a plain `.weight` too. */
-ace_matrix ace_load_conv_normed(ace_loader *l, const char *prefix, int64_t out, int64_t in,
-                                int taps);
 /* ConvTranspose1d [in, out, 2·stride] under weight normalisation (the norm is per *input* channel), in
  * the row order that ace_conv_transpose1d asks for. */
-ace_matrix ace_load_conv_transpose_normed(ace_loader *l, const char *prefix, int64_t in,
-                                          int64_t out, int64_t stride);
+ace_matrix ace_load_conv_transpose(ace_loader *l, const char *prefix, int64_t in, int64_t out,
+                                   int64_t stride);
 /* ConvTranspose1d [in, out, stride] without overlap (kernel = stride) as a linear layer with
  * stride·out rows in the order [tap][out]: the DiT's un-patching. */
 ace_matrix ace_load_unpatch(ace_loader *l, const char *prefix, int64_t in, int64_t out,
