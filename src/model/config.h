@@ -7,6 +7,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { ACE_MAX_LAYERS = 96, ACE_MAX_FSQ_LEVELS = 8, ACE_MAX_VAE_BLOCKS = 8 };
