@@ -1,0 +1,351 @@
+#include "cpu/product.h"
+
+#include "base/checked.h"
+#include "cpu/product_kernels.h"
+
+#include <string.h>
+
+/* Sizes that keep a block's inputs in L2 and the panels in use next to them (1 MiB of L2; all are
+ * measured, none is critical). */
+enum {
+    DEPTH_BYTES = 4096,     /* of a tile row, over all taps */
+    TILE_BYTES = 256 << 10, /* of a tile */
+    SUMS_BYTES = 512 << 10, /* of sums kept across blocks of depth */
+    MAX_TILE_ROWS = 1536,   /* results per task; long convolutions want few halos */
+    MIN_DEPTH = 64,
+    MAX_GROUP = 64, /* panels per task */
+    MIN_TASKS = 16, /* enough for threads that do not run at equal speed */
+    FEW_ROWS = 6,   /* up to here weights stream once and panels are read four at a time */
+    WIDE_STEP = 4,
+    STEP = 2,
+    LINE_BYTES = 64
+};
+
+/* How a product is cut. A task is `rows` results by `group` panels; it depends on the shapes alone.
+ */
+typedef struct blocking {
+    ace_tile_type tile_type;
+    bool widens;  /* panels are converted before use */
+    bool gathers; /* a tile row per result and tap, where dilation leaves holes between taps */
+    int64_t rows, group; /* of one task */
+    int64_t row_tasks, group_tasks;
+    int64_t depth;      /* of one block, even */
+    int64_t row_stride; /* of the tile, elements */
+    int step;           /* panels per kernel call */
+    size_t tile_bytes, sums_bytes, wide_bytes;
+} blocking;
+
+typedef struct run {
+    const ace_cpu *cpu;
+    const ace_product *product;
+    const ace_product_kernels *kernels;
+    blocking cut;
+} run;
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t div_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* ---- packed matrices ---------------------------------------------------------------------------
+ */
+
+static int64_t panels_of(const ace_matrix_shape *s)
+{
+    return s->swiglu ? 2 * div_up(s->rows / 2, ACE_PANEL) : div_up(s->rows, ACE_PANEL);
+}
+
+size_t ace_packed_bytes(const ace_matrix_shape *s)
+{
+    size_t bytes = 0;
+    size_t columns = (size_t)panels_of(s) * ACE_PANEL;
+    size_t line = ((size_t)s->cols + 1) / 2 * 2 * ace_dtype_bytes(s->dtype);
+    if (ace_mul_overflows(line, (size_t)s->taps, &bytes) ||
+        ace_mul_overflows(bytes, columns, &bytes)) {
+        return SIZE_MAX;
+    }
+    if (s->dtype == ACE_I8 &&
+        ace_add_overflows(ace_align_up(bytes, LINE_BYTES), columns * sizeof(float), &bytes)) {
+        return SIZE_MAX;
+    }
+    return bytes;
+}
+
+ace_packed ace_packed_of(const ace_matrix *w)
+{
+    const ace_matrix_shape *s = &w->shape;
+    ace_packed p = {
+        .dtype = s->dtype,
+        .panels = panels_of(s),
+        .depth = (s->cols + 1) / 2 * 2,
+        .taps = s->taps,
+        .weights = (unsigned char *)(uintptr_t)w->addr,
+    };
+    if (s->dtype == ACE_I8) {
+        size_t weights = ace_align_up(ace_packed_offset(&p, p.panels, 0, 0), LINE_BYTES);
+        p.scales = (float *)(void *)(p.weights + weights);
+    }
+    return p;
+}
+
+/* ---- blocking ----------------------------------------------------------------------------------
+ */
+
+static ace_tile_type choose_tile_type(const ace_product *p, bool has_bf16)
+{
+    if (p->w.dtype == ACE_BF16) {
+        return has_bf16 ? ACE_TILE_BF16 : ACE_TILE_F32_ROUNDED;
+    }
+    /* int8 weights and bf16 inputs are both exact in bf16. */
+    bool is_exact = p->w.dtype == ACE_I8 && p->x.dtype == ACE_BF16 && p->snake_alpha.addr == 0;
+    return is_exact && has_bf16 ? ACE_TILE_BF16 : ACE_TILE_F32;
+}
+
+static size_t element_bytes(const blocking *cut)
+{
+    return cut->tile_type == ACE_TILE_BF16 ? 2 : 4;
+}
+
+static int64_t tile_rows(const blocking *cut, const ace_product *p)
+{
+    if (cut->gathers) {
+        return cut->rows * p->w.taps;
+    }
+    return (cut->rows - 1) * p->stride + (p->w.taps - 1) * p->dilation + 1;
+}
+
+/* A row stride of an odd number of cache lines spreads the rows of a register tile over the sets of
+ * L1; the extra line also takes the vectors that run past the last column. */
+static void measure_blocks(blocking *cut, const ace_product *p)
+{
+    int64_t per_line = LINE_BYTES / (int64_t)element_bytes(cut);
+    int64_t lines = div_up(cut->depth, per_line);
+    cut->row_stride = (lines + 1 + lines % 2) * per_line;
+    cut->gathers = false;
+    cut->gathers = tile_rows(cut, p) > cut->rows * p->w.taps;
+    cut->tile_bytes = (size_t)(tile_rows(cut, p) * cut->row_stride) * element_bytes(cut);
+    cut->wide_bytes = 0;
+    if (cut->widens) {
+        int64_t numbers = cut->step * p->w.taps * cut->depth * ACE_PANEL;
+        cut->wide_bytes = (size_t)numbers * element_bytes(cut);
+    }
+    int64_t kept = cut->depth < p->w.depth ? cut->group : cut->step;
+    cut->sums_bytes = (size_t)(kept * cut->rows * ACE_PANEL) * sizeof(float);
+}
+
+static size_t scratch_bytes(const blocking *cut)
+{
+    return ace_align_up(cut->tile_bytes, LINE_BYTES) + cut->wide_bytes + cut->sums_bytes;
+}
+
+/* Depth of a block: the whole one, or equal parts of about DEPTH_BYTES per row. */
+static int64_t choose_depth(const blocking *cut, const ace_product *p)
+{
+    int64_t budget = DEPTH_BYTES / (int64_t)element_bytes(cut) / p->w.taps;
+    if (cut->widens && p->y.rows <= FEW_ROWS) {
+        budget /= 8; /* widened panels are used once: keep them in L1 */
+    }
+    budget = max64(budget, MIN_DEPTH);
+    if (p->w.depth <= budget) {
+        return p->w.depth;
+    }
+    int64_t blocks = div_up(p->w.depth, budget);
+    return div_up(div_up(p->w.depth, blocks), MIN_DEPTH / 2) * (MIN_DEPTH / 2);
+}
+
+static int64_t choose_rows(const blocking *cut, const ace_product *p)
+{
+    int64_t row_bytes = cut->depth * (int64_t)element_bytes(cut) * p->stride;
+    int64_t halo = max64(0, (p->w.taps - 1) * p->dilation + 1 - p->stride);
+    int64_t rows = TILE_BYTES / row_bytes - halo / p->stride;
+    rows = max64(min64(rows, MAX_TILE_ROWS), 8 * ACE_TILE_STEP);
+    int64_t tiles = div_up(p->y.rows, rows);
+    return div_up(div_up(p->y.rows, tiles), ACE_TILE_STEP) * ACE_TILE_STEP;
+}
+
+static int64_t choose_group(const blocking *cut, const ace_product *p)
+{
+    int64_t group = MAX_GROUP;
+    if (cut->depth < p->w.depth) {
+        int64_t panel_bytes = cut->rows * ACE_PANEL * (int64_t)sizeof(float);
+        group = min64(group, max64(SUMS_BYTES / panel_bytes, cut->step));
+    }
+    int64_t wanted = max64(div_up(p->w.panels, group), div_up(MIN_TASKS, cut->row_tasks));
+    group = div_up(p->w.panels, wanted);
+    return div_up(group, cut->step) * cut->step;
+}
+
+static blocking choose_blocking(const ace_product *p, const ace_product_kernels *kernels,
+                                bool has_bf16)
+{
+    blocking cut = {.tile_type = choose_tile_type(p, has_bf16 && kernels->multiply_bf16 != NULL)};
+    cut.widens = p->w.dtype != (cut.tile_type == ACE_TILE_BF16 ? ACE_BF16 : ACE_F32);
+    cut.step = p->y.rows <= FEW_ROWS ? WIDE_STEP : STEP;
+    cut.depth = choose_depth(&cut, p);
+    cut.rows = min64(choose_rows(&cut, p), p->y.rows);
+    for (;;) {
+        cut.row_tasks = div_up(p->y.rows, cut.rows);
+        cut.group = choose_group(&cut, p);
+        measure_blocks(&cut, p);
+        /* Unusual shapes (many taps, wide strides) may not fit at first. */
+        if (scratch_bytes(&cut) <= ACE_CPU_SCRATCH_BYTES) {
+            break;
+        }
+        if (cut.rows > ACE_TILE_STEP || cut.depth <= 2) {
+            cut.rows = max64(cut.rows / 2, 1);
+        } else {
+            cut.depth = max64(cut.depth / 4 * 2, 2);
+        }
+    }
+    cut.group_tasks = div_up(p->w.panels, cut.group);
+    return cut;
+}
+
+/* ---- a task ------------------------------------------------------------------------------------
+ */
+
+typedef struct task_memory {
+    void *tile, *wide;
+    float *sums;
+} task_memory;
+
+static void fill_tile(const run *r, const task_memory *m, int64_t first, int64_t rows, int64_t k,
+                      int64_t depth)
+{
+    const ace_product *p = r->product;
+    ace_tile tile = {.data = m->tile,
+                     .type = r->cut.tile_type,
+                     .row_stride = r->cut.row_stride,
+                     .first_col = k,
+                     .cols = depth};
+    int64_t x_row = first * p->stride - p->pad;
+    if (!r->cut.gathers) {
+        int64_t count = (rows - 1) * p->stride + (p->w.taps - 1) * p->dilation + 1;
+        r->kernels->fill(p, &tile, 0, x_row, count);
+        return;
+    }
+    for (int tap = 0; tap < p->w.taps; tap++) {
+        for (int64_t i = 0; i < rows; i++) {
+            r->kernels->fill(p, &tile, tap * r->cut.rows + i,
+                             x_row + i * p->stride + tap * p->dilation, 1);
+        }
+    }
+}
+
+/* Converts `panels` panels' part of a block into m->wide, [panel][tap][depth][16]. */
+static void widen(const run *r, const task_memory *m, int64_t panel, int panels, int64_t k,
+                  int64_t depth)
+{
+    const ace_packed *w = &r->product->w;
+    int64_t n = depth * ACE_PANEL;
+    for (int i = 0; i < panels * w->taps; i++) {
+        const void *from = w->weights + ace_packed_offset(w, panel + i / w->taps, i % w->taps, k);
+        if (w->dtype == ACE_BF16) {
+            r->kernels->widen_bf16_to_f32((float *)m->wide + i * n, from, n);
+        } else if (r->cut.tile_type == ACE_TILE_BF16) {
+            r->kernels->widen_i8_to_bf16((uint16_t *)m->wide + i * n, from, n);
+        } else {
+            r->kernels->widen_i8_to_f32((float *)m->wide + i * n, from, n);
+        }
+    }
+}
+
+/* The block's products for some panels, all rows of the task. */
+static void multiply_panels(const run *r, const task_memory *m, int64_t rows, int64_t panel,
+                            int panels, int64_t k, int64_t depth, float *sums)
+{
+    const ace_product *p = r->product;
+    const blocking *cut = &r->cut;
+    ace_block block = {
+        .x = m->tile,
+        .x_row = (cut->gathers ? 1 : p->stride) * cut->row_stride,
+        .x_tap = (cut->gathers ? cut->rows : p->dilation) * cut->row_stride,
+        .w = p->w.weights + ace_packed_offset(&p->w, panel, 0, k),
+        .w_panel = p->w.taps * p->w.depth * ACE_PANEL,
+        .w_tap = p->w.depth * ACE_PANEL,
+        .taps = p->w.taps,
+        .depth = depth,
+        .sums = sums,
+        .sums_panel = cut->rows * ACE_PANEL,
+        .rows = rows,
+        .panels = panels,
+        .resume = k > 0,
+    };
+    if (cut->widens) {
+        widen(r, m, panel, panels, k, depth);
+        block.w = m->wide;
+        block.w_tap = depth * ACE_PANEL;
+        block.w_panel = p->w.taps * block.w_tap;
+    }
+    if (cut->tile_type == ACE_TILE_BF16) {
+        r->kernels->multiply_bf16(&block);
+    } else {
+        r->kernels->multiply_f32(&block);
+    }
+}
+
+static void run_task(void *context, int64_t task, int thread)
+{
+    const run *r = context;
+    const ace_product *p = r->product;
+    const blocking *cut = &r->cut;
+    unsigned char *scratch = ace_cpu_scratch(r->cpu, thread);
+    task_memory m = {.tile = scratch};
+    m.wide = scratch + ace_align_up(cut->tile_bytes, LINE_BYTES);
+    m.sums = (float *)(void *)((unsigned char *)m.wide + cut->wide_bytes);
+
+    /* Neighbouring tasks share their panels. */
+    int64_t first_row = task % cut->row_tasks * cut->rows;
+    int64_t rows = min64(cut->rows, p->y.rows - first_row);
+    int64_t first_panel = task / cut->row_tasks * cut->group;
+    int64_t end_panel = min64(first_panel + cut->group, p->w.panels);
+    for (int64_t k = 0; k < p->w.depth; k += cut->depth) {
+        int64_t depth = min64(cut->depth, p->w.depth - k);
+        fill_tile(r, &m, first_row, rows, k, depth);
+        for (int64_t panel = first_panel; panel < end_panel; panel += cut->step) {
+            int panels = (int)min64(cut->step, end_panel - panel);
+            int64_t kept = cut->depth < p->w.depth ? panel - first_panel : 0;
+            float *sums = m.sums + kept * cut->rows * ACE_PANEL;
+            multiply_panels(r, &m, rows, panel, panels, k, depth, sums);
+            if (k + depth == p->w.depth) {
+                ace_finish f = {.sums = sums,
+                                .sums_panel = cut->rows * ACE_PANEL,
+                                .first_row = first_row,
+                                .rows = rows,
+                                .first_panel = panel,
+                                .panels = panels};
+                r->kernels->finish(p, &f);
+            }
+        }
+    }
+}
+
+static const ace_product_kernels *kernels_of(ace_cpu_level level)
+{
+    switch (level) {
+    case ACE_CPU_AVX512:
+        return &ace_product_kernels_avx512;
+    case ACE_CPU_AVX2:
+        return &ace_product_kernels_avx2;
+    case ACE_CPU_GENERIC:
+        break;
+    }
+    return &ace_product_kernels_generic;
+}
+
+void ace_product_run(const ace_cpu *cpu, const ace_product *product)
+{
+    run r = {.cpu = cpu, .product = product, .kernels = kernels_of(cpu->level)};
+    r.cut = choose_blocking(product, r.kernels, cpu->has_bf16);
+    ace_pool_run(cpu->pool, r.cut.row_tasks * r.cut.group_tasks, run_task, &r);
+}

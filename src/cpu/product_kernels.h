@@ -1,0 +1,67 @@
+/* What an instruction set provides to the product engine: one table per level. All of it works on
+ * one thread's scratch memory: tile   the block's inputs, converted, f(x) applied       [tile
+ * rows][row_stride] f32 or bf16 sums   results before the epilogue, f32 [panel][row][ACE_PANEL] */
+#ifndef ACE_CPU_PRODUCT_KERNELS_H
+#define ACE_CPU_PRODUCT_KERNELS_H
+
+#include "cpu/product.h"
+
+typedef enum ace_tile_type {
+    ACE_TILE_F32,
+    ACE_TILE_F32_ROUNDED, /* f32 holding numbers rounded to bf16: bf16 products without bf16 units
+                           */
+    ACE_TILE_BF16
+} ace_tile_type;
+
+typedef struct ace_tile {
+    void *data;
+    ace_tile_type type;
+    int64_t row_stride; /* elements */
+    int64_t first_col;  /* of x */
+    int64_t cols;       /* even; those beyond x are zero */
+} ace_tile;
+
+/* sums += tile · panels over some depth of all taps. */
+typedef struct ace_block {
+    const void *x;          /* the tile's element for the first row, first tap */
+    int64_t x_row;          /* elements from one result's inputs to the next one's */
+    int64_t x_tap;          /* … from one tap's inputs to the next tap's */
+    const void *w;          /* first panel */
+    int64_t w_panel, w_tap; /* elements */
+    int taps;
+    int64_t depth; /* even */
+    float *sums;
+    int64_t sums_panel; /* elements */
+    int64_t rows;
+    int panels;
+    bool resume; /* add to sums already there; else start from zero */
+} ace_block;
+
+typedef struct ace_finish {
+    const float *sums;
+    int64_t sums_panel;
+    int64_t first_row, rows; /* of y */
+    int64_t first_panel;     /* of the matrix */
+    int panels;
+} ace_finish;
+
+typedef struct ace_product_kernels {
+    /* Tile row `tile_row` and on: f(x[first_row …]), count rows, those outside x zero. */
+    void (*fill)(const ace_product *, const ace_tile *, int64_t tile_row, int64_t first_row,
+                 int64_t count);
+    /* n packed numbers (a multiple of 2 · ACE_PANEL) of one panel and tap to a wider type. */
+    void (*widen_bf16_to_f32)(float *to, const uint16_t *from, int64_t n);
+    void (*widen_i8_to_f32)(float *to, const int8_t *from, int64_t n);
+    void (*widen_i8_to_bf16)(uint16_t *to, const int8_t *from, int64_t n);
+    void (*multiply_f32)(const ace_block *);
+    void (*multiply_bf16)(const ace_block *); /* NULL: no such unit; f32 serves */
+    void (*finish)(const ace_product *, const ace_finish *);
+} ace_product_kernels;
+
+extern const ace_product_kernels ace_product_kernels_generic, ace_product_kernels_avx2,
+    ace_product_kernels_avx512;
+
+/* Rows of register tiles on every level divide this. */
+enum { ACE_TILE_STEP = 12 };
+
+#endif
