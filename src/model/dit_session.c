@@ -315,10 +315,24 @@ static void patch(ace_dit_session *d, ace_tensor x)
     observe(d, "proj_in", x);
 }
 
+/* The final norm alone: what is used comes modulated. */
+static void observe_norm_out(const ace_dit_session *d, ace_tensor x)
+{
+    if (d->model->observer.observe != NULL) {
+        ace_arena_mark mark = ace_mark(d->stream);
+        ace_tensor y = ace_new(d->stream, ACE_F32, x.rows, x.cols);
+        ace_norm norm = {.weight = d->model->norm_out, .eps = d->model->config.decoder.rms_eps};
+        ace_rms_norm(d->stream, y, x, &norm);
+        observe(d, "norm_out", y);
+        ace_reset(d->stream, &mark);
+    }
+}
+
 static void unpatch(ace_dit_session *d, ace_tensor x, ace_tensor temb, float *v)
 {
     ace_stream *s = d->stream;
     const ace_dit_config *c = &d->model->config;
+    observe_norm_out(d, x);
     ace_tensor two = ace_new(s, ACE_F32, 2 * d->batch, c->decoder.hidden);
     ace_add(s, two, temb, d->model->modulation_out);
     ace_tensor shift = ace_rows(two, 0, d->batch);
