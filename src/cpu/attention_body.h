@@ -35,7 +35,8 @@ typedef struct key_range {
     int64_t begin, end;
 } key_range;
 
-/* Keys that query i may see, apart from those kv_mask hides. */
+/* Keys that query i may see, apart from those kv_mask hides; none where the end is not behind the
+ * begin. Both grow with i. */
 static key_range visible_keys(const block *t, int64_t i)
 {
     const ace_attention *a = t->job->options;
@@ -46,9 +47,6 @@ static key_range visible_keys(const block *t, int64_t i)
     if (a->window > 0) {
         r.begin = i - a->window > 0 ? i - a->window : 0;
         r.end = i + a->window + 1 < r.end ? i + a->window + 1 : r.end;
-    }
-    if (r.end < r.begin) {
-        r.end = r.begin;
     }
     return r;
 }
@@ -256,7 +254,7 @@ static int64_t task_keys(const block *t, int64_t *begin)
 {
     key_range first = visible_keys(t, query_of(t, 0));
     key_range last = visible_keys(t, query_of(t, t->rows - 1));
-    *begin = first.begin; /* both ends of the range grow with the query */
+    *begin = first.begin;
     return last.end;
 }
 

@@ -1,0 +1,22 @@
+/* The cases: each sets up one random call, freezes its inputs, makes the call and states the bound.
+ */
+#ifndef ACE_TESTS_KERNELS_CASES_H
+#define ACE_TESTS_KERNELS_CASES_H
+
+#include "trial.h"
+
+void case_linear(trial *t);
+void case_conv(trial *t);
+void case_conv_transpose(trial *t);
+void case_attention(trial *t);
+void case_rms_norm(trial *t);
+void case_head_norm(trial *t);
+void case_silu(trial *t);
+void case_add(trial *t);
+void case_copy(trial *t);
+void case_fill(trial *t);
+
+/* Prints the speed of every operation at published shapes. */
+void bench_run(const char *op, ace_device *device, const char *level);
+
+#endif

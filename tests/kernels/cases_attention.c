@@ -1,0 +1,80 @@
+#include "cases.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const int32_t *random_valid(trial *t, const ace_attention *a)
+{
+    int32_t *valid = trial_bytes(t, (size_t)a->batch * sizeof *valid);
+    for (int64_t b = 0; b < a->batch; b++) {
+        valid[b] = (int32_t)(trial_chance(t, 15) ? 0 : trial_between(t, 1, a->kv_len));
+    }
+    return valid;
+}
+
+static const int32_t *random_index(trial *t, const ace_attention *a, int64_t blocks)
+{
+    int32_t *index = trial_bytes(t, (size_t)a->batch * sizeof *index);
+    for (int64_t b = 0; b < a->batch; b++) {
+        index[b] = (int32_t)trial_between(t, 0, blocks - 1);
+    }
+    return index;
+}
+
+static const uint8_t *random_mask(trial *t, const ace_attention *a)
+{
+    uint8_t *mask = trial_bytes(t, (size_t)(a->batch * a->kv_len));
+    int shown = (int)trial_between(t, 0, 100);
+    for (int64_t i = 0; i < a->batch * a->kv_len; i++) {
+        mask[i] = trial_chance(t, shown);
+    }
+    return mask;
+}
+
+static ace_attention random_options(trial *t)
+{
+    static const int64_t published[] = {64, 128};
+    ace_attention a = {.batch = trial_between(t, 1, 3), .kv_heads = trial_between(t, 1, 3)};
+    a.heads = a.kv_heads * trial_between(t, 1, 4);
+    a.head_dim = trial_chance(t, 30) ? published[trial_between(t, 0, 1)] : trial_size(t, 160);
+    a.q_len = trial_size(t, 90);
+    a.kv_len = trial_chance(t, 40) ? a.q_len : trial_size(t, 220);
+    a.scale = trial_real(t, 0.5f, 4.0f) / sqrtf((float)a.head_dim);
+    a.causal = trial_chance(t, 30);
+    a.window = trial_chance(t, 40) ? trial_between(t, 1, 100) : 0;
+    a.kv_valid = trial_chance(t, 30) ? random_valid(t, &a) : NULL;
+    a.kv_mask = trial_chance(t, 25) ? random_mask(t, &a) : NULL;
+    a.uniform_when_hidden = trial_chance(t, 50);
+    return a;
+}
+
+void case_attention(trial *t)
+{
+    ace_attention a = random_options(t);
+    ace_dtype dtype = trial_work_type(t);
+    int64_t kv_blocks = a.batch;
+    if (trial_chance(t, 30)) {
+        kv_blocks = trial_between(t, 1, 3);
+        a.kv_index = random_index(t, &a, kv_blocks);
+    }
+    int64_t kv_cols = a.kv_heads * a.head_dim;
+    ace_tensor q = trial_input(t, a.batch * a.q_len, a.heads * a.head_dim, dtype, -1.0f, 1.0f);
+    ace_tensor k = trial_input(t, kv_blocks * a.kv_len, kv_cols, dtype, -1.0f, 1.0f);
+    ace_tensor v = trial_input(t, kv_blocks * a.kv_len, kv_cols, dtype, -1.0f, 1.0f);
+    ace_tensor y = trial_output(t, q.rows, q.cols, trial_work_type(t), false);
+    snprintf(t->about, sizeof t->about,
+             "batch %lld, %lld queries, %lld keys, %lld/%lld heads of %lld, window %lld%s%s%s%s%s, "
+             "%s -> %s",
+             (long long)a.batch, (long long)a.q_len, (long long)a.kv_len, (long long)a.heads,
+             (long long)a.kv_heads, (long long)a.head_dim, (long long)a.window,
+             a.causal ? ", causal" : "", a.kv_valid != NULL ? ", valid" : "",
+             a.kv_index != NULL ? ", index" : "", a.kv_mask != NULL ? ", mask" : "",
+             a.uniform_when_hidden ? ", uniform" : "", ace_dtype_name(dtype),
+             ace_dtype_name(y.dtype));
+    /* Values are below one and weights sum to one. f32: scores of magnitude up to 16 (160 products
+     * of numbers below one, times 4/√160) carry a relative error near 2^-22, which is the weights'
+     * error. bf16: weights may be rounded to bf16, by 2^-8 at most. */
+    trial_bound(t, 16 * 0x1p-22 + (dtype == ACE_BF16 ? 0x1p-8 : 0), 0);
+    trial_freeze(t);
+    t->device->ops->attention(t->device, y, q, k, v, &a);
+}

@@ -1,0 +1,121 @@
+/* Norms and elementwise operations. */
+#include "cases.h"
+
+#include <stdio.h>
+
+/* Sometimes the result goes over the input. */
+static ace_tensor input_or_output(trial *t, ace_tensor y, float low, float high)
+{
+    if (t->output.addr == y.addr && trial_chance(t, 25)) {
+        return y;
+    }
+    return trial_input(t, y.rows, y.cols, trial_work_type(t), low, high);
+}
+
+static ace_tensor new_output(trial *t, int64_t rows, int64_t cols, float low, float high)
+{
+    return trial_updated(t, rows, cols, trial_work_type(t), low, high);
+}
+
+static void describe(trial *t, ace_tensor y, ace_tensor x)
+{
+    snprintf(t->about, sizeof t->about, "[%lld, %lld] %s -> %s%s", (long long)y.rows,
+             (long long)y.cols, ace_dtype_name(x.dtype), ace_dtype_name(y.dtype),
+             x.addr == y.addr ? " in place" : "");
+}
+
+/* A divisor of rows. */
+static int64_t random_groups(trial *t, int64_t rows)
+{
+    int64_t groups = trial_between(t, 1, rows);
+    while (rows % groups != 0) {
+        groups--;
+    }
+    return groups;
+}
+
+void case_rms_norm(trial *t)
+{
+    ace_tensor y = new_output(t, trial_size(t, 40), trial_size(t, 600), -2.0f, 2.0f);
+    ace_tensor x = input_or_output(t, y, -2.0f, 2.0f);
+    ace_norm norm = {.weight = trial_row(t, y.cols, -1.5f, 1.5f), .eps = 1e-6f};
+    if (trial_chance(t, 50)) {
+        int64_t groups = random_groups(t, y.rows);
+        norm.scale = trial_input(t, groups, y.cols, ACE_F32, -1.0f, 1.0f);
+        norm.shift = trial_input(t, groups, y.cols, ACE_F32, -1.0f, 1.0f);
+    }
+    describe(t, y, x);
+    /* A sum of at most 600 squares in f32, half its error through the root, then four roundings:
+     * below 16·2^-24 of a normalised value, which is about 5 here at most and may cancel the shift.
+     */
+    trial_bound(t, 80 * 0x1p-24, 16 * 0x1p-24);
+    trial_freeze(t);
+    t->device->ops->rms_norm(t->device, y, x, &norm);
+}
+
+void case_head_norm(trial *t)
+{
+    int64_t heads = trial_between(t, 1, 5);
+    int64_t head_dim = 2 * trial_size(t, 100);
+    ace_tensor x = new_output(t, trial_size(t, 30), heads * head_dim, -2.0f, 2.0f);
+    ace_head_norm norm = {
+        .heads = heads, .weight = trial_row(t, head_dim, -1.5f, 1.5f), .eps = 1e-6f};
+    if (trial_chance(t, 75)) {
+        norm.rope = trial_input(t, trial_between(t, 1, x.rows), head_dim, ACE_F32, -1.0f, 1.0f);
+    }
+    describe(t, x, x);
+    /* As the RMS norm. In bf16 the reference also rounds between norm and rotation: half a
+     * step, 2^-8, on either lane of a pair, each below 4. */
+    trial_bound(t, 80 * 0x1p-24 + (x.dtype == ACE_BF16 ? 8 * 0x1p-8 : 0), 16 * 0x1p-24);
+    trial_freeze(t);
+    t->device->ops->head_norm(t->device, x, &norm);
+}
+
+void case_silu(trial *t)
+{
+    float range = trial_chance(t, 50) ? 5.0f : 120.0f;
+    ace_tensor y = new_output(t, trial_size(t, 60), trial_size(t, 600), -range, range);
+    ace_tensor x = input_or_output(t, y, -range, range);
+    describe(t, y, x);
+    /* An exponential within 2 ulp, a sum and a quotient; below e^-87.3 the exponential is constant.
+     */
+    trial_bound(t, 1e-36, 4 * 0x1p-23);
+    trial_freeze(t);
+    t->device->ops->silu(t->device, y, x);
+}
+
+void case_add(trial *t)
+{
+    ace_tensor y = new_output(t, trial_size(t, 60), trial_size(t, 600), -2.0f, 2.0f);
+    ace_tensor a = input_or_output(t, y, -2.0f, 2.0f);
+    if (a.addr != y.addr && trial_chance(t, 30)) {
+        a = trial_input(t, random_groups(t, y.rows), y.cols, a.dtype, -2.0f, 2.0f);
+    }
+    ace_tensor b = trial_input(t, trial_chance(t, 50) ? y.rows : random_groups(t, y.rows), y.cols,
+                               trial_work_type(t), -2.0f, 2.0f);
+    describe(t, y, a);
+    /* One f32 sum and one conversion: no choice. */
+    t->absolute = 0;
+    t->relative = 0;
+    trial_freeze(t);
+    t->device->ops->add(t->device, y, a, b);
+}
+
+void case_copy(trial *t)
+{
+    ace_tensor y =
+        trial_output(t, trial_size(t, 60), trial_size(t, 600), trial_work_type(t), false);
+    ace_tensor x = trial_input(t, y.rows, y.cols, trial_work_type(t), -2.0f, 2.0f);
+    describe(t, y, x);
+    trial_freeze(t);
+    t->device->ops->copy(t->device, y, x); /* exact */
+}
+
+void case_fill(trial *t)
+{
+    ace_tensor y =
+        trial_output(t, trial_size(t, 60), trial_size(t, 600), trial_work_type(t), false);
+    describe(t, y, y);
+    trial_freeze(t);
+    t->device->ops->fill(t->device, y, trial_real(t, -3.0f, 3.0f)); /* exact */
+}
