@@ -1,11 +1,13 @@
-/* Embedding tables stay on the host: a song uses some hundred rows of 150,000. */
+/* Rows of an embedding table, gathered on the host: the table itself stays in the mapped file. */
 #ifndef ACE_WEIGHTS_EMBEDDING_H
 #define ACE_WEIGHTS_EMBEDDING_H
 
 #include "weights/weights.h"
 
-/* Rows ids[n] of the table [vocabulary, cols] as f32 [n, cols]. MODEL when the table is missing or has
- * another shape, ARGUMENT for an id outside it. Synthetic: made up, the same for the same id. */
+/* out [n, cols] = table[ids[i]], the table being [vocabulary, cols] or longer, of any float or
+ * block type.
+ * ACESTEP_MODEL when the tensor is missing, has another shape or holds NaN in a gathered row;
+ * ACESTEP_ARGUMENT for an id outside the table. A synthetic source makes up a row per id. */
 ace_status ace_embedding_gather(const ace_weights *w, const char *name, int64_t vocabulary,
                                 int64_t cols, const int32_t *ids, int64_t n, float *out,
                                 ace_error *err);

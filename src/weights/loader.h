@@ -29,6 +29,9 @@ ace_status ace_loader_finish(ace_loader *l);
 
 /* One vector of n numbers, whatever rank it is stored with ([n], [1, n], [1, n, 1], …): f32 [1, n]. */
 ace_tensor ace_load_vector(ace_loader *l, const char *name, int64_t n);
+/* The same with every number passed through f on the host. */
+typedef float ace_vector_map(float);
+ace_tensor ace_load_vector_mapped(ace_loader *l, const char *name, int64_t n, ace_vector_map *f);
 /* The same repeated `times` after one another: f32 [1, times·n]. */
 ace_tensor ace_load_vector_repeated(ace_loader *l, const char *name, int64_t n, int64_t times);
 /* f32 [rows, cols]; leading dimensions of 1 in the file are fine. */

@@ -1,0 +1,186 @@
+#include "weights/tensor_source.h"
+
+#include "base/block_formats.h"
+#include "base/memory.h"
+#include "weights/synthetic.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Row i + 1 of a made-up tensor is row i moved on by this many numbers: a few million numbers serve
+ * for the largest matrix. A prime, so that no period of the model falls together with it. */
+enum { SYNTHETIC_STEP = 61 };
+
+/* The report keeps to this length, to fit into a message together with the file's path. */
+enum { REPORT_BYTES = 600 };
+
+static void append(char *report, const char *text)
+{
+    static const char more[] = ", and more";
+    size_t used = strlen(report);
+    const char *separator = used > 0 ? ", " : "";
+    if (used >= sizeof more && strcmp(report + used + 1 - sizeof more, more) == 0) {
+        return;
+    }
+    if (used + strlen(separator) + strlen(text) > REPORT_BYTES) {
+        separator = "";
+        text = more;
+    }
+    (void)snprintf(report + used, REPORT_BYTES + sizeof more - used, "%s%s", separator, text);
+}
+
+void ace_loader_problem(ace_loader *l, const char *format, ...)
+{
+    char text[300];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    append(l->report, text);
+    l->problems++;
+}
+
+bool ace_loader_is_synthetic(const ace_loader *l)
+{
+    return l->weights == NULL || ace_weights_is_synthetic(l->weights);
+}
+
+bool ace_loader_reserve_scratch(ace_loader *l, size_t n)
+{
+    if (n <= l->scratch_bytes / sizeof(float)) {
+        return true;
+    }
+    ace_free(l->scratch); /* its content is of no use any more: no need to copy it */
+    l->scratch_bytes = 0;
+    l->scratch = ace_malloc_array(n, sizeof(float));
+    if (l->scratch == NULL) {
+        ace_stream_fail(l->stream, ACESTEP_MEMORY,
+                        "loading weights: no host memory for %zu numbers", n);
+        return false;
+    }
+    l->scratch_bytes = n * sizeof(float);
+    return true;
+}
+
+/* The next dimension that is not 1, or 1 after the last. */
+static int64_t next_dim(const int64_t *dims, int rank, int *at)
+{
+    while (*at < rank && dims[*at] == 1) {
+        (*at)++;
+    }
+    return *at < rank ? dims[(*at)++] : 1;
+}
+
+static bool same_dims(const ace_weight *w, const int64_t *dims, int rank)
+{
+    int a = 0;
+    int b = 0;
+    while (a < w->rank || b < rank) {
+        if (next_dim(w->dim, w->rank, &a) != next_dim(dims, rank, &b)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void format_dims(const int64_t *dims, int rank, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; i < rank && used < size; i++) {
+        used += (size_t)snprintf(out + used, size - used, i == 0 ? "%lld" : ", %lld",
+                                 (long long)dims[i]);
+    }
+}
+
+static bool is_number_type(ace_dtype t)
+{
+    return t == ACE_F32 || t == ACE_BF16 || t == ACE_F16 || ace_block_elements(t) > 1;
+}
+
+static bool check(ace_loader *l, const char *name, const ace_weight *w, const int64_t *dims,
+                  int rank)
+{
+    if (w == NULL) {
+        ace_loader_problem(l, "%s (missing)", name);
+        return false;
+    }
+    if (!same_dims(w, dims, rank)) {
+        char found[96];
+        char expected[96];
+        format_dims(w->dim, w->rank, found, sizeof found);
+        format_dims(dims, rank, expected, sizeof expected);
+        ace_loader_problem(l, "%s (shape [%s], expected [%s])", name, found, expected);
+        return false;
+    }
+    if (!is_number_type(w->dtype)) {
+        ace_loader_problem(l, "%s (type %s)", name, ace_dtype_name(w->dtype));
+        return false;
+    }
+    return true;
+}
+
+bool ace_source_find(ace_loader *l, const char *name, const int64_t *dims, int rank,
+                     ace_tensor_source *out)
+{
+    memset(out, 0, sizeof *out);
+    (void)snprintf(out->name, sizeof out->name, "%s", name);
+    out->leading = dims[0];
+    out->rest = 1;
+    for (int i = 1; i < rank; i++) {
+        out->rest *= dims[i];
+    }
+    if (ace_loader_is_synthetic(l)) {
+        (void)snprintf(out->label, sizeof out->label, "%s", name);
+        return true;
+    }
+    (void)snprintf(out->label, sizeof out->label, "%.250s: %s", ace_weights_path(l->weights), name);
+    out->weight = ace_weights_find(l->weights, name);
+    return check(l, name, out->weight, dims, rank);
+}
+
+static bool is_decoded(const ace_tensor_source *s, bool keep_blocks)
+{
+    int64_t block = ace_block_elements(s->weight->dtype);
+    return block > 1 && !(keep_blocks && s->rest % block == 0);
+}
+
+size_t ace_source_scratch_floats(const ace_loader *l, const ace_tensor_source *s, bool keep_blocks)
+{
+    if (!l->stream->device->computes) {
+        return 0;
+    }
+    if (s->weight == NULL) {
+        return (size_t)s->leading * SYNTHETIC_STEP + (size_t)s->rest;
+    }
+    return is_decoded(s, keep_blocks) ? (size_t)s->leading * (size_t)s->rest : 0;
+}
+
+void ace_source_read(const ace_loader *l, ace_tensor_source *s, bool keep_blocks, float spread,
+                     float *scratch)
+{
+    s->dtype = ACE_F32;
+    s->leading_stride = s->rest;
+    if (!l->stream->device->computes) {
+        return;
+    }
+    s->data = scratch;
+    if (s->weight == NULL) {
+        s->leading_stride = SYNTHETIC_STEP;
+        ace_synthetic_fill(ace_synthetic_seed(s->name), spread, scratch,
+                           s->leading * SYNTHETIC_STEP + s->rest);
+    } else if (is_decoded(s, keep_blocks)) {
+        ace_decode_row(s->weight->dtype, s->weight->data, s->leading * s->rest, scratch);
+    } else {
+        s->data = s->weight->data;
+        s->dtype = s->weight->dtype;
+    }
+}
+
+void ace_source_release(const ace_loader *l, const ace_tensor_source *s)
+{
+    if (s->weight != NULL && l->stream->device->computes) {
+        ace_weights_release_pages(l->weights, s->weight);
+    }
+}
