@@ -1,0 +1,33 @@
+/* Decoding and encoding of any length in pieces, from host memory to host memory. The networks see
+ * a bounded neighbourhood only, so a piece computed with a wide enough halo equals the same stretch
+ * of the whole, up to the order of sums. */
+#ifndef ACE_MODEL_VAE_TILING_H
+#define ACE_MODEL_VAE_TILING_H
+
+#include "model/vae_decoder.h"
+#include "model/vae_encoder.h"
+
+enum {
+    ACE_VAE_DECODER_HALO = 9, /* latent frames that one sample can hear on each side */
+    ACE_VAE_ENCODER_HALO = 8  /* frames of audio that one latent can hear on each side */
+};
+
+/* In latent frames. Each tile computes core + halo on both sides, cut at the signal's ends, and
+ * keeps the core. core 0, or a signal of at most core + 2·halo frames: everything in one tile. A
+ * smaller halo than the constants above gives audible seams and is taken as asked. */
+typedef struct ace_vae_tiling {
+    int64_t core, halo;
+} ace_vae_tiling;
+
+/* latents: host [frames, latent_channels]; wave: host [frames·hop, audio_channels]; both may be
+ * NULL on a measuring device. Reports progress and takes a cancel request before and after every
+ * tile. */
+void ace_vae_decode_tiled(ace_stream *s, const ace_vae_decoder *d, const float *latents,
+                          int64_t frames, const ace_vae_tiling *tiling, float *wave);
+
+/* wave: host [samples, audio_channels]; moments: host [samples / hop, 2·latent_channels]; both may
+ * be NULL on a measuring device. ACESTEP_AUDIO for less than one frame of samples. */
+void ace_vae_encode_tiled(ace_stream *s, const ace_vae_encoder *e, const float *wave,
+                          int64_t samples, const ace_vae_tiling *tiling, float *moments);
+
+#endif
