@@ -11,6 +11,7 @@
 #define ACE_TEXT_TOKENIZER_H
 
 #include "base/status.h"
+#include "text/span.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,11 +37,6 @@ ace_status ace_tokenizer_open_vocabulary(const char *folder, ace_tokenizer **out
 /* From the text of a tokenizer.json; name stands for it in messages. */
 ace_status ace_tokenizer_parse(const char *json, size_t bytes, const char *name,
                                ace_tokenizer **out, ace_error *err);
-
-typedef struct ace_text_span {
-    const char *data; /* borrowed, not terminated */
-    size_t bytes;
-} ace_text_span;
 
 /* What GGUF files store: the tokens of the base vocabulary in the byte alphabet, by id, and the
  * merges "left right", by rank. The 26 added tokens of Qwen3 are not stored: they take the next
