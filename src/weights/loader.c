@@ -33,12 +33,18 @@ ace_status ace_loader_finish(ace_loader *l)
     return ace_stream_status(l->stream);
 }
 
+/* False after the first problem: only names and shapes are still checked then. */
+static bool is_loading(const ace_loader *l)
+{
+    return l->problems == 0 && ace_stream_status(l->stream) == ACESTEP_OK;
+}
+
 static bool is_computing(const ace_loader *l)
 {
     return l->stream->device->computes;
 }
 
-/* ---- vectors and tables ------------------------------------------------------------------- */
+/* ---- vectors and tables ----------------------------------------------------------------- */
 
 /* Trained norm weights lie around 1; biases, tables and logarithms around 0. */
 static void make_up(const char *name, float *out, int64_t n)
@@ -53,14 +59,9 @@ static void make_up(const char *name, float *out, int64_t n)
     ace_synthetic_fill(ace_synthetic_seed(name), 0.02f, out, n);
 }
 
-/* n numbers into l->scratch, whose first numbers they become; false after a problem. */
-static bool read_numbers(ace_loader *l, const ace_tensor_source *s, int64_t n)
+/* n numbers of a file; false with a failed stream when one is NaN or infinite. */
+static bool read_numbers(ace_loader *l, const ace_tensor_source *s, float *out, int64_t n)
 {
-    if (s->weight == NULL) {
-        make_up(s->name, l->scratch, n);
-        return true;
-    }
-    float *out = l->scratch;
     ace_decode_row(s->weight->dtype, s->weight->data, n, out);
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(out[i])) {
@@ -72,18 +73,23 @@ static bool read_numbers(ace_loader *l, const ace_tensor_source *s, int64_t n)
     return true;
 }
 
-/* f32 [1, n · times] or [rows, n / rows]: the numbers passed through f, `times` one after another.
- */
+/* f32 [rows, cols · times]: the numbers passed through f (NULL: as they are); times > 1 only for
+ * one row. */
 static ace_tensor load_numbers(ace_loader *l, const ace_tensor_source *s, int64_t rows,
                                int64_t cols, int64_t times, ace_vector_map *f)
 {
     ace_tensor t = ace_new(l->stream, ACE_F32, rows, cols * times);
     int64_t n = rows * cols;
-    if (!is_computing(l) || ace_tensor_is_empty(t) ||
-        !ace_loader_reserve_scratch(l, (size_t)n * (size_t)times) || !read_numbers(l, s, n)) {
+    if (!is_loading(l) || !is_computing(l) || ace_tensor_is_empty(t) ||
+        !ace_loader_reserve_scratch(l, (size_t)n * (size_t)times)) {
         return t;
     }
     float *values = l->scratch;
+    if (s->weight == NULL) {
+        make_up(s->name, values, n);
+    } else if (!read_numbers(l, s, values, n)) {
+        return t;
+    }
     for (int64_t i = 0; f != NULL && i < n; i++) {
         values[i] = f(values[i]);
     }
@@ -125,7 +131,7 @@ ace_tensor ace_load_table(ace_loader *l, const char *name, int64_t rows, int64_t
     return ace_source_find(l, name, dims, 2, &s) ? load_numbers(l, &s, rows, cols, 1, NULL) : none;
 }
 
-/* ---- linear layers ------------------------------------------------------------------------ */
+/* ---- linear layers ---------------------------------------------------------------------- */
 
 /* Uniform numbers in ± this keep the variance of the input, as trained layers roughly do. */
 static float spread_for(int64_t fan_in)
@@ -168,7 +174,7 @@ ace_matrix ace_load_linear_fused(ace_loader *l, const char *const names[], const
         found = ace_source_find(l, names[i], dims, 2, &sources[i]) && found;
         shape.rows += rows[i];
     }
-    if (!found || !read_all(l, sources, n)) {
+    if (!found || !is_loading(l) || !read_all(l, sources, n)) {
         return (ace_matrix){.shape = shape};
     }
     for (int i = 0; i < n; i++) {
@@ -191,7 +197,7 @@ ace_matrix ace_load_linear(ace_loader *l, const char *name, int64_t rows, int64_
     return ace_load_linear_fused(l, &name, &rows, 1, cols, false);
 }
 
-/* ---- convolutions ------------------------------------------------------------------------- */
+/* ---- convolutions ----------------------------------------------------------------------- */
 
 /* A convolution's weight, with the factor that weight normalisation gives to each index of its
  * outermost dimension. */
@@ -268,7 +274,10 @@ static bool fold_norm(ace_loader *l, conv_source *c)
         ace_stream_fail(l->stream, ACESTEP_MEMORY, "%s: no host memory", c->length.label);
         return false;
     }
-    ace_decode_row(c->length.weight->dtype, c->length.weight->data, n, c->scale);
+    if (!read_numbers(l, &c->length, c->scale, n)) {
+        ace_free(c->scale);
+        return false;
+    }
     for (int64_t i = 0; i < n; i++) {
         c->scale[i] = (float)((double)c->scale[i] / row_norm(&c->tensor, i));
     }
@@ -278,7 +287,7 @@ static bool fold_norm(ace_loader *l, conv_source *c)
 /* After true, close with close_conv. */
 static bool read_conv(ace_loader *l, conv_source *c, int64_t fan_in)
 {
-    if (ace_stream_status(l->stream) != ACESTEP_OK ||
+    if (!is_loading(l) ||
         !ace_loader_reserve_scratch(l, ace_source_scratch_floats(l, &c->tensor, false))) {
         return false;
     }
@@ -312,7 +321,7 @@ ace_matrix ace_load_conv(ace_loader *l, const char *prefix, int64_t out, int64_t
     return m;
 }
 
-/* ---- transposed convolutions -------------------------------------------------------------- */
+/* ---- transposed convolutions ------------------------------------------------------------ */
 
 /* One part per kernel position first … first + count - 1 of a tensor [in, out, kernel], each `out`
  * rows. */

@@ -4,7 +4,7 @@
  * type) are collected, and ace_loader_finish reports all of them in one message. On a measuring device
  * nothing is read. With synthetic weights, values are made up on the fly when the device computes:
  * uniform with the spread a trained layer would have (±√(3/fan-in) for matrices, 1 for norm weights
- * — names ending in "norm.weight" — small for the rest). */
+ * — a "norm" and then ".weight" in the name — small for the rest). */
 #ifndef ACE_WEIGHTS_LOADER_H
 #define ACE_WEIGHTS_LOADER_H
 
