@@ -12,11 +12,12 @@ enum {
     TILE_BYTES = 256 << 10, /* of a tile */
     SUMS_BYTES = 512 << 10, /* of sums kept across blocks of depth */
     MAX_TILE_ROWS = 1536,   /* results per task; long convolutions want few halos */
+    CHUNK_ROWS = 96,        /* rows multiplied before their epilogue */
     MIN_DEPTH = 64,
     MAX_GROUP = 64, /* panels per task */
     MIN_TASKS = 16, /* enough for threads that do not run at equal speed */
     FEW_ROWS = 6,   /* up to here weights stream once and panels are read four at a time */
-    WIDE_STEP = 4,
+    WIDE_STEP = ACE_MAX_STEP,
     STEP = 2,
     LINE_BYTES = 64
 };
@@ -32,6 +33,7 @@ typedef struct blocking {
     int64_t depth;      /* of one block, even */
     int64_t row_stride; /* of the tile, elements */
     int step;           /* panels per kernel call */
+    int64_t sums_rows;  /* rows whose sums are kept at once */
     size_t tile_bytes, sums_bytes, wide_bytes;
 } blocking;
 
@@ -139,8 +141,10 @@ static void measure_blocks(blocking *cut, const ace_product *p)
         int64_t numbers = cut->step * p->w.taps * cut->depth * ACE_PANEL;
         cut->wide_bytes = (size_t)numbers * element_bytes(cut);
     }
-    int64_t kept = cut->depth < p->w.depth ? cut->group : cut->step;
-    cut->sums_bytes = (size_t)(kept * cut->rows * ACE_PANEL) * sizeof(float);
+    bool is_whole = cut->depth == p->w.depth;
+    cut->sums_rows = is_whole ? min64(cut->rows, CHUNK_ROWS) : cut->rows;
+    int64_t panels = is_whole ? cut->step : cut->group;
+    cut->sums_bytes = (size_t)(panels * cut->sums_rows * ACE_PANEL) * sizeof(float);
 }
 
 static size_t scratch_bytes(const blocking *cut)
@@ -214,83 +218,118 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
 /* ---- a task ------------------------------------------------------------------------------------
  */
 
-typedef struct task_memory {
-    void *tile, *wide;
+typedef struct task_range {
+    int64_t first_row, rows;
+    int64_t first_panel, end_panel;
+    int64_t k, depth; /* of the current block */
+    unsigned char *tile, *wide;
     float *sums;
-} task_memory;
+} task_range;
 
-static void fill_tile(const run *r, const task_memory *m, int64_t first, int64_t rows, int64_t k,
-                      int64_t depth)
+static void fill_tile(const run *r, const task_range *t)
 {
     const ace_product *p = r->product;
-    ace_tile tile = {.data = m->tile,
+    ace_tile tile = {.data = t->tile,
                      .type = r->cut.tile_type,
                      .row_stride = r->cut.row_stride,
-                     .first_col = k,
-                     .cols = depth};
-    int64_t x_row = first * p->stride - p->pad;
+                     .first_col = t->k,
+                     .cols = t->depth};
+    int64_t x_row = t->first_row * p->stride - p->pad;
     if (!r->cut.gathers) {
-        int64_t count = (rows - 1) * p->stride + (p->w.taps - 1) * p->dilation + 1;
+        int64_t count = (t->rows - 1) * p->stride + (p->w.taps - 1) * p->dilation + 1;
         r->kernels->fill(p, &tile, 0, x_row, count);
         return;
     }
     for (int tap = 0; tap < p->w.taps; tap++) {
-        for (int64_t i = 0; i < rows; i++) {
+        for (int64_t i = 0; i < t->rows; i++) {
             r->kernels->fill(p, &tile, tap * r->cut.rows + i,
                              x_row + i * p->stride + tap * p->dilation, 1);
         }
     }
 }
 
-/* Converts `panels` panels' part of a block into m->wide, [panel][tap][depth][16]. */
-static void widen(const run *r, const task_memory *m, int64_t panel, int panels, int64_t k,
-                  int64_t depth)
+/* Converts `panels` panels' part of the block into t->wide, [panel][tap][depth][16]. */
+static void widen(const run *r, const task_range *t, int64_t panel, int panels)
 {
     const ace_packed *w = &r->product->w;
-    int64_t n = depth * ACE_PANEL;
+    int64_t n = t->depth * ACE_PANEL;
     for (int i = 0; i < panels * w->taps; i++) {
-        const void *from = w->weights + ace_packed_offset(w, panel + i / w->taps, i % w->taps, k);
+        const void *from =
+            w->weights + ace_packed_offset(w, panel + i / w->taps, i % w->taps, t->k);
+        void *to = t->wide + (size_t)(i * n) * element_bytes(&r->cut);
         if (w->dtype == ACE_BF16) {
-            r->kernels->widen_bf16_to_f32((float *)m->wide + i * n, from, n);
+            r->kernels->widen_bf16_to_f32(to, from, n);
         } else if (r->cut.tile_type == ACE_TILE_BF16) {
-            r->kernels->widen_i8_to_bf16((uint16_t *)m->wide + i * n, from, n);
+            r->kernels->widen_i8_to_bf16(to, from, n);
         } else {
-            r->kernels->widen_i8_to_f32((float *)m->wide + i * n, from, n);
+            r->kernels->widen_i8_to_f32(to, from, n);
         }
     }
 }
 
-/* The block's products for some panels, all rows of the task. */
-static void multiply_panels(const run *r, const task_memory *m, int64_t rows, int64_t panel,
-                            int panels, int64_t k, int64_t depth, float *sums)
+/* The product of the whole block with `panels` panels; rows and sums are still the task's. */
+static ace_block plan_block(const run *r, const task_range *t, int64_t panel, int panels)
+{
+    const ace_packed *w = &r->product->w;
+    const blocking *cut = &r->cut;
+    ace_block block = {
+        .x = t->tile,
+        .x_row = (cut->gathers ? 1 : r->product->stride) * cut->row_stride,
+        .x_tap = (cut->gathers ? cut->rows : r->product->dilation) * cut->row_stride,
+        .w = w->weights + ace_packed_offset(w, panel, 0, t->k),
+        .w_panel = w->taps * w->depth * ACE_PANEL,
+        .w_tap = w->depth * ACE_PANEL,
+        .taps = w->taps,
+        .depth = t->depth,
+        .sums = t->sums,
+        .sums_panel = cut->sums_rows * ACE_PANEL,
+        .rows = t->rows,
+        .panels = panels,
+        .resume = t->k > 0,
+    };
+    if (cut->widens) {
+        block.w = t->wide;
+        block.w_tap = t->depth * ACE_PANEL;
+        block.w_panel = w->taps * block.w_tap;
+    } else if (panel + panels < t->end_panel) {
+        block.next_w = w->weights + ace_packed_offset(w, panel + panels, 0, t->k);
+    }
+    return block;
+}
+
+/* One step: all rows by a few panels. Where the depth is one block, rows go in chunks whose sums
+ * are still in L1 when the epilogue reads them. */
+static void run_step(const run *r, const task_range *t, int64_t panel)
 {
     const ace_product *p = r->product;
     const blocking *cut = &r->cut;
-    ace_block block = {
-        .x = m->tile,
-        .x_row = (cut->gathers ? 1 : p->stride) * cut->row_stride,
-        .x_tap = (cut->gathers ? cut->rows : p->dilation) * cut->row_stride,
-        .w = p->w.weights + ace_packed_offset(&p->w, panel, 0, k),
-        .w_panel = p->w.taps * p->w.depth * ACE_PANEL,
-        .w_tap = p->w.depth * ACE_PANEL,
-        .taps = p->w.taps,
-        .depth = depth,
-        .sums = sums,
-        .sums_panel = cut->rows * ACE_PANEL,
-        .rows = rows,
-        .panels = panels,
-        .resume = k > 0,
-    };
+    int panels = (int)min64(cut->step, t->end_panel - panel);
+    ace_block block = plan_block(r, t, panel, panels);
     if (cut->widens) {
-        widen(r, m, panel, panels, k, depth);
-        block.w = m->wide;
-        block.w_tap = depth * ACE_PANEL;
-        block.w_panel = p->w.taps * block.w_tap;
+        widen(r, t, panel, panels);
     }
-    if (cut->tile_type == ACE_TILE_BF16) {
-        r->kernels->multiply_bf16(&block);
-    } else {
-        r->kernels->multiply_f32(&block);
+    if (cut->depth < p->w.depth) {
+        block.sums += (panel - t->first_panel) * block.sums_panel;
+    }
+    const unsigned char *x = block.x;
+    for (int64_t row = 0; row < t->rows; row += cut->sums_rows) {
+        block.x = x + (size_t)(row * block.x_row) * element_bytes(cut);
+        block.rows = min64(cut->sums_rows, t->rows - row);
+        if (cut->tile_type == ACE_TILE_BF16) {
+            r->kernels->multiply_bf16(&block);
+        } else {
+            r->kernels->multiply_f32(&block);
+        }
+        block.next_w = NULL; /* fetched by now */
+        if (t->k + t->depth == p->w.depth) {
+            ace_finish f = {.sums = block.sums,
+                            .sums_panel = block.sums_panel,
+                            .first_row = t->first_row + row,
+                            .rows = block.rows,
+                            .first_panel = panel,
+                            .panels = panels};
+            r->kernels->finish(p, &f);
+        }
     }
 }
 
@@ -299,33 +338,25 @@ static void run_task(void *context, int64_t task, int thread)
     const run *r = context;
     const ace_product *p = r->product;
     const blocking *cut = &r->cut;
-    unsigned char *scratch = ace_cpu_scratch(r->cpu, thread);
-    task_memory m = {.tile = scratch};
-    m.wide = scratch + ace_align_up(cut->tile_bytes, LINE_BYTES);
-    m.sums = (float *)(void *)((unsigned char *)m.wide + cut->wide_bytes);
-
     /* Neighbouring tasks share their panels. */
     int64_t first_row = task % cut->row_tasks * cut->rows;
-    int64_t rows = min64(cut->rows, p->y.rows - first_row);
     int64_t first_panel = task / cut->row_tasks * cut->group;
-    int64_t end_panel = min64(first_panel + cut->group, p->w.panels);
-    for (int64_t k = 0; k < p->w.depth; k += cut->depth) {
-        int64_t depth = min64(cut->depth, p->w.depth - k);
-        fill_tile(r, &m, first_row, rows, k, depth);
-        for (int64_t panel = first_panel; panel < end_panel; panel += cut->step) {
-            int panels = (int)min64(cut->step, end_panel - panel);
-            int64_t kept = cut->depth < p->w.depth ? panel - first_panel : 0;
-            float *sums = m.sums + kept * cut->rows * ACE_PANEL;
-            multiply_panels(r, &m, rows, panel, panels, k, depth, sums);
-            if (k + depth == p->w.depth) {
-                ace_finish f = {.sums = sums,
-                                .sums_panel = cut->rows * ACE_PANEL,
-                                .first_row = first_row,
-                                .rows = rows,
-                                .first_panel = panel,
-                                .panels = panels};
-                r->kernels->finish(p, &f);
-            }
+    unsigned char *scratch = ace_cpu_scratch(r->cpu, thread);
+    unsigned char *wide = scratch + ace_align_up(cut->tile_bytes, LINE_BYTES);
+    task_range t = {
+        .first_row = first_row,
+        .rows = min64(cut->rows, p->y.rows - first_row),
+        .first_panel = first_panel,
+        .end_panel = min64(first_panel + cut->group, p->w.panels),
+        .tile = scratch,
+        .wide = wide,
+        .sums = (float *)(void *)(wide + cut->wide_bytes),
+    };
+    for (t.k = 0; t.k < p->w.depth; t.k += cut->depth) {
+        t.depth = min64(cut->depth, p->w.depth - t.k);
+        fill_tile(r, &t);
+        for (int64_t panel = first_panel; panel < t.end_panel; panel += cut->step) {
+            run_step(r, &t, panel);
         }
     }
 }

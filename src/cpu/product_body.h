@@ -14,10 +14,21 @@ static ace_vf snake(ace_vf v, ace_vf alpha, ace_vf inv_beta)
     return ace_vf_fma(inv_beta, ace_vf_mul(s, s), v);
 }
 
+/* Rounds as everywhere, but may flush subnormals, as the products of bf16 pairs do anyway. */
+static void put_bf16(uint16_t *to, ace_vf v)
+{
+#if defined(__AVX512BF16__)
+    __m256bh rounded = _mm512_cvtneps_pbh(v);
+    memcpy(to, &rounded, sizeof rounded);
+#else
+    ace_vf_store_bf16(to, v);
+#endif
+}
+
 static void put_in_tile(const ace_tile *t, int64_t index, ace_vf v)
 {
     if (t->type == ACE_TILE_BF16) {
-        ace_vf_store_bf16((uint16_t *)t->data + index, v);
+        put_bf16((uint16_t *)t->data + index, v);
         return;
     }
     if (t->type == ACE_TILE_F32_ROUNDED) {
@@ -111,19 +122,21 @@ static void widen_i8_to_bf16(uint16_t *restrict to, const int8_t *restrict from,
 
 /* One panel's constants, padded so that whole vectors can be read. */
 typedef struct panel_terms {
-    float scale[ACE_PANEL]; /* of the gate panel where swiglu */
-    float up_scale[ACE_PANEL];
+    int64_t col; /* of y, for the first lane */
+    float scale[ACE_PANEL];
     float bias[ACE_PANEL];
 } panel_terms;
 
-static void load_terms(panel_terms *t, const ace_product *p, int64_t panel, int64_t col)
+static void load_terms(panel_terms *t, const ace_product *p, int64_t panel)
 {
+    t->col = (p->swiglu ? panel / 2 : panel) * ACE_PANEL;
     const float *bias = p->bias.addr != 0 ? ace_cpu_f32(p->bias, 0) : NULL;
     for (int i = 0; i < ACE_PANEL; i++) {
         t->scale[i] = p->w.scales != NULL ? p->w.scales[panel * ACE_PANEL + i] : 1.0f;
-        t->up_scale[i] =
-            p->w.scales != NULL && p->swiglu ? p->w.scales[(panel + 1) * ACE_PANEL + i] : 1.0f;
-        t->bias[i] = bias != NULL && col + i < p->y.cols ? bias[(col + i) % p->bias.cols] : 0.0f;
+        t->bias[i] = 0.0f;
+        if (bias != NULL && t->col + i < p->y.cols) {
+            t->bias[i] = bias[(t->col + i) % p->bias.cols];
+        }
     }
 }
 
@@ -145,43 +158,42 @@ static void put_inside(const ace_product *p, int64_t row, int64_t col, ace_vf v)
     }
 }
 
-/* One vector of results: columns col … of y's row, from sums at `sum`. */
-static ace_vf epilogue(const ace_product *p, const panel_terms *t, int lane, const float *sum,
-                       const float *up, int64_t row, int64_t col)
+static ace_vf scaled(const panel_terms *t, const float *sum, int lane)
 {
-    ace_vf v = ace_vf_mul(ace_vf_load(sum + lane), ace_vf_load(t->scale + lane));
-    if (p->swiglu) {
-        ace_vf factor = ace_vf_mul(ace_vf_load(up + lane), ace_vf_load(t->up_scale + lane));
-        return ace_vf_mul(ace_vf_silu(v), factor);
-    }
-    v = ace_vf_add(v, ace_vf_load(t->bias + lane));
-    if (p->accumulate) {
-        if (p->gate.addr != 0) {
-            ace_row gate = ace_row_of(p->gate, row / (p->y.rows / p->gate.rows));
-            v = ace_vf_mul(v, ace_row_get(gate, col, p->y.cols));
-        }
-        v = ace_vf_add(v, ace_row_get(ace_row_of(p->y, row), col, p->y.cols));
-    }
-    return v;
+    return ace_vf_mul(ace_vf_load(sum + lane), ace_vf_load(t->scale + lane));
 }
 
-static void finish_panel(const ace_product *p, const ace_finish *f, int panel)
+/* One row of results of some panels; sum is the row's place in the first one. */
+static void finish_row(const ace_product *p, const ace_finish *f, const panel_terms *terms,
+                       int64_t row, const float *sum)
 {
-    int64_t matrix_panel = f->first_panel + panel;
-    int64_t col = (p->swiglu ? matrix_panel / 2 : matrix_panel) * ACE_PANEL;
-    panel_terms terms;
-    load_terms(&terms, p, matrix_panel, col);
-    const float *sums = f->sums + panel * f->sums_panel;
-    for (int64_t i = 0; i < f->rows; i++) {
-        int64_t row = f->first_row + i;
-        const float *sum = sums + i * ACE_PANEL;
-        bool is_cut = row * p->y.row_stride < p->begin || (row + 1) * p->y.row_stride > p->end;
-        for (int lane = 0; lane < ACE_PANEL && col + lane < p->y.cols; lane += ACE_VF) {
-            ace_vf v = epilogue(p, &terms, lane, sum, sum + f->sums_panel, row, col + lane);
-            if (is_cut) {
-                put_inside(p, row, col + lane, v);
+    ace_row y = ace_row_of(p->y, row);
+    ace_row gate = {0};
+    if (p->gate.addr != 0) {
+        gate = ace_row_of(p->gate, row / (p->y.rows / p->gate.rows));
+    }
+    bool is_cut = row * p->y.row_stride < p->begin || (row + 1) * p->y.row_stride > p->end;
+    int step = p->swiglu ? 2 : 1;
+    for (int panel = 0; panel < f->panels; panel += step, sum += step * f->sums_panel) {
+        const panel_terms *t = &terms[panel];
+        for (int lane = 0; lane < ACE_PANEL && t->col + lane < p->y.cols; lane += ACE_VF) {
+            int64_t col = t->col + lane;
+            ace_vf v = scaled(t, sum, lane);
+            if (p->swiglu) {
+                v = ace_vf_mul(ace_vf_silu(v), scaled(t + 1, sum + f->sums_panel, lane));
             } else {
-                ace_row_put(ace_row_of(p->y, row), col + lane, p->y.cols, v);
+                v = ace_vf_add(v, ace_vf_load(t->bias + lane));
+            }
+            if (gate.data != NULL) {
+                v = ace_vf_mul(v, ace_row_get(gate, col, p->y.cols));
+            }
+            if (p->accumulate) {
+                v = ace_vf_add(v, ace_row_get(y, col, p->y.cols));
+            }
+            if (is_cut) {
+                put_inside(p, row, col, v);
+            } else {
+                ace_row_put(y, col, p->y.cols, v);
             }
         }
     }
@@ -189,8 +201,12 @@ static void finish_panel(const ace_product *p, const ace_finish *f, int panel)
 
 static void finish(const ace_product *p, const ace_finish *f)
 {
-    for (int panel = 0; panel < f->panels; panel += p->swiglu ? 2 : 1) {
-        finish_panel(p, f, panel);
+    panel_terms terms[ACE_MAX_STEP];
+    for (int panel = 0; panel < f->panels; panel++) {
+        load_terms(&terms[panel], p, f->first_panel + panel);
+    }
+    for (int64_t i = 0; i < f->rows; i++) {
+        finish_row(p, f, terms, f->first_row + i, f->sums + i * ACE_PANEL);
     }
 }
 

@@ -27,6 +27,7 @@ typedef struct ace_block {
     int64_t x_row;          /* elements from one result's inputs to the next one's */
     int64_t x_tap;          /* … from one tap's inputs to the next tap's */
     const void *w;          /* first panel */
+    const void *next_w;     /* the same place of the panels that come next, or NULL */
     int64_t w_panel, w_tap; /* elements */
     int taps;
     int64_t depth; /* even */
@@ -42,7 +43,7 @@ typedef struct ace_finish {
     int64_t sums_panel;
     int64_t first_row, rows; /* of y */
     int64_t first_panel;     /* of the matrix */
-    int panels;
+    int panels;              /* at most ACE_MAX_STEP, gate and up together */
 } ace_finish;
 
 typedef struct ace_product_kernels {
@@ -61,7 +62,9 @@ typedef struct ace_product_kernels {
 extern const ace_product_kernels ace_product_kernels_generic, ace_product_kernels_avx2,
     ace_product_kernels_avx512;
 
-/* Rows of register tiles on every level divide this. */
-enum { ACE_TILE_STEP = 12 };
+enum {
+    ACE_TILE_STEP = 12, /* rows of register tiles on every level divide this */
+    ACE_MAX_STEP = 4    /* panels of one call */
+};
 
 #endif

@@ -7,7 +7,7 @@
 #include "cpu/product_kernels.h"
 #include "cpu/vector.h"
 
-enum { PANEL_VECTORS = ACE_PANEL / ACE_VF };
+enum { PANEL_VECTORS = ACE_PANEL / ACE_VF, LINE_BYTES = 64 };
 
 /* Shapes (rows, panels). MANY rows are the rule; FEW rows read more panels at once, so that enough
  * sums are under way and memory streams wide. */
@@ -15,9 +15,11 @@ enum { PANEL_VECTORS = ACE_PANEL / ACE_VF };
 enum { MANY_ROWS = 12, MANY_PANELS = 2, FEW_ROWS = 6, FEW_PANELS = 4 };
 #define TILE_SHAPES(X)                                                                             \
     X(1, 1)                                                                                        \
-    X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1)     \
-        X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2)  \
-            X(12, 2) X(1, 4) X(2, 4) X(3, 4) X(4, 4) X(5, 4) X(6, 4)
+    X(2, 1)                                                                                        \
+    X(3, 1)                                                                                        \
+    X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(1, 2) X(2, 2)     \
+        X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2) X(1, 4) \
+            X(2, 4) X(3, 4) X(4, 4) X(5, 4) X(6, 4)
 #elif defined(__AVX2__)
 enum { MANY_ROWS = 6, MANY_PANELS = 1, FEW_ROWS = 3, FEW_PANELS = 2 };
 #define TILE_SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(1, 2) X(2, 2) X(3, 2)
@@ -35,6 +37,18 @@ typedef ace_vf tile_sums[MANY_ROWS][MAX_VECTORS];
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+
+/* Lines to fetch into L2 while a tile is computed: the next panels' weights, a little per step of
+ * depth. `step` bytes on average; the same line may come up again, which costs next to nothing. */
+typedef struct ahead {
+    const char *start;
+    int64_t step, tap;
+} ahead;
+
+static ALWAYS_INLINE void fetch(const char *line)
+{
+    __builtin_prefetch(line, 0, 2);
+}
 
 /* In all functions below rows and panels are constants at each call, so loops over them vanish. */
 static ALWAYS_INLINE float *sum_at(const ace_block *b, int64_t row, int panel, int v)
@@ -67,14 +81,17 @@ static ALWAYS_INLINE void store_sums(tile_sums sum, const ace_block *b, int64_t 
     }
 }
 
-static ALWAYS_INLINE void tile_f32(const ace_block *b, int64_t row, int panel, int rows, int panels)
+static ALWAYS_INLINE void tile_f32(const ace_block *b, const ahead *next, int64_t row, int panel,
+                                   int rows, int panels)
 {
     tile_sums sum;
     load_sums(sum, b, row, panel, rows, panels);
     for (int tap = 0; tap < b->taps; tap++) {
         const float *x = (const float *)b->x + row * b->x_row + tap * b->x_tap;
         const float *w = (const float *)b->w + panel * b->w_panel + tap * b->w_tap;
-        for (int64_t k = 0; k < b->depth; k++) {
+        const char *line = next->start + tap * next->tap;
+        for (int64_t k = 0; k < b->depth; k++, line += next->step) {
+            fetch(line);
             ace_vf weight[MAX_VECTORS];
             UNROLL
             for (int v = 0; v < panels * PANEL_VECTORS; v++) {
@@ -96,15 +113,17 @@ static ALWAYS_INLINE void tile_f32(const ace_block *b, int64_t row, int panel, i
 
 #if defined(__AVX512BF16__)
 /* Each lane of the sums takes x[k]·w[k] + x[k+1]·w[k+1]. */
-static ALWAYS_INLINE void tile_bf16(const ace_block *b, int64_t row, int panel, int rows,
-                                    int panels)
+static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64_t row, int panel,
+                                    int rows, int panels)
 {
     tile_sums sum;
     load_sums(sum, b, row, panel, rows, panels);
     for (int tap = 0; tap < b->taps; tap++) {
         const uint16_t *x = (const uint16_t *)b->x + row * b->x_row + tap * b->x_tap;
         const uint16_t *w = (const uint16_t *)b->w + panel * b->w_panel + tap * b->w_tap;
-        for (int64_t k = 0; k < b->depth; k += 2) {
+        const char *line = next->start + tap * next->tap;
+        for (int64_t k = 0; k < b->depth; k += 2, line += next->step) {
+            fetch(line);
             __m512i weight[MAX_VECTORS];
             UNROLL
             for (int v = 0; v < panels; v++) {
@@ -129,11 +148,12 @@ static ALWAYS_INLINE void tile_bf16(const ace_block *b, int64_t row, int panel, 
 /* Any rows up to a tile's, by name of the tile function. */
 #define TILE_CASE(rows, panels)                                                                    \
     case (panels)*16 + (rows):                                                                     \
-        TILE_FUNCTION(b, row, panel, rows, panels);                                                \
+        TILE_FUNCTION(b, next, row, panel, rows, panels);                                          \
         break;
 
 #define TILE_FUNCTION tile_f32
-static void any_tile_f32(const ace_block *b, int64_t row, int panel, int64_t rows, int panels)
+static void any_tile_f32(const ace_block *b, const ahead *next, int64_t row, int panel,
+                         int64_t rows, int panels)
 {
     switch (panels * 16 + rows) {
         TILE_SHAPES(TILE_CASE)
@@ -145,7 +165,8 @@ static void any_tile_f32(const ace_block *b, int64_t row, int panel, int64_t row
 
 #if defined(__AVX512BF16__)
 #define TILE_FUNCTION tile_bf16
-static void any_tile_bf16(const ace_block *b, int64_t row, int panel, int64_t rows, int panels)
+static void any_tile_bf16(const ace_block *b, const ahead *next, int64_t row, int panel,
+                          int64_t rows, int panels)
 {
     switch (panels * 16 + rows) {
         TILE_SHAPES(TILE_CASE)
@@ -156,9 +177,28 @@ static void any_tile_bf16(const ace_block *b, int64_t row, int panel, int64_t ro
 #undef TILE_FUNCTION
 #endif
 
-typedef void any_tile(const ace_block *, int64_t row, int panel, int64_t rows, int panels);
+typedef void any_tile(const ace_block *, const ahead *, int64_t row, int panel, int64_t rows,
+                      int panels);
 
-static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile)
+/* The share of the next panels' lines that tile `index` of `count` fetches. */
+static ahead plan_fetch(const ace_block *b, int64_t index, int64_t count, int64_t element_bytes)
+{
+    ahead next = {.start = b->w, .tap = b->w_tap * element_bytes};
+    if (b->next_w == NULL || count < b->panels) {
+        return next;
+    }
+    int64_t per_panel = count / b->panels; /* tiles that share one panel */
+    int64_t panel = index / per_panel;
+    if (panel < b->panels) {
+        int64_t share = b->depth * ACE_PANEL * element_bytes / per_panel;
+        next.start = (const char *)b->next_w + panel * b->w_panel * element_bytes +
+                     index % per_panel * share;
+        next.step = LINE_BYTES / per_panel;
+    }
+    return next;
+}
+
+static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile, int64_t element_bytes)
 {
     int panels = 0;
     for (int panel = 0; panel < b->panels; panel += panels) {
@@ -169,21 +209,24 @@ static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile)
             rows = FEW_ROWS;
             panels = FEW_PANELS;
         }
-        for (int64_t row = 0; row < b->rows; row += rows) {
-            tile(b, row, panel, b->rows - row < rows ? b->rows - row : rows, panels);
+        int64_t tiles = (b->rows + rows - 1) / rows;
+        for (int64_t i = 0; i < tiles; i++) {
+            ahead next = plan_fetch(b, i, panel == 0 ? tiles : 0, element_bytes);
+            int64_t row = i * rows;
+            tile(b, &next, row, panel, b->rows - row < rows ? b->rows - row : rows, panels);
         }
     }
 }
 
 static void multiply_f32(const ace_block *b)
 {
-    multiply(b, any_tile_f32);
+    multiply(b, any_tile_f32, sizeof(float));
 }
 
 #if defined(__AVX512BF16__)
 static void multiply_bf16(const ace_block *b)
 {
-    multiply(b, any_tile_bf16);
+    multiply(b, any_tile_bf16, sizeof(uint16_t));
 }
 #endif
 
