@@ -12,13 +12,14 @@ enum {
     TILE_BYTES = 256 << 10, /* of a tile */
     SUMS_BYTES = 512 << 10, /* of sums kept across blocks of depth */
     MAX_TILE_ROWS = 1536,   /* results per task; long convolutions want few halos */
-    CHUNK_ROWS = 96,        /* rows multiplied before their epilogue */
+    CHUNK_ROWS = 48,        /* rows multiplied before their epilogue */
     MIN_DEPTH = 64,
     MAX_GROUP = 64, /* panels per task */
     MIN_TASKS = 16, /* enough for threads that do not run at equal speed */
     FEW_ROWS = 6,   /* up to here weights stream once and panels are read four at a time */
-    WIDE_STEP = ACE_MAX_STEP,
+    WIDE_STEP = 4,
     STEP = 2,
+    RESIDENT_BYTES = 512 << 10, /* weights of a task that stay in L2 */
     LINE_BYTES = 64
 };
 
@@ -189,6 +190,15 @@ static int64_t choose_group(const blocking *cut, const ace_product *p)
     return div_up(group, cut->step) * cut->step;
 }
 
+/* All panels of a task at once where their weights stay in L2 anyway: rows of y are then written
+ * whole, which matters for convolutions with few channels. */
+static int choose_step(const blocking *cut, const ace_product *p)
+{
+    size_t bytes = ace_packed_offset(&p->w, cut->group, 0, 0);
+    bool fits = cut->group <= ACE_MAX_STEP && bytes <= RESIDENT_BYTES;
+    return fits && cut->depth == p->w.depth && !cut->widens ? (int)cut->group : cut->step;
+}
+
 static blocking choose_blocking(const ace_product *p, const ace_product_kernels *kernels,
                                 bool has_bf16)
 {
@@ -200,6 +210,7 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
     for (;;) {
         cut.row_tasks = div_up(p->y.rows, cut.rows);
         cut.group = choose_group(&cut, p);
+        cut.step = choose_step(&cut, p);
         measure_blocks(&cut, p);
         /* Unusual shapes (many taps, wide strides) may not fit at first. */
         if (scratch_bytes(&cut) <= ACE_CPU_SCRATCH_BYTES) {
@@ -297,8 +308,8 @@ static ace_block plan_block(const run *r, const task_range *t, int64_t panel, in
     return block;
 }
 
-/* One step: all rows by a few panels. Where the depth is one block, rows go in chunks whose sums
- * are still in L1 when the epilogue reads them. */
+/* One step: all rows by a few panels. In the last block of depth rows go in chunks, whose sums are
+ * still in L1 when the epilogue reads them. */
 static void run_step(const run *r, const task_range *t, int64_t panel)
 {
     const ace_product *p = r->product;
@@ -308,20 +319,22 @@ static void run_step(const run *r, const task_range *t, int64_t panel)
     if (cut->widens) {
         widen(r, t, panel, panels);
     }
-    if (cut->depth < p->w.depth) {
-        block.sums += (panel - t->first_panel) * block.sums_panel;
-    }
+    bool is_kept = cut->depth < p->w.depth;
+    bool is_last = t->k + t->depth == p->w.depth;
     const unsigned char *x = block.x;
-    for (int64_t row = 0; row < t->rows; row += cut->sums_rows) {
+    float *sums = t->sums + (is_kept ? (panel - t->first_panel) * block.sums_panel : 0);
+    int64_t chunk = is_last ? CHUNK_ROWS : t->rows;
+    for (int64_t row = 0; row < t->rows; row += chunk) {
         block.x = x + (size_t)(row * block.x_row) * element_bytes(cut);
-        block.rows = min64(cut->sums_rows, t->rows - row);
+        block.sums = sums + (is_kept ? row * ACE_PANEL : 0);
+        block.rows = min64(chunk, t->rows - row);
         if (cut->tile_type == ACE_TILE_BF16) {
             r->kernels->multiply_bf16(&block);
         } else {
             r->kernels->multiply_f32(&block);
         }
         block.next_w = NULL; /* fetched by now */
-        if (t->k + t->depth == p->w.depth) {
+        if (is_last) {
             ace_finish f = {.sums = block.sums,
                             .sums_panel = block.sums_panel,
                             .first_row = t->first_row + row,

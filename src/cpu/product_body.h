@@ -25,60 +25,83 @@ static void put_bf16(uint16_t *to, ace_vf v)
 #endif
 }
 
-static void put_in_tile(const ace_tile *t, int64_t index, ace_vf v)
+static ALWAYS_INLINE void put_in_tile(ace_tile t, int64_t index, ace_vf v)
 {
-    if (t->type == ACE_TILE_BF16) {
-        put_bf16((uint16_t *)t->data + index, v);
+    if (t.type == ACE_TILE_BF16) {
+        put_bf16((uint16_t *)t.data + index, v);
         return;
     }
-    if (t->type == ACE_TILE_F32_ROUNDED) {
+    if (t.type == ACE_TILE_F32_ROUNDED) {
         uint16_t rounded[ACE_VF];
         ace_vf_store_bf16(rounded, v);
         v = ace_vf_load_bf16(rounded);
     }
-    ace_vf_store((float *)t->data + index, v);
+    ace_vf_store((float *)t.data + index, v);
 }
 
-/* Vectors may run past t->cols: the tile's row stride leaves room for that. */
-static void fill_row(const ace_product *p, const ace_tile *t, int64_t tile_row, int64_t x_row)
+/* Columns of the tile from `at` on, of an input row; returns where it stopped: all whole columns x
+ * has. Vectors may run past the tile's columns: its row stride leaves room for that. */
+static ALWAYS_INLINE int64_t convert_row(ace_tile t, int64_t at, ace_row x, int64_t x_cols,
+                                         int64_t end)
 {
-    int64_t to = tile_row * t->row_stride;
-    ace_vf zero = ace_vf_set(0.0f);
-    int64_t end = 0; /* columns of the tile that x has */
-    if (x_row >= 0 && x_row < p->x.rows) {
-        end = p->x.cols - t->first_col < t->cols ? p->x.cols - t->first_col : t->cols;
-    }
-    ace_row x = ace_row_of(p->x, end > 0 ? x_row : 0);
     int64_t c = 0;
-    if (p->snake_alpha.addr != 0) {
-        ace_row alpha = ace_row_of(p->snake_alpha, 0);
-        ace_row inv_beta = ace_row_of(p->snake_inv_beta, 0);
-        for (; c < end; c += ACE_VF) {
-            int64_t from = t->first_col + c;
-            ace_vf v = ace_row_get(x, from, p->x.cols);
-            v = snake(v, ace_row_get(alpha, from, p->x.cols),
-                      ace_row_get(inv_beta, from, p->x.cols));
-            put_in_tile(t, to + c, v);
-        }
-    } else if (t->type == ACE_TILE_BF16 && x.bf16 && end == t->cols) {
-        memcpy((uint16_t *)t->data + to, (const uint16_t *)x.data + t->first_col,
-               (size_t)end * sizeof(uint16_t));
-        c = end;
-    } else {
-        for (; c < end; c += ACE_VF) {
-            put_in_tile(t, to + c, ace_row_get(x, t->first_col + c, p->x.cols));
-        }
+    bool same_type = x.bf16 ? t.type == ACE_TILE_BF16 : t.type == ACE_TILE_F32;
+    if (same_type) {
+        size_t size = x.bf16 ? sizeof(uint16_t) : sizeof(float);
+        memcpy((unsigned char *)t.data + (size_t)at * size,
+               (const unsigned char *)x.data + (size_t)t.first_col * size, (size_t)end * size);
+        return end;
     }
-    for (; c < t->cols; c += ACE_VF) {
-        put_in_tile(t, to + c, zero);
+    for (; c < end; c += ACE_VF) {
+        put_in_tile(t, at + c, ace_row_get(x, t.first_col + c, x_cols));
+    }
+    return c;
+}
+
+static ALWAYS_INLINE int64_t snake_row(ace_tile t, int64_t at, ace_row x, int64_t x_cols,
+                                       int64_t end, ace_row alpha, ace_row inv_beta)
+{
+    int64_t c = 0;
+    for (; c < end; c += ACE_VF) {
+        int64_t from = t.first_col + c;
+        ace_vf v = ace_row_get(x, from, x_cols);
+        v = snake(v, ace_row_get(alpha, from, x_cols), ace_row_get(inv_beta, from, x_cols));
+        put_in_tile(t, at + c, v);
+    }
+    return c;
+}
+
+/* Zeros from column c to the tile's last one. */
+static void clear_row(ace_tile t, int64_t at, int64_t c)
+{
+    size_t size = t.type == ACE_TILE_BF16 ? sizeof(uint16_t) : sizeof(float);
+    if (c < t.cols) {
+        memset((unsigned char *)t.data + (size_t)(at + c) * size, 0, (size_t)(t.cols - c) * size);
     }
 }
 
-static void fill(const ace_product *p, const ace_tile *t, int64_t tile_row, int64_t first_row,
+static void fill(const ace_product *p, const ace_tile *tile, int64_t tile_row, int64_t first_row,
                  int64_t count)
 {
+    const ace_tile t = *tile;
+    const ace_tensor x = p->x;
+    bool has_snake = p->snake_alpha.addr != 0;
+    ace_row alpha = {0};
+    ace_row inv_beta = {0};
+    if (has_snake) {
+        alpha = ace_row_of(p->snake_alpha, 0);
+        inv_beta = ace_row_of(p->snake_inv_beta, 0);
+    }
+    int64_t end = x.cols - t.first_col < t.cols ? x.cols - t.first_col : t.cols;
     for (int64_t i = 0; i < count; i++) {
-        fill_row(p, t, tile_row + i, first_row + i);
+        int64_t row = first_row + i;
+        int64_t at = (tile_row + i) * t.row_stride;
+        int64_t done = 0;
+        if (row >= 0 && row < x.rows) {
+            done = has_snake ? snake_row(t, at, ace_row_of(x, row), x.cols, end, alpha, inv_beta)
+                             : convert_row(t, at, ace_row_of(x, row), x.cols, end);
+        }
+        clear_row(t, at, done);
     }
 }
 
@@ -140,22 +163,23 @@ static void load_terms(panel_terms *t, const ace_product *p, int64_t panel)
     }
 }
 
-/* Stores the lanes of v that belong to columns col … of a row cut by p->begin or p->end. */
-static void put_inside(const ace_product *p, int64_t row, int64_t col, ace_vf v)
+/* Stores the lanes first … end - 1. */
+static void put_lanes(ace_row y, int64_t col, ace_vf v, int64_t first, int64_t end)
 {
     float lanes[ACE_VF];
     ace_vf_store(lanes, v);
-    ace_row y = ace_row_of(p->y, row);
-    for (int64_t i = 0; i < ACE_VF && col + i < p->y.cols; i++) {
-        int64_t at = row * p->y.row_stride + col + i;
-        if (at >= p->begin && at < p->end) {
-            if (y.bf16) {
-                ((uint16_t *)y.data)[col + i] = ace_f32_to_bf16(lanes[i]);
-            } else {
-                ((float *)y.data)[col + i] = lanes[i];
-            }
+    for (int64_t i = first; i < end; i++) {
+        if (y.bf16) {
+            ((uint16_t *)y.data)[col + i] = ace_f32_to_bf16(lanes[i]);
+        } else {
+            ((float *)y.data)[col + i] = lanes[i];
         }
     }
+}
+
+static int64_t clamp_lane(int64_t lane, int64_t end)
+{
+    return lane < 0 ? 0 : lane < end ? lane : end;
 }
 
 static ace_vf scaled(const panel_terms *t, const float *sum, int lane)
@@ -164,15 +188,17 @@ static ace_vf scaled(const panel_terms *t, const float *sum, int lane)
 }
 
 /* One row of results of some panels; sum is the row's place in the first one. */
-static void finish_row(const ace_product *p, const ace_finish *f, const panel_terms *terms,
-                       int64_t row, const float *sum)
+static ALWAYS_INLINE void finish_row(const ace_product *p, const ace_finish *f,
+                                     const panel_terms *terms, int64_t row, const float *sum)
 {
     ace_row y = ace_row_of(p->y, row);
     ace_row gate = {0};
     if (p->gate.addr != 0) {
         gate = ace_row_of(p->gate, row / (p->y.rows / p->gate.rows));
     }
-    bool is_cut = row * p->y.row_stride < p->begin || (row + 1) * p->y.row_stride > p->end;
+    int64_t begin = p->begin - row * p->y.row_stride; /* columns of this row that are stored */
+    int64_t end = p->end - row * p->y.row_stride;
+    bool is_cut = begin > 0 || end < p->y.cols;
     int step = p->swiglu ? 2 : 1;
     for (int panel = 0; panel < f->panels; panel += step, sum += step * f->sums_panel) {
         const panel_terms *t = &terms[panel];
@@ -191,7 +217,8 @@ static void finish_row(const ace_product *p, const ace_finish *f, const panel_te
                 v = ace_vf_add(v, ace_row_get(y, col, p->y.cols));
             }
             if (is_cut) {
-                put_inside(p, row, col, v);
+                int64_t left = p->y.cols - col < ACE_VF ? p->y.cols - col : ACE_VF;
+                put_lanes(y, col, v, clamp_lane(begin - col, left), clamp_lane(end - col, left));
             } else {
                 ace_row_put(y, col, p->y.cols, v);
             }
@@ -199,8 +226,13 @@ static void finish_row(const ace_product *p, const ace_finish *f, const panel_te
     }
 }
 
-static void finish(const ace_product *p, const ace_finish *f)
+/* Works on copies: nothing stored to y can then be suspected to change them. */
+static void finish(const ace_product *product, const ace_finish *range)
 {
+    const ace_product copy = *product;
+    const ace_product *p = &copy;
+    const ace_finish range_copy = *range;
+    const ace_finish *f = &range_copy;
     panel_terms terms[ACE_MAX_STEP];
     for (int panel = 0; panel < f->panels; panel++) {
         load_terms(&terms[panel], p, f->first_panel + panel);

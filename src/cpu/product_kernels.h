@@ -64,7 +64,7 @@ extern const ace_product_kernels ace_product_kernels_generic, ace_product_kernel
 
 enum {
     ACE_TILE_STEP = 12, /* rows of register tiles on every level divide this */
-    ACE_MAX_STEP = 4    /* panels of one call */
+    ACE_MAX_STEP = 16   /* panels of one call */
 };
 
 #endif
