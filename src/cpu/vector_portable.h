@@ -6,6 +6,7 @@ enum { ACE_VF = 4 };
 typedef float ace_vf __attribute__((vector_size(16)));
 typedef int32_t ace_vi __attribute__((vector_size(16)));
 typedef uint32_t ace_vu __attribute__((vector_size(16)));
+typedef uint16_t ace_vh __attribute__((vector_size(8)));
 
 static inline ace_vf ace_vf_set(float x)
 {
@@ -26,14 +27,20 @@ static inline void ace_vf_store(float *p, ace_vf v)
 
 static inline ace_vf ace_vf_load_bf16(const uint16_t *p)
 {
-    return (ace_vf)((ace_vu){p[0], p[1], p[2], p[3]} << 16);
+    ace_vh half;
+    memcpy(&half, p, sizeof half);
+    return (ace_vf)(__builtin_convertvector(half, ace_vu) << 16);
 }
 
+/* Round to nearest, ties to even; NaN stays NaN. */
 static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
 {
-    for (int i = 0; i < ACE_VF; i++) {
-        p[i] = ace_f32_to_bf16(v[i]);
-    }
+    ace_vu u = (ace_vu)v;
+    ace_vu rounded = u + 0x7fff + ((u >> 16) & 1);
+    ace_vu nan = (ace_vu)(v != v);
+    rounded = ((rounded & ~nan) | ((u | 0x400000) & nan)) >> 16;
+    ace_vh half = __builtin_convertvector(rounded, ace_vh);
+    memcpy(p, &half, sizeof half);
 }
 
 static inline ace_vf ace_vf_add(ace_vf a, ace_vf b)

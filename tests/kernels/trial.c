@@ -44,6 +44,7 @@ void trial_end(trial *t)
         }
         free(b->memory);
         free(b->before);
+        *b = (trial_block){0};
     }
     t->n_blocks = 0;
 }
