@@ -63,6 +63,8 @@ char *acestep_request_json(const acestep_request *request, bool asked_only);
 acestep_status acestep_engine_open(const acestep_request *request, acestep_engine **out,
                                    acestep_error *err);
 void acestep_engine_close(acestep_engine *engine);
+/* One line about what these checkpoints are, to be shown before they are used; "" when there is nothing to say. */
+const char *acestep_engine_note(const acestep_engine *engine);
 /* {"device", "cpu", "threads", "precision", "models": {…}, "card": {…}} */
 char *acestep_engine_json(const acestep_engine *engine);
 
@@ -86,6 +88,12 @@ typedef bool acestep_progress(void *context, const char *stage, double fraction,
 acestep_status acestep_generate(acestep_engine *engine, const acestep_request *request,
                                 acestep_progress *progress, void *context, acestep_result **out,
                                 acestep_error *err);
+/* Up to 8 different songs in one batch. Sampling, engine and output options must be the same in all; each
+ * song comes out as it would alone. */
+acestep_status acestep_generate_batch(acestep_engine *engine,
+                                      const acestep_request *const *requests, int n,
+                                      acestep_progress *progress, void *context,
+                                      acestep_result **out, acestep_error *err);
 void acestep_result_free(acestep_result *result);
 
 typedef struct acestep_song {

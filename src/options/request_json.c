@@ -98,6 +98,9 @@ static ace_status set_object(ace_request *r, json_t *object, bool lenient, ace_e
         if (is_container(key) && json_is_object(value)) {
             continue;
         }
+        if (strcmp(key, "acestep") == 0) {
+            continue; /* what a sidecar tells beyond the options */
+        }
         if (ace_option_find(key) < 0) {
             if (lenient) {
                 continue;

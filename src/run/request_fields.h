@@ -108,7 +108,7 @@
     TEXT(weights, "", 64, "", "engine", "synthetic[:NAME]: published shapes, made-up values")      \
     WORD(device, 0, "auto|cpu", "", "engine", "where to compute")                                  \
     WORD(precision, 0, "auto|f32|bf16|int8", "", "engine",                                         \
-         "of weights and products; auto: bf16 where the CPU multiplies it, else f32")              \
+         "of weights and products; auto: what the model asks for, else bf16")              \
     INT(threads, 0, 0, 256, "", "engine", "0: all usable CPUs")                                    \
     WORD(cpu, 2, "generic|avx2|avx512", "", "engine", "highest instruction set to use")            \
     WORD(exec, 0, "full|shape", "", "engine", "shape: walk through the job, compute nothing")      \

@@ -1,5 +1,6 @@
 #include "weights/torch_archive.h"
 
+#include "base/block_formats.h"
 #include "base/dtype.h"
 #include "base/file_map.h"
 #include "base/memory.h"
@@ -140,4 +141,33 @@ ace_status ace_silence_latent_load(const char *path, int64_t channels, float **o
     }
     ace_file_close(&file);
     return status;
+}
+
+ace_status ace_silence_latent_from_weights(const ace_weights *w, int64_t channels, float **out,
+                                           int64_t *frames, ace_error *err)
+{
+    const ace_weight *t = ace_weights_find(w, "silence_latent");
+    *out = NULL;
+    if (t == NULL || t->rank != 2 || t->dim[1] != channels || t->dim[0] < 1 ||
+        ace_block_elements(t->dtype) != 1) {
+        return ace_fail(err, ACESTEP_MODEL, "%s: silence_latent is missing or not [frames, %lld]",
+                        ace_weights_path(w), (long long)channels);
+    }
+    int64_t n = t->dim[0] * channels;
+    float *values = ace_malloc_array((size_t)n, sizeof *values);
+    if (values == NULL) {
+        return ace_fail(err, ACESTEP_MEMORY, "%s: no host memory", ace_weights_path(w));
+    }
+    ace_decode_row(t->dtype, t->data, n, values);
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) {
+            ace_free(values);
+            return ace_fail(err, ACESTEP_MODEL,
+                            "%s: silence_latent holds NaN or infinity; the file is damaged",
+                            ace_weights_path(w));
+        }
+    }
+    *out = values;
+    *frames = t->dim[0];
+    return ACESTEP_OK;
 }

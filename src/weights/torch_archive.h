@@ -4,6 +4,7 @@
 #define ACE_WEIGHTS_TORCH_ARCHIVE_H
 
 #include "base/status.h"
+#include "weights/weights.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,5 +17,9 @@ ace_status ace_torch_archive_find(const unsigned char *data, size_t bytes, const
  * ace_free. */
 ace_status ace_silence_latent_load(const char *path, int64_t channels, float **out, int64_t *frames,
                                    ace_error *err);
+
+/* The same from a GGUF file's own tensor `silence_latent` [frames, channels]. */
+ace_status ace_silence_latent_from_weights(const ace_weights *w, int64_t channels, float **out,
+                                           int64_t *frames, ace_error *err);
 
 #endif

@@ -1,0 +1,61 @@
+/* One program, many commands. Everything it does goes through include/acestep.h. */
+#include "commands.h"
+#include "terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} command;
+
+static const command commands[] = {
+    {"generate", command_generate, "make songs from a caption and lyrics"},
+    {"plan", command_plan, "show the memory a job needs, stage by stage, without running it"},
+    {"probe", command_probe, "run one part of the networks on a recorded case"},
+    {"models", command_models, "show which checkpoints would be used"},
+    {"bench", command_bench, "time the stages on published shapes with made-up weights"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *out)
+{
+    fprintf(out,
+            "acestep %s: music from words, with the ACE-Step 1.5 models\n\n"
+            "  acestep generate --caption \"upbeat pop song with piano and drums\" -d 10\n\n"
+            "commands (acestep COMMAND --help tells more):\n",
+            acestep_version());
+    for (int i = 0; i < N_COMMANDS; i++) {
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    }
+    fprintf(out, "\n"
+                 "exit status: 0 done, 1 failed, 2 bad parameter, 3 model missing or damaged,\n"
+                 "  4 unreadable input audio, 5 out of memory, 6 not possible, 10 file error,\n"
+                 "  130 interrupted\n");
+}
+
+int main(int argc, char **argv)
+{
+    terminal_catch_interrupts();
+    if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
+        print_usage(argc < 2 ? stderr : stdout);
+        return argc < 2 ? ACESTEP_ARGUMENT : 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+        printf("acestep %s\n", acestep_version());
+        return 0;
+    }
+    for (int i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 2, argv + 2);
+        }
+    }
+    if (argv[1][0] == '-') { /* acestep --caption … : the command everybody means */
+        return command_generate(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "acestep: \"%s\": no such command; acestep --help lists them\n", argv[1]);
+    return ACESTEP_ARGUMENT;
+}

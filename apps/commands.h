@@ -1,0 +1,28 @@
+/* The subcommands. Each gets the arguments after its name and returns the program's exit status. */
+#ifndef APPS_COMMANDS_H
+#define APPS_COMMANDS_H
+
+#include "acestep.h"
+
+int command_generate(int argc, char **argv);
+int command_plan(int argc, char **argv);
+int command_probe(int argc, char **argv);
+int command_models(int argc, char **argv);
+int command_bench(int argc, char **argv);
+
+/* Switches of the program itself, taken out of argv before the options are read. */
+typedef struct common_switches {
+    bool json, quiet, verbose, help;
+} common_switches;
+
+common_switches take_common_switches(int *argc, char **argv);
+
+/* Defaults, then the environment, then a JSON request where --request FILE is given, then arguments. On
+ * failure prints the error and returns NULL with *exit_status set. */
+acestep_request *read_request(int argc, char **argv, int *exit_status);
+
+/* Prints "acestep: message" on stderr and returns the exit status of the error. */
+int report_error(const acestep_error *err);
+int exit_status_of(acestep_status status);
+
+#endif

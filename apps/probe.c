@@ -1,0 +1,54 @@
+#include "commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Takes "NAME VALUE" or "NAME=VALUE" out of the arguments. */
+static const char *take_value(int *argc, char **argv, const char *name)
+{
+    const char *value = NULL;
+    size_t n = strlen(name);
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], name) == 0 && i + 1 < *argc) {
+            value = argv[++i];
+        } else if (strncmp(argv[i], name, n) == 0 && argv[i][n] == '=') {
+            value = argv[i] + n + 1;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    *argc = kept;
+    return value;
+}
+
+int command_probe(int argc, char **argv)
+{
+    common_switches s = take_common_switches(&argc, argv);
+    const char *case_path = take_value(&argc, argv, "--case");
+    const char *output_path = take_value(&argc, argv, "--output");
+    if (s.help || case_path == NULL || output_path == NULL) {
+        fprintf(s.help ? stdout : stderr,
+                "usage: acestep probe --models DIR --case CASE.safetensors --output OUT.safetensors\n"
+                "                     [--device D] [--precision f32|bf16|int8]\n\n"
+                "Reads the in.* tensors of a recorded case and its parameters from the index.json\n"
+                "beside it, runs exactly that part, and writes tensors named like the case's out.*.\n"
+                "The kind of case is its file name up to the first underscore: text, cond, fsq, dit,\n"
+                "sample, vae, e2e, guidance.\n");
+        return s.help ? 0 : ACESTEP_ARGUMENT;
+    }
+    int exit_status = 0;
+    acestep_request *request = read_request(argc, argv, &exit_status);
+    if (request == NULL) {
+        return exit_status;
+    }
+    acestep_error err = {.code = ACESTEP_OK};
+    acestep_engine *engine = NULL;
+    if (acestep_engine_open(request, &engine, &err) != ACESTEP_OK ||
+        acestep_probe(engine, case_path, output_path, &err) != ACESTEP_OK) {
+        exit_status = report_error(&err);
+    }
+    acestep_engine_close(engine);
+    acestep_request_free(request);
+    return exit_status;
+}

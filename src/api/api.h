@@ -1,0 +1,60 @@
+/* Inside of the public API, shared by its files. */
+#ifndef ACE_API_API_H
+#define ACE_API_API_H
+
+#include "acestep.h"
+#include "run/job.h"
+#include "run/output.h"
+
+#include <jansson.h>
+
+struct acestep_request {
+    ace_request *options;
+};
+
+struct acestep_engine {
+    ace_workshop workshop;
+};
+
+struct acestep_plan {
+    ace_stage_log stages;
+    size_t workspace_bytes;
+    ace_warnings warnings;
+    char model[128];
+    int songs;
+    double seconds; /* of audio, all songs together */
+};
+
+struct acestep_result {
+    acestep_plan plan;
+    ace_stage_log found;
+    ace_job job;
+    ace_finished song[ACE_MAX_SONGS];
+    int n_songs;
+    char *path[ACE_MAX_SONGS]; /* owned */
+    double wall_seconds;       /* from the call to the last written file */
+    double planning_seconds, writing_seconds;
+};
+
+_Static_assert(sizeof(acestep_error) == sizeof(ace_error), "the public error is the inner one");
+
+static inline ace_error *ace_inner_error(acestep_error *err)
+{
+    if (err != NULL) {
+        err->code = ACESTEP_OK;
+        err->message[0] = '\0';
+    }
+    return (ace_error *)err;
+}
+
+/* report.c */
+json_t *ace_stage_log_json(const ace_stage_log *log, size_t workspace_bytes);
+json_t *ace_warnings_json(const ace_warnings *w);
+char *ace_plan_table(const acestep_plan *plan);
+char *ace_result_table(const acestep_result *result);
+
+/* sidecar.c: everything needed to make this one song again. The caller frees with free(). */
+char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const ace_brief *brief,
+                       const ace_finished *song, const acestep_result *result);
+
+#endif

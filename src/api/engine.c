@@ -1,0 +1,333 @@
+#include "api/api.h"
+#include "audio/describe.h"
+#include "base/clock.h"
+#include "base/file_map.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "cpu/cpu_device.h"
+#include "run/probe.h"
+#include "weights/demo_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+acestep_status acestep_engine_open(const acestep_request *request, acestep_engine **out,
+                                   acestep_error *err)
+{
+    ace_error *inner = ace_inner_error(err);
+    *out = NULL;
+    ace_embedded_files_set(ace_demo_model_files());
+    acestep_engine *e = ace_calloc(1, sizeof *e);
+    if (e == NULL) {
+        return ace_fail(inner, ACESTEP_MEMORY, "engine: no host memory");
+    }
+    ace_status status = ace_workshop_open(request->options, &e->workshop, inner);
+    if (status != ACESTEP_OK) {
+        ace_free(e);
+        return status;
+    }
+    *out = e;
+    return ACESTEP_OK;
+}
+
+void acestep_engine_close(acestep_engine *engine)
+{
+    if (engine != NULL) {
+        ace_workshop_close(&engine->workshop);
+        ace_free(engine);
+    }
+}
+
+const char *acestep_engine_note(const acestep_engine *engine)
+{
+    return engine->workshop.models.set.card.note;
+}
+
+char *acestep_engine_json(const acestep_engine *engine)
+{
+    const ace_workshop *w = &engine->workshop;
+    const ace_models *m = &w->models;
+    json_t *root = json_pack(
+        "{s:s, s:s, s:i, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:f, s:f, s:b, s:b}}",
+        "device", w->device->name, "cpu", ace_cpu_level_name(ace_cpu_device_level(w->device)),
+        "threads", ace_cpu_device_threads(w->device), "precision", ace_dtype_name(w->matrix),
+        "models", "name", m->set.dit_name, "dit", m->set.dit, "vae", m->set.vae, "text_encoder",
+        m->set.text_encoder, "lm", m->set.lm, "card", "name", m->name, "note", m->set.card.note,
+        "min_duration", m->set.card.min_duration, "max_duration", m->set.card.max_duration, "lm",
+        (int)m->set.card.lm, "audio_input", (int)m->set.card.audio_input);
+    char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    json_decref(root);
+    return text;
+}
+
+/* ---- planning ---------------------------------------------------------------------------------------------- */
+
+static ace_status make_plan(const ace_workshop *w, const ace_job *job, acestep_plan *plan,
+                            ace_error *err)
+{
+    (void)snprintf(plan->model, sizeof plan->model, "%s", w->models.name);
+    plan->workspace_bytes = w->device->workspace_bytes;
+    for (int b = 0; b < job->n_briefs; b++) {
+        plan->songs += job->brief[b].n_songs;
+        plan->seconds +=
+            job->brief[b].n_songs * (double)job->brief[b].frames / (double)ACE_LATENT_RATE;
+    }
+    return ace_job_plan(w, job, &plan->stages, err);
+}
+
+acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request *request,
+                                   acestep_plan **out, acestep_error *err)
+{
+    ace_error *inner = ace_inner_error(err);
+    const ace_request *options = request->options;
+    *out = NULL;
+    acestep_plan *plan = ace_calloc(1, sizeof *plan);
+    ace_job *job = ace_calloc(1, sizeof *job);
+    ace_status status = ACESTEP_OK;
+    if (plan == NULL || job == NULL) {
+        status = ace_fail(inner, ACESTEP_MEMORY, "plan: no host memory");
+    } else {
+        status = ace_job_create(&engine->workshop, &options, 1, &plan->warnings, job, inner);
+    }
+    if (status == ACESTEP_OK) {
+        status = make_plan(&engine->workshop, job, plan, inner);
+    }
+    if (job != NULL) {
+        ace_job_free(job);
+    }
+    ace_free(job);
+    if (status != ACESTEP_OK) {
+        ace_free(plan);
+        return status;
+    }
+    *out = plan;
+    return ACESTEP_OK;
+}
+
+void acestep_plan_free(acestep_plan *plan)
+{
+    ace_free(plan);
+}
+
+uint64_t acestep_plan_peak_bytes(const acestep_plan *plan)
+{
+    size_t peak = 0;
+    for (int i = 0; i < plan->stages.count; i++) {
+        peak = plan->stages.stage[i].peak_bytes > peak ? plan->stages.stage[i].peak_bytes : peak;
+    }
+    return peak + plan->workspace_bytes;
+}
+
+char *acestep_plan_text(const acestep_plan *plan)
+{
+    return ace_plan_table(plan);
+}
+
+char *acestep_plan_json(const acestep_plan *plan)
+{
+    json_t *root = ace_stage_log_json(&plan->stages, plan->workspace_bytes);
+    json_object_set_new(root, "model", json_string(plan->model));
+    json_object_set_new(root, "songs", json_integer(plan->songs));
+    json_object_set_new(root, "audio_seconds", json_real(plan->seconds));
+    json_object_set_new(root, "warnings", ace_warnings_json(&plan->warnings));
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    json_decref(root);
+    return text;
+}
+
+/* ---- songs -------------------------------------------------------------------------------------------------- */
+
+static ace_status write_songs(const ace_workshop *w, const ace_request *const *requests,
+                              const ace_output *output, acestep_result *result, ace_error *err)
+{
+    for (int i = 0; i < result->n_songs; i++) {
+        ace_finished *song = &result->song[i];
+        const ace_request *request = requests[song->brief];
+        const ace_brief *brief = &result->job.brief[song->brief];
+        ace_status status = ace_output_level(request, &song->audio, err);
+        if (status != ACESTEP_OK) {
+            return status;
+        }
+        char *sidecar = ace_sidecar_json(request, w, brief, song, result);
+        status = sidecar != NULL ? ace_output_write(request, output, i, song, brief,
+                                                    w->models.set.dit_name, sidecar, err)
+                                 : ace_fail(err, ACESTEP_MEMORY, "sidecar: no host memory");
+        free(sidecar);
+        result->path[i] = status == ACESTEP_OK ? ace_strdup(output->path[i]) : NULL;
+        if (status == ACESTEP_OK && result->path[i] == NULL) {
+            status = ace_fail(err, ACESTEP_MEMORY, "result: no host memory");
+        }
+        if (status != ACESTEP_OK) {
+            return status;
+        }
+    }
+    return ACESTEP_OK;
+}
+
+static ace_status prepare_output(const ace_request *request, const ace_job *job, ace_output *output,
+                                 ace_error *err)
+{
+    uint64_t seeds[ACE_MAX_SONGS];
+    int n = 0;
+    for (int b = 0; b < job->n_briefs; b++) {
+        for (int i = 0; i < job->brief[b].n_songs && n < ACE_MAX_SONGS; i++) {
+            seeds[n++] = job->brief[b].seed[i];
+        }
+    }
+    return ace_output_prepare(request, seeds, n, output, err);
+}
+
+static ace_status generate(ace_workshop *w, const ace_request *const *requests, int n,
+                           acestep_progress *progress, void *context, ace_output *output,
+                           acestep_result *result, ace_error *err)
+{
+    double start = ace_clock_seconds();
+    bool computes = requests[0]->exec == 0;
+    ace_status status =
+        ace_job_create(w, requests, n, &result->plan.warnings, &result->job, err);
+    if (status == ACESTEP_OK && computes) {
+        status = prepare_output(requests[0], &result->job, output, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = make_plan(w, &result->job, &result->plan, err);
+    }
+    result->planning_seconds = ace_clock_seconds() - start;
+    if (status == ACESTEP_OK && computes) {
+        status = ace_job_run(w, &result->job, &result->plan.stages, progress, context,
+                             &result->found, result->song, &result->n_songs, err);
+    } else {
+        result->found = result->plan.stages;
+    }
+    double written = ace_clock_seconds();
+    if (status == ACESTEP_OK && computes) {
+        status = write_songs(w, requests, output, result, err);
+    }
+    result->writing_seconds = ace_clock_seconds() - written;
+    result->wall_seconds = ace_clock_seconds() - start;
+    return status;
+}
+
+acestep_status acestep_generate_batch(acestep_engine *engine,
+                                      const acestep_request *const *requests, int n,
+                                      acestep_progress *progress, void *context,
+                                      acestep_result **out, acestep_error *err)
+{
+    ace_error *inner = ace_inner_error(err);
+    const ace_request *options[ACE_MAX_BRIEFS];
+    *out = NULL;
+    if (n < 1 || n > ACE_MAX_BRIEFS) {
+        return ace_fail(inner, ACESTEP_ARGUMENT, "a batch holds 1 to %d requests", ACE_MAX_BRIEFS);
+    }
+    for (int i = 0; i < n; i++) {
+        options[i] = requests[i]->options;
+    }
+    acestep_result *result = ace_calloc(1, sizeof *result);
+    ace_output *output = ace_calloc(1, sizeof *output);
+    ace_status status = ACESTEP_OK;
+    if (result == NULL || output == NULL) {
+        status = ace_fail(inner, ACESTEP_MEMORY, "result: no host memory");
+    } else {
+        status = generate(&engine->workshop, options, n, progress, context, output, result, inner);
+    }
+    ace_free(output);
+    if (status != ACESTEP_OK) {
+        acestep_result_free(result);
+        return status;
+    }
+    *out = result;
+    return ACESTEP_OK;
+}
+
+acestep_status acestep_generate(acestep_engine *engine, const acestep_request *request,
+                                acestep_progress *progress, void *context, acestep_result **out,
+                                acestep_error *err)
+{
+    return acestep_generate_batch(engine, &request, 1, progress, context, out, err);
+}
+
+void acestep_result_free(acestep_result *result)
+{
+    if (result == NULL) {
+        return;
+    }
+    for (int i = 0; i < ACE_MAX_SONGS; i++) {
+        ace_finished_free(&result->song[i]);
+        ace_free(result->path[i]);
+    }
+    ace_job_free(&result->job);
+    ace_free(result);
+}
+
+int acestep_result_songs(const acestep_result *result)
+{
+    return result->n_songs;
+}
+
+acestep_song acestep_result_song(const acestep_result *result, int index)
+{
+    acestep_song song = {0};
+    if (index >= 0 && index < result->n_songs) {
+        const ace_finished *f = &result->song[index];
+        song.samples = f->audio.samples;
+        song.frames = f->audio.frames;
+        song.sample_rate = f->audio.rate;
+        song.seed = f->seed;
+        song.path = result->path[index];
+    }
+    return song;
+}
+
+char *acestep_result_text(const acestep_result *result)
+{
+    return ace_result_table(result);
+}
+
+char *acestep_result_json(const acestep_result *result)
+{
+    json_t *outputs = json_array();
+    for (int i = 0; i < result->n_songs; i++) {
+        acestep_song song = acestep_result_song(result, i);
+        json_array_append_new(
+            outputs, json_pack("{s:s, s:I, s:f, s:i}", "path", song.path, "seed",
+                               (json_int_t)song.seed, "seconds",
+                               (double)song.frames / song.sample_rate, "sample_rate",
+                               song.sample_rate));
+    }
+    json_t *root = json_pack(
+        "{s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "outputs", outputs, "warnings",
+        ace_warnings_json(&result->plan.warnings), "plan",
+        ace_stage_log_json(&result->plan.stages, result->plan.workspace_bytes), "measured",
+        ace_stage_log_json(&result->found, result->plan.workspace_bytes), "timings", "planning",
+        result->planning_seconds, "writing", result->writing_seconds, "total",
+        result->wall_seconds);
+    char *text = root != NULL ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
+    json_decref(root);
+    return text;
+}
+
+acestep_status acestep_probe(acestep_engine *engine, const char *case_path, const char *output_path,
+                             acestep_error *err)
+{
+    return ace_probe_run(&engine->workshop, case_path, output_path, ace_inner_error(err));
+}
+
+char *acestep_waveform(const acestep_song *song, int columns, int rows)
+{
+    if (columns < 1 || columns > ACE_WAVEFORM_MAX_COLUMNS || rows < 1 ||
+        rows > ACE_WAVEFORM_MAX_ROWS) {
+        return NULL;
+    }
+    size_t bytes = ace_waveform_bytes(columns, rows);
+    char *text = malloc(bytes);
+    ace_audio audio = {.samples = (float *)(uintptr_t)song->samples,
+                       .frames = song->frames,
+                       .channels = 2,
+                       .rate = song->sample_rate};
+    if (text != NULL) {
+        (void)ace_waveform_draw(&audio, columns, rows,
+                                rows % 2 == 0 ? ACE_WAVEFORM_MIRRORED : ACE_WAVEFORM_RMS, text,
+                                bytes);
+    }
+    return text;
+}

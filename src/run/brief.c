@@ -1,0 +1,351 @@
+#include "run/brief.h"
+
+#include "audio/read.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { TEXT_TOKENS = 256, LYRIC_TOKENS = 2048 }; /* acestep/core/generation/handler: truncation */
+
+static const double DEFAULT_SECONDS = 30; /* what the original's prompt says when nothing is known */
+
+/* ---- seeds ------------------------------------------------------------------------------------- */
+
+/* "7", "7,8,-1": explicit seeds first, random ones for the rest, as the original pads the list. */
+static ace_status read_seeds(const ace_request *r, ace_brief *b, ace_error *err)
+{
+    const char *at = r->seed;
+    int given = 0;
+    while (*at != '\0') {
+        char *end = NULL;
+        long long value = strtoll(at, &end, 10);
+        while (*end == ' ') {
+            end++;
+        }
+        if (end == at || (*end != ',' && *end != '\0') || value < -1 || value > 4294967295LL) {
+            return ace_fail(err, ACESTEP_ARGUMENT,
+                            "seed: \"%.60s\" is no list of numbers from 0 to 4294967295 (or -1)",
+                            r->seed);
+        }
+        if (given == ACE_MAX_SONGS) {
+            return ace_fail(err, ACESTEP_ARGUMENT, "seed: more than %d seeds", ACE_MAX_SONGS);
+        }
+        if (value >= 0) {
+            b->seed[given++] = (uint64_t)value;
+        } else {
+            uint32_t random = 0;
+            if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+                return ace_fail(err, ACESTEP_FAILED, "seed: the system gives no random number");
+            }
+            b->seed[given++] = random;
+        }
+        at = *end == ',' ? end + 1 : end;
+    }
+    b->n_songs = given > (int)r->batch_size ? given : (int)r->batch_size;
+    for (int i = given; i < b->n_songs; i++) {
+        uint32_t random = 0;
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+            return ace_fail(err, ACESTEP_FAILED, "seed: the system gives no random number");
+        }
+        b->seed[i] = random;
+    }
+    return ACESTEP_OK;
+}
+
+/* ---- length ------------------------------------------------------------------------------------ */
+
+/* acestep/core/generation/handler: floor(int(max(0.1, round(d, 1))·48000) / 1920) */
+static int64_t frames_of_seconds(double seconds)
+{
+    double rounded = fmax(0.1, nearbyint(seconds * 10) / 10);
+    return (int64_t)(rounded * ACE_AUDIO_RATE) / (ACE_AUDIO_RATE / ACE_LATENT_RATE);
+}
+
+static int64_t at_least_shortest(int64_t frames)
+{
+    return frames > ACE_SHORTEST_FRAMES ? frames : ACE_SHORTEST_FRAMES;
+}
+
+/* The request's duration within what the model can do; told when it had to change. */
+static ace_status clamp_seconds(const ace_request *r, const ace_models *m, ace_warnings *warnings,
+                                double *seconds, ace_error *err)
+{
+    double asked = r->duration;
+    if (asked == 0 || (asked < 0 && asked != -1)) {
+        return ace_fail(err, ACESTEP_ARGUMENT,
+                        "duration: %g s is no length for a song; leave it out or give 10 to 600",
+                        asked);
+    }
+    double most = (double)m->silence_frames / ACE_LATENT_RATE;
+    double least = (double)ACE_SHORTEST_FRAMES / ACE_LATENT_RATE;
+    if (m->set.card.max_duration > 0 && m->set.card.max_duration < most) {
+        most = m->set.card.max_duration;
+    }
+    if (m->set.card.min_duration > least) {
+        least = m->set.card.min_duration;
+    }
+    *seconds = asked < 0 ? fmin(DEFAULT_SECONDS, most) : asked;
+    char before[32];
+    char after[32];
+    (void)snprintf(before, sizeof before, "%g s", asked);
+    if (*seconds > most) {
+        (void)snprintf(after, sizeof after, "%g s", most);
+        ace_warn(warnings, "duration", before, after, "the longest that %s makes", m->name);
+        *seconds = most;
+    } else if (*seconds < least) {
+        (void)snprintf(after, sizeof after, "%g s", least);
+        ace_warn(warnings, "duration", before, after, "the shortest that %s makes", m->name);
+    }
+    return ACESTEP_OK;
+}
+
+/* ---- the region of repaint and lego --------------------------------------------------------------- */
+
+/* Silence before and after the source so that the region lies inside it: model.md 8.4; the original's
+ * padding of the waveform in acestep/core/generation/handler. */
+static ace_status pad_source(ace_audio *source, double *start, double *end, ace_error *err)
+{
+    double seconds = ace_audio_seconds(source);
+    if (*end < 0) {
+        *end = seconds;
+    }
+    int64_t left = *start < 0 ? (int64_t)(-*start * ACE_AUDIO_RATE) : 0;
+    int64_t right = *end > seconds ? (int64_t)((*end - seconds) * ACE_AUDIO_RATE) : 0;
+    if (left == 0 && right == 0) {
+        return ACESTEP_OK;
+    }
+    ace_audio padded;
+    ace_status status = ace_audio_create(left + source->frames + right, source->channels,
+                                         source->rate, &padded, err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    memcpy(padded.samples + left * source->channels, source->samples,
+           (size_t)(source->frames * source->channels) * sizeof *source->samples);
+    ace_audio_free(source);
+    *source = padded;
+    double shift = *start < 0 ? -*start : 0;
+    *start += shift;
+    *end += shift;
+    return ACESTEP_OK;
+}
+
+static int64_t clamp_frame(double seconds, int64_t low, int64_t high)
+{
+    int64_t frame = (int64_t)(seconds * ACE_AUDIO_RATE) / (ACE_AUDIO_RATE / ACE_LATENT_RATE);
+    return frame < low ? low : frame > high ? high : frame;
+}
+
+static ace_status read_region(const ace_request *r, ace_brief *b, ace_error *err)
+{
+    double start = r->repainting_start;
+    double end = r->repainting_end;
+    ace_status status = pad_source(&b->source, &start, &end, err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    b->frames = at_least_shortest(b->source.frames / (ACE_AUDIO_RATE / ACE_LATENT_RATE));
+    if (end <= start) {
+        if (r->repainting_end >= 0) {
+            return ace_fail(err, ACESTEP_ARGUMENT,
+                            "repainting_end: %g s does not lie after repainting_start, %g s",
+                            r->repainting_end, r->repainting_start);
+        }
+        return ace_fail(err, ACESTEP_ARGUMENT,
+                        "repainting_start: %g s lies behind the end of the source",
+                        r->repainting_start);
+    }
+    b->has_region = true;
+    b->region_start = clamp_frame(start, 0, b->frames - 1);
+    b->region_end = clamp_frame(end, b->region_start + 1, b->frames);
+    return ACESTEP_OK;
+}
+
+/* ---- audio -------------------------------------------------------------------------------------- */
+
+static bool needs_source(ace_task task)
+{
+    return task != ACE_TASK_TEXT2MUSIC;
+}
+
+static ace_status refuse_what_the_model_lacks(const ace_request *r, const ace_models *m,
+                                              ace_error *err)
+{
+    ace_task task = (ace_task)r->task_type;
+    bool uses_audio = needs_source(task) || r->reference_audio[0] != '\0' || r->audio_codes[0] != '\0';
+    if (uses_audio && !m->set.card.audio_input) {
+        return ace_fail(err, ACESTEP_UNSUPPORTED,
+                        "%s makes music from words only: source audio, reference audio and codes "
+                        "need a full checkpoint (%s)",
+                        m->name, m->set.card.get_full_model);
+    }
+    if (m->dit_config.turbo && task >= ACE_TASK_LEGO) {
+        return ace_fail(err, ACESTEP_UNSUPPORTED,
+                        "task_type: %s is a turbo model; lego, extract and complete need a base "
+                        "model (--model base)",
+                        m->name);
+    }
+    if (needs_source(task) && r->src_audio[0] == '\0') {
+        return ace_fail(err, ACESTEP_ARGUMENT, "src_audio: this task needs a source (--src-audio FILE)");
+    }
+    return ACESTEP_OK;
+}
+
+static ace_status read_audio(const char *path, const char *option, ace_audio *out,
+                             ace_warnings *warnings, ace_error *err)
+{
+    ace_audio_source source;
+    ace_status status = ace_audio_read(path, NULL, out, &source, err);
+    char repairs[160];
+    if (status == ACESTEP_OK &&
+        ace_audio_repairs_text(path, source.repairs, repairs, sizeof repairs)) {
+        ace_warn(warnings, option, path, "as far as it goes", "%s", repairs);
+    }
+    return status;
+}
+
+static ace_status read_audio_inputs(const ace_request *r, ace_brief *b, ace_warnings *warnings,
+                                    ace_error *err)
+{
+    ace_status status = ACESTEP_OK;
+    if (needs_source(b->task)) {
+        status = read_audio(r->src_audio, "src_audio", &b->source, warnings, err);
+        if (status == ACESTEP_OK && ace_audio_is_silent(&b->source)) {
+            status = ace_fail(err, ACESTEP_AUDIO, "%s: the source is silent", r->src_audio);
+        }
+    } else if (r->src_audio[0] != '\0') {
+        ace_warn(warnings, "src_audio", r->src_audio, "none", "text2music does not listen to a source");
+    }
+    if (status == ACESTEP_OK && r->reference_audio[0] != '\0') {
+        status = read_audio(r->reference_audio, "reference_audio", &b->reference, warnings, err);
+        if (status == ACESTEP_OK && ace_audio_is_silent(&b->reference)) {
+            ace_warn(warnings, "reference_audio", r->reference_audio, "none", "it is silent");
+            ace_audio_free(&b->reference);
+        }
+    }
+    return status;
+}
+
+/* Length from the codes, the source or the request, in this order: model.md 8.2. */
+static ace_status choose_length(const ace_request *r, const ace_models *m, ace_brief *b,
+                                double *seconds, ace_warnings *warnings, ace_error *err)
+{
+    const int64_t samples_per_frame = ACE_AUDIO_RATE / ACE_LATENT_RATE;
+    ace_status status = ACESTEP_OK;
+    if (b->n_codes > 0) {
+        b->frames = at_least_shortest(b->n_codes * m->dit_config.pool_window);
+        *seconds = r->duration > 0 ? r->duration : (double)b->n_codes / ACE_CODE_RATE;
+    } else if (b->source.frames > 0) {
+        bool regional = b->task == ACE_TASK_REPAINT || b->task == ACE_TASK_LEGO;
+        status = regional ? read_region(r, b, err) : ACESTEP_OK;
+        b->frames = at_least_shortest(b->source.frames / samples_per_frame);
+        *seconds = ace_audio_seconds(&b->source);
+    } else {
+        status = clamp_seconds(r, m, warnings, seconds, err);
+        b->frames = at_least_shortest(frames_of_seconds(*seconds));
+    }
+    if (status == ACESTEP_OK && b->frames > m->silence_frames) {
+        status = ace_fail(err, ACESTEP_ARGUMENT, "%.1f s are longer than the %.1f s that %s makes",
+                          (double)b->frames / ACE_LATENT_RATE,
+                          (double)m->silence_frames / ACE_LATENT_RATE, m->name);
+    }
+    if (!b->has_region) {
+        b->region_start = 0;
+        b->region_end = b->frames;
+    }
+    return status;
+}
+
+/* ---- texts -------------------------------------------------------------------------------------- */
+
+static ace_status tokenise(const ace_models *m, const char *text, int64_t most, ace_tokens *out,
+                           ace_error *err)
+{
+    return ace_tokenizer_encode(m->tokenizer, text, strlen(text), most, out, err);
+}
+
+static ace_status write_prompts(const ace_request *r, const ace_models *m, double seconds,
+                                ace_brief *b, ace_error *err)
+{
+    ace_prompt_input in = {
+        .task = b->follows_codes ? ACE_TASK_COVER : b->task,
+        .instruction = r->instruction,
+        .track_name = r->track_name,
+        .track_classes = r->track_classes,
+        .caption = r->caption,
+        .lyrics = r->instrumental ? "" : r->lyrics,
+        .language = r->vocal_language,
+        .bpm = r->bpm,
+        .keyscale = r->keyscale,
+        .timesignature = r->timesignature,
+        .seconds = seconds,
+    };
+    ace_status status = ace_prompt_text(&in, &b->text_prompt, err);
+    if (status == ACESTEP_OK) {
+        status = ace_prompt_lyrics(&in, &b->lyric_prompt, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = tokenise(m, b->text_prompt, TEXT_TOKENS, &b->text, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = tokenise(m, b->lyric_prompt, LYRIC_TOKENS, &b->lyrics, err);
+    }
+    if (status == ACESTEP_OK && r->audio_cover_strength < 1) {
+        char *plain = NULL;
+        in.task = ACE_TASK_TEXT2MUSIC;
+        in.instruction = "";
+        status = ace_prompt_text(&in, &plain, err);
+        if (status == ACESTEP_OK) {
+            status = tokenise(m, plain, TEXT_TOKENS, &b->plain_text, err);
+        }
+        ace_free(plain);
+    }
+    return status;
+}
+
+ace_status ace_brief_create(const ace_request *r, const ace_models *m, ace_warnings *warnings,
+                            ace_brief *out, ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    double seconds = 0;
+    out->task = (ace_task)r->task_type;
+    ace_status status = refuse_what_the_model_lacks(r, m, err);
+    if (status == ACESTEP_OK) {
+        status = read_seeds(r, out, err);
+    }
+    if (status == ACESTEP_OK && r->audio_codes[0] != '\0') {
+        status = ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &out->codes, &out->n_codes,
+                                 err);
+    }
+    if (status == ACESTEP_OK && out->n_codes == 0) {
+        status = read_audio_inputs(r, out, warnings, err);
+    }
+    out->follows_codes = out->n_codes > 0 || (out->task == ACE_TASK_COVER && !r->no_fsq);
+    if (status == ACESTEP_OK) {
+        status = choose_length(r, m, out, &seconds, warnings, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = write_prompts(r, m, seconds, out, err);
+    }
+    if (status != ACESTEP_OK) {
+        ace_brief_free(out);
+    }
+    return status;
+}
+
+void ace_brief_free(ace_brief *b)
+{
+    ace_tokens_free(&b->text);
+    ace_tokens_free(&b->lyrics);
+    ace_tokens_free(&b->plain_text);
+    ace_free(b->text_prompt);
+    ace_free(b->lyric_prompt);
+    ace_free(b->codes);
+    ace_audio_free(&b->source);
+    ace_audio_free(&b->reference);
+    memset(b, 0, sizeof *b);
+}

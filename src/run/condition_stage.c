@@ -1,0 +1,66 @@
+/* Lyrics, timbre and text to the sequence that the diffusion transformer listens to. */
+#include "model/condition_encoder.h"
+#include "run/pipeline.h"
+
+typedef struct condition_run {
+    ace_runner *runner;
+    const ace_job *job;
+    ace_stage stage;
+    ace_condition_encoder encoder;
+} condition_run;
+
+static ace_status encode(condition_run *run, const ace_array *text, const ace_array *lyrics,
+                         const ace_array *reference, ace_array *out)
+{
+    const ace_models *m = run->job->models;
+    /* without a reference the timbre is that of silence: its first 750 frames */
+    ace_condition_input in = {
+        .text = text->values,
+        .n_text = text->rows,
+        .lyrics = lyrics->values,
+        .n_lyrics = lyrics->rows,
+        .timbre = reference->rows > 0 ? reference->values : m->silence,
+        .n_refs = 1,
+        .timbre_frames = m->dit_config.timbre_frames,
+    };
+    ace_status status = ace_array_create(in.n_lyrics + in.n_refs + in.n_text,
+                                         m->dit_config.encoder.hidden, out, run->runner->error);
+    if (status == ACESTEP_OK) {
+        ace_condition_encode(&run->stage.stream, &run->encoder, &in, out->values);
+        status = run->stage.stream.status;
+    }
+    return status;
+}
+
+static ace_status encode_brief(condition_run *run, const ace_brief *brief,
+                               const ace_text_states *text, const ace_heard *heard,
+                               ace_conditions *out)
+{
+    ace_status status = ACESTEP_OK;
+    out->n = heard->reference[0].rows > 0 ? brief->n_songs : 1;
+    for (int i = 0; i < out->n && status == ACESTEP_OK; i++) {
+        status = encode(run, &text->hidden, &text->lyrics, &heard->reference[i], &out->states[i]);
+        if (status == ACESTEP_OK && text->plain_hidden.rows > 0) {
+            status = encode(run, &text->plain_hidden, &text->lyrics, &heard->reference[i],
+                            &out->plain_states[i]);
+        }
+    }
+    return status;
+}
+
+ace_status ace_run_condition(ace_runner *r, const ace_job *job, const ace_text_states *text,
+                             const ace_heard *heard, ace_conditions *conditions)
+{
+    condition_run run = {.runner = r, .job = job};
+    ace_status status = ace_stage_begin(r, "condition encoder", &run.stage);
+    if (status == ACESTEP_OK) {
+        ace_stage_load_begin(&run.stage, job->models->dit);
+        ace_condition_encoder_load(&run.stage.loader, &job->models->dit_config, &run.encoder);
+        status = ace_stage_load_end(&run.stage);
+    }
+    for (int b = 0; b < job->n_briefs && status == ACESTEP_OK; b++) {
+        status = encode_brief(&run, &job->brief[b], &text[b], &heard[b], &conditions[b]);
+    }
+    ace_status end = ace_stage_end(&run.stage);
+    return status != ACESTEP_OK ? status : end;
+}

@@ -1,0 +1,229 @@
+#include "run/job.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- settings ---------------------------------------------------------------------------------------------- */
+
+/* Latent frames a CPU decodes at once where the user leaves the choice: wide enough for the kernels, small enough
+ * that the widest level stays near 200 MB. */
+enum { DEFAULT_VAE_CORE = 128, DEFAULT_VAE_HALO = 12 };
+
+/* "0.9, 0.5, 0.1" → owned array. */
+static ace_status read_timesteps(const char *text, double **out, int *n, ace_error *err)
+{
+    *out = ace_calloc(ACE_MAX_STEPS + 1, sizeof **out);
+    *n = 0;
+    if (*out == NULL) {
+        return ace_fail(err, ACESTEP_MEMORY, "timesteps: no host memory");
+    }
+    while (*text != '\0') {
+        char *end = NULL;
+        double value = strtod(text, &end);
+        end += strspn(end, " ");
+        if (end == text || (*end != ',' && *end != '\0')) {
+            return ace_fail(err, ACESTEP_ARGUMENT, "timesteps: \"%.40s\" is no number", text);
+        }
+        if (*n > ACE_MAX_STEPS) {
+            return ace_fail(err, ACESTEP_ARGUMENT, "timesteps: more than %d", ACE_MAX_STEPS);
+        }
+        (*out)[(*n)++] = value;
+        text = *end == ',' ? end + 1 : end;
+    }
+    return ACESTEP_OK;
+}
+
+static void read_repaint_mode(const ace_request *r, ace_sampling *s)
+{
+    enum { AGGRESSIVE, BALANCED, CONSERVATIVE };
+    /* share of the steps with the source put back, frames of cross-fade: model.md 7.8 */
+    double keep = r->repaint_mode == CONSERVATIVE ? 1
+                  : r->repaint_mode == BALANCED   ? 1 - r->repaint_strength
+                                                  : 0;
+    s->repaint_injection = keep;
+    s->repaint_crossfade = (int64_t)nearbyint(25 * keep);
+}
+
+static ace_status read_sampling(const ace_request *r, const ace_models *m, ace_sampling *s,
+                                ace_warnings *warnings, ace_error *err)
+{
+    enum { ODE, SDE };
+    ace_sampling_defaults(m->dit_config.turbo, s);
+    s->method = r->infer_method == SDE    ? ACE_METHOD_SDE
+                : r->sampler_mode == 1 ? ACE_METHOD_HEUN
+                                          : ACE_METHOD_EULER;
+    s->steps = r->inference_steps > 0 ? (int)r->inference_steps : s->steps;
+    s->shift = r->shift > 0 ? r->shift : s->shift;
+    if (m->dit_config.turbo && r->guidance_scale > 1) {
+        ace_warn(warnings, "guidance_scale", "guidance", "none",
+                 "%s is a turbo model: guidance is distilled into it", m->name);
+    } else if (r->guidance_scale > 0) {
+        s->guidance_scale = r->guidance_scale;
+    }
+    s->guidance = r->use_adg ? ACE_GUIDANCE_ADG : ACE_GUIDANCE_APG;
+    s->cfg_interval_start = r->cfg_interval_start;
+    s->cfg_interval_end = r->cfg_interval_end;
+    s->cover_strength = r->audio_cover_strength;
+    s->cover_noise_strength = r->cover_noise_strength;
+    s->velocity_norm_threshold = r->velocity_norm_threshold;
+    s->velocity_ema_factor = r->velocity_ema_factor;
+    if (r->dcw_enabled) {
+        s->dcw = (ace_dcw){(ace_dcw_mode)(r->dcw_mode + 1), r->dcw_scaler, r->dcw_high_scaler};
+    }
+    read_repaint_mode(r, s);
+    if (r->timesteps[0] != '\0') {
+        double *timesteps = NULL;
+        ace_status status = read_timesteps(r->timesteps, &timesteps, &s->n_timesteps, err);
+        s->timesteps = timesteps;
+        if (status != ACESTEP_OK) {
+            return status;
+        }
+    }
+    return ace_sampling_check(s, err);
+}
+
+static ace_status read_settings(const ace_request *r, const ace_models *m, ace_job_settings *out,
+                                ace_warnings *warnings, ace_error *err)
+{
+    out->latent_shift = r->latent_shift;
+    out->latent_rescale = r->latent_rescale;
+    out->mask_value = r->chunk_mask_mode == 1 ? 2.0f : 1.0f;
+    out->noise_grid = (uint64_t)r->noise_grid;
+    out->vae_sample = r->vae_sample;
+    out->vae_halo = r->vae_overlap > 0 ? r->vae_overlap : DEFAULT_VAE_HALO;
+    out->vae_core = r->vae_chunk > 0 ? r->vae_chunk - 2 * out->vae_halo : DEFAULT_VAE_CORE;
+    if (out->vae_core < 1) {
+        return ace_fail(err, ACESTEP_ARGUMENT,
+                        "vae_chunk: %lld frames leave nothing inside an overlap of %lld on each side",
+                        (long long)r->vae_chunk, (long long)out->vae_halo);
+    }
+    return read_sampling(r, m, &out->sampling, warnings, err);
+}
+
+/* ---- jobs -------------------------------------------------------------------------------------------------- */
+
+static bool same_sampling(const ace_sampling *a, const ace_sampling *b)
+{
+    return a->method == b->method && a->steps == b->steps && a->shift == b->shift &&
+           a->n_timesteps == b->n_timesteps && a->guidance_scale == b->guidance_scale &&
+           a->guidance == b->guidance && a->cfg_interval_start == b->cfg_interval_start &&
+           a->cfg_interval_end == b->cfg_interval_end && a->cover_strength == b->cover_strength &&
+           a->cover_noise_strength == b->cover_noise_strength &&
+           a->velocity_norm_threshold == b->velocity_norm_threshold &&
+           a->velocity_ema_factor == b->velocity_ema_factor && a->dcw.mode == b->dcw.mode &&
+           a->dcw.scaler == b->dcw.scaler && a->dcw.high_scaler == b->dcw.high_scaler &&
+           a->repaint_injection == b->repaint_injection &&
+           a->repaint_crossfade == b->repaint_crossfade &&
+           (a->n_timesteps == 0 || memcmp(a->timesteps, b->timesteps,
+                                          (size_t)a->n_timesteps * sizeof *a->timesteps) == 0);
+}
+
+static void free_settings(ace_job_settings *s)
+{
+    ace_free((void *)(uintptr_t)s->sampling.timesteps);
+    s->sampling.timesteps = NULL;
+}
+
+static ace_status add_request(const ace_workshop *w, const ace_request *r, ace_warnings *warnings,
+                              ace_job *job, ace_error *err)
+{
+    ace_job_settings settings = {0};
+    ace_status status = read_settings(r, &w->models, &settings, warnings, err);
+    if (status == ACESTEP_OK && job->n_briefs > 0) {
+        if (!same_sampling(&settings.sampling, &job->settings.sampling)) {
+            status = ace_fail(err, ACESTEP_ARGUMENT,
+                              "request %d of the batch asks for other sampling options than the first",
+                              job->n_briefs + 1);
+        }
+        free_settings(&settings);
+    } else if (status == ACESTEP_OK) {
+        job->settings = settings;
+    } else {
+        free_settings(&settings);
+    }
+    if (status == ACESTEP_OK) {
+        status = ace_brief_create(r, &w->models, warnings, &job->brief[job->n_briefs], err);
+    }
+    job->n_briefs += status == ACESTEP_OK;
+    return status;
+}
+
+ace_status ace_job_create(const ace_workshop *w, const ace_request *const *requests, int n,
+                          ace_warnings *warnings, ace_job *out, ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->models = &w->models;
+    int songs = 0;
+    ace_status status = ACESTEP_OK;
+    for (int i = 0; i < n && status == ACESTEP_OK; i++) {
+        status = add_request(w, requests[i], warnings, out, err);
+        songs += status == ACESTEP_OK ? out->brief[i].n_songs : 0;
+    }
+    if (status == ACESTEP_OK && songs > ACE_MAX_SONGS) {
+        status = ace_fail(err, ACESTEP_ARGUMENT, "batch_size: %d songs are more than %d", songs,
+                          ACE_MAX_SONGS);
+    }
+    if (status != ACESTEP_OK) {
+        ace_job_free(out);
+    }
+    return status;
+}
+
+void ace_job_free(ace_job *job)
+{
+    for (int i = 0; i < job->n_briefs; i++) {
+        ace_brief_free(&job->brief[i]);
+    }
+    free_settings(&job->settings);
+    memset(job, 0, sizeof *job);
+}
+
+static ace_runner make_runner(const ace_workshop *w, ace_device *device, ace_error *err)
+{
+    ace_runner r = {.device = device,
+                    .activation = w->activation,
+                    .matrix = w->matrix,
+                    .error = err};
+    return r;
+}
+
+ace_status ace_job_plan(const ace_workshop *w, const ace_job *job, ace_stage_log *plan,
+                        ace_error *err)
+{
+    ace_finished songs[ACE_MAX_SONGS];
+    int n_songs = 0;
+    ace_runner *r = ace_calloc(1, sizeof *r);
+    if (r == NULL) {
+        return ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
+    }
+    *r = make_runner(w, w->measure, err);
+    ace_status status = ace_pipeline_run(r, job, songs, &n_songs);
+    *plan = r->log;
+    for (int i = 0; i < n_songs; i++) {
+        ace_finished_free(&songs[i]);
+    }
+    ace_free(r);
+    return status;
+}
+
+ace_status ace_job_run(const ace_workshop *w, const ace_job *job, const ace_stage_log *plan,
+                       ace_job_progress *progress, void *context, ace_stage_log *found,
+                       ace_finished *songs, int *n_songs, ace_error *err)
+{
+    ace_runner *r = ace_calloc(1, sizeof *r);
+    *n_songs = 0;
+    if (r == NULL) {
+        return ace_fail(err, ACESTEP_MEMORY, "job: no host memory");
+    }
+    *r = make_runner(w, w->device, err);
+    r->plan = plan;
+    r->progress = progress;
+    r->progress_context = context;
+    ace_status status = ace_pipeline_run(r, job, songs, n_songs);
+    *found = r->log;
+    ace_free(r);
+    return status;
+}

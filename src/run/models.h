@@ -1,0 +1,28 @@
+/* The checkpoints of an engine, open and described: everything a job needs to know about them without
+ * reading a single weight. Immutable after opening. */
+#ifndef ACE_RUN_MODELS_H
+#define ACE_RUN_MODELS_H
+
+#include "model/config.h"
+#include "model/model_set.h"
+#include "run/request.h"
+#include "text/tokenizer.h"
+#include "weights/weights.h"
+
+typedef struct ace_models {
+    ace_model_set set;   /* paths and the card */
+    ace_weights *dit, *vae, *text;
+    ace_dit_config dit_config;
+    ace_vae_config vae_config;
+    ace_qwen3_config text_config;
+    ace_tokenizer *tokenizer; /* of the text encoder */
+    float *silence;           /* [silence_frames, latent_channels] */
+    int64_t silence_frames;   /* the longest song */
+    char name[128];           /* of the diffusion model */
+    bool synthetic;
+} ace_models;
+
+ace_status ace_models_open(const ace_request *request, ace_models *out, ace_error *err);
+void ace_models_close(ace_models *m); /* a zeroed one is fine */
+
+#endif

@@ -1,0 +1,241 @@
+#include "run/output.h"
+
+#include "audio/level.h"
+#include "audio/write.h"
+#include "base/file_map.h"
+#include "base/file_write.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- names --------------------------------------------------------------------------------------------- */
+
+/* The first words of a text as a file name: letters, digits and hyphens of ASCII. */
+static void slug(const char *text, char *out, size_t bytes)
+{
+    size_t n = 0;
+    for (; *text != '\0' && n + 1 < bytes && n < 40; text++) {
+        if (isalnum((unsigned char)*text) != 0) {
+            out[n++] = (char)tolower((unsigned char)*text);
+        } else if (n > 0 && out[n - 1] != '-') {
+            out[n++] = '-';
+        }
+    }
+    while (n > 0 && out[n - 1] == '-') {
+        n--;
+    }
+    out[n] = '\0';
+}
+
+static void default_name(const ace_request *r, const char *folder, uint64_t seed,
+                         const char *extension, char *out)
+{
+    char words[48];
+    char stamp[32] = "song";
+    time_t now = time(NULL);
+    struct tm local;
+    slug(r->title[0] != '\0' ? r->title : r->caption, words, sizeof words);
+    if (localtime_r(&now, &local) != NULL) {
+        (void)strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+    }
+    for (int copy = 0; copy < 1000; copy++) {
+        char counter[16] = "";
+        if (copy > 0) {
+            (void)snprintf(counter, sizeof counter, "_%d", copy);
+        }
+        (void)snprintf(out, ACE_OUTPUT_PATH_BYTES, "%s%s%s%s_%llu%s.%s", folder, stamp,
+                       words[0] != '\0' ? "_" : "", words, (unsigned long long)seed, counter,
+                       extension);
+        if (!ace_file_exists(out)) {
+            return;
+        }
+    }
+}
+
+static const char *extension_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *dot = strrchr(slash != NULL ? slash : path, '.');
+    return dot != NULL ? dot : path + strlen(path);
+}
+
+/* "song.flac" → "song_2.flac" where there are several. */
+static void numbered_name(const char *path, int index, int n, char *out)
+{
+    const char *extension = extension_of(path);
+    if (n == 1) {
+        (void)snprintf(out, ACE_OUTPUT_PATH_BYTES, "%s", path);
+    } else {
+        (void)snprintf(out, ACE_OUTPUT_PATH_BYTES, "%.*s_%d%s", (int)(extension - path), path,
+                       index + 1, extension);
+    }
+}
+
+void ace_output_sidecar_path(const char *audio_path, char *out, size_t bytes)
+{
+    (void)snprintf(out, bytes, "%.*s.json", (int)(extension_of(audio_path) - audio_path), audio_path);
+}
+
+/* ---- before computing -------------------------------------------------------------------------------------- */
+
+static bool names_folder(const char *path)
+{
+    size_t n = strlen(path);
+    return n == 0 || path[n - 1] == '/' || ace_directory_exists(path);
+}
+
+static ace_status choose_format(const ace_request *r, ace_output *out, ace_error *err)
+{
+    ace_status status = ACESTEP_OK;
+    if (r->audio_format[0] != '\0') {
+        status = ace_audio_format_parse(r->audio_format, &out->format, err);
+    } else if (names_folder(r->output) || extension_of(r->output)[0] == '\0') {
+        status = ace_audio_format_parse("flac", &out->format, err);
+    } else {
+        status = ace_audio_format_for_path(r->output, &out->format, err);
+    }
+    out->format.mp3_bitrate = (int)r->mp3_bitrate;
+    out->format.opus_bitrate = (int)r->opus_bitrate;
+    return status;
+}
+
+static ace_status check_writable(const ace_request *r, const char *path, ace_error *err)
+{
+    char folder[ACE_OUTPUT_PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) : 1,
+                   slash != NULL ? path : ".");
+    if (folder[0] == '\0') {
+        (void)snprintf(folder, sizeof folder, "/");
+    }
+    struct stat st;
+    if (stat(folder, &st) != 0) {
+        return ace_fail(err, ACESTEP_IO, "output: the folder %s: %s", folder, strerror(errno));
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return ace_fail(err, ACESTEP_IO, "output: %s is no folder", folder);
+    }
+    if (access(folder, W_OK | X_OK) != 0) {
+        return ace_fail(err, ACESTEP_IO, "output: the folder %s cannot be written: %s", folder,
+                        strerror(errno));
+    }
+    if (ace_directory_exists(path)) {
+        return ace_fail(err, ACESTEP_IO, "output: %s is a folder", path);
+    }
+    if (!r->overwrite && ace_file_exists(path)) {
+        return ace_fail(err, ACESTEP_IO, "output: %s exists; --overwrite replaces it", path);
+    }
+    return ACESTEP_OK;
+}
+
+ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n, ace_output *out,
+                              ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    if (strlen(r->output) > ACE_OUTPUT_PATH_BYTES - 200) {
+        return ace_fail(err, ACESTEP_ARGUMENT, "output: the path is too long");
+    }
+    ace_status status = choose_format(r, out, err);
+    for (int i = 0; i < n && status == ACESTEP_OK; i++) {
+        if (names_folder(r->output)) {
+            char folder[ACE_OUTPUT_PATH_BYTES];
+            size_t length = strlen(r->output);
+            const char *slash = length > 0 && r->output[length - 1] != '/' ? "/" : "";
+            (void)snprintf(folder, sizeof folder, "%s%s", r->output, slash);
+            default_name(r, folder, seeds[i], ace_audio_format_extension(out->format.kind),
+                         out->path[i]);
+        } else {
+            numbered_name(r->output, i, n, out->path[i]);
+        }
+        status = check_writable(r, out->path[i], err);
+    }
+    return status;
+}
+
+/* ---- afterwards ---------------------------------------------------------------------------------------------- */
+
+ace_status ace_output_level(const ace_request *r, ace_audio *audio, ace_error *err)
+{
+    ace_level_options level = ace_level_options_default();
+    level.mode = r->enable_normalization ? ACE_LEVEL_PEAK : ACE_LEVEL_NONE;
+    level.target_db = r->normalization_db;
+    level.fade_in = r->fade_in_duration;
+    level.fade_out = r->fade_out_duration;
+    ace_level_fit(audio); /* the original divides by a peak above 1 whatever follows */
+    return ace_level_apply(audio, &level, err);
+}
+
+static const char *title_of(const ace_request *r, char *buffer, size_t bytes)
+{
+    if (r->title[0] != '\0') {
+        return r->title;
+    }
+    size_t n = strcspn(r->caption, ".,;\n");
+    (void)snprintf(buffer, bytes, "%.*s", (int)(n < 80 ? n : 80), r->caption);
+    while (buffer[0] != '\0' && ((unsigned char)buffer[strlen(buffer) - 1] & 0xc0u) == 0x80u &&
+           n >= 80) {
+        buffer[strlen(buffer) - 1] = '\0'; /* no half a character at the cut */
+    }
+    return buffer;
+}
+
+enum { MAX_TAGS = 16 };
+
+static size_t collect_tags(const ace_request *r, uint64_t seed, const char *model,
+                           const char *sidecar, char *title, size_t title_bytes, char numbers[2][24],
+                           ace_tag *tags)
+{
+    enum { FULL, BASIC, NONE };
+    enum { LARGEST_PARAMETERS = 64 * 1024 };
+    size_t n = 0;
+    if (r->file_tags == NONE) {
+        return 0;
+    }
+    tags[n++] = (ace_tag){"TITLE", title_of(r, title, title_bytes)};
+    tags[n++] = (ace_tag){"ENCODER", "acestep"};
+    tags[n++] = (ace_tag){"ACESTEP_GENERATED", "1"};
+    if (r->file_tags == BASIC) {
+        return n;
+    }
+    (void)snprintf(numbers[0], 24, "%llu", (unsigned long long)seed);
+    (void)snprintf(numbers[1], 24, "%lld", (long long)r->bpm);
+    tags[n++] = (ace_tag){"DESCRIPTION", r->caption};
+    tags[n++] = (ace_tag){"LYRICS", r->instrumental ? "" : r->lyrics};
+    tags[n++] = (ace_tag){"BPM", r->bpm > 0 ? numbers[1] : ""};
+    tags[n++] = (ace_tag){"INITIALKEY", r->keyscale};
+    tags[n++] = (ace_tag){"LANGUAGE",
+                          strcmp(r->vocal_language, "unknown") == 0 ? "" : r->vocal_language};
+    tags[n++] = (ace_tag){"ACESTEP_SEED", numbers[0]};
+    tags[n++] = (ace_tag){"ACESTEP_MODEL", model};
+    if (sidecar != NULL && strlen(sidecar) < LARGEST_PARAMETERS) {
+        tags[n++] = (ace_tag){"ACESTEP_PARAMS", sidecar};
+    }
+    return n;
+}
+
+ace_status ace_output_write(const ace_request *r, const ace_output *out, int index,
+                            const ace_finished *song, const ace_brief *brief, const char *model,
+                            const char *sidecar, ace_error *err)
+{
+    ace_tag tags[MAX_TAGS];
+    char title[256];
+    char numbers[2][24];
+    (void)brief;
+    size_t n = collect_tags(r, song->seed, model, sidecar, title, sizeof title, numbers, tags);
+    ace_status status =
+        ace_audio_write(out->path[index], &song->audio, &out->format, tags, n, err);
+    if (status == ACESTEP_OK && r->sidecar && sidecar != NULL) {
+        char path[ACE_OUTPUT_PATH_BYTES];
+        ace_output_sidecar_path(out->path[index], path, sizeof path);
+        status = ace_file_write(path, sidecar, strlen(sidecar), err);
+        if (status != ACESTEP_OK) {
+            (void)unlink(out->path[index]); /* nothing half done is left behind */
+        }
+    }
+    return status;
+}
