@@ -43,12 +43,9 @@ int command_probe(int argc, char **argv)
         return exit_status;
     }
     acestep_error err = {.code = ACESTEP_OK};
-    acestep_engine *engine = NULL;
-    if (acestep_engine_open(request, &engine, &err) != ACESTEP_OK ||
-        acestep_probe(engine, case_path, output_path, &err) != ACESTEP_OK) {
+    if (acestep_probe(request, case_path, output_path, &err) != ACESTEP_OK) {
         exit_status = report_error(&err);
     }
-    acestep_engine_close(engine);
     acestep_request_free(request);
     return exit_status;
 }

@@ -114,8 +114,9 @@ char *acestep_result_text(const acestep_result *result);
 /* ---- checking ----------------------------------------------------------------------------------- */
 
 /* Runs exactly one part of the networks on the inputs of a recorded case (a safetensors file with an
- * index.json beside it) and writes its outputs under the same names. */
-acestep_status acestep_probe(acestep_engine *engine, const char *case_path, const char *output_path,
+ * index.json beside it) and writes its outputs under the same names. The request names models, precision
+ * (auto: f32) and device. */
+acestep_status acestep_probe(const acestep_request *request, const char *case_path, const char *output_path,
                              acestep_error *err);
 
 /* A song as block characters for a terminal: rows lines of columns characters, each ended by a newline.

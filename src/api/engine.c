@@ -306,10 +306,11 @@ char *acestep_result_json(const acestep_result *result)
     return text;
 }
 
-acestep_status acestep_probe(acestep_engine *engine, const char *case_path, const char *output_path,
+acestep_status acestep_probe(const acestep_request *request, const char *case_path, const char *output_path,
                              acestep_error *err)
 {
-    return ace_probe_run(&engine->workshop, case_path, output_path, ace_inner_error(err));
+    ace_embedded_files_set(ace_demo_model_files());
+    return ace_probe_run(request->options, case_path, output_path, ace_inner_error(err));
 }
 
 char *acestep_waveform(const acestep_song *song, int columns, int rows)

@@ -86,7 +86,7 @@ void ace_reset(ace_stream *s, const ace_arena_mark *mark)
     ace_arena_reset(s->arena, mark);
 }
 
-void ace_tag(ace_stream *s, const char *name)
+void ace_set_tag(ace_stream *s, const char *name)
 {
     ace_arena_set_tag(s->arena, name);
 }

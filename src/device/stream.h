@@ -47,7 +47,7 @@ void ace_stream_progress(ace_stream *s, double fraction);
 ace_tensor ace_new(ace_stream *s, ace_dtype dtype, int64_t rows, int64_t cols);
 ace_arena_mark ace_mark(const ace_stream *s);
 void ace_reset(ace_stream *s, const ace_arena_mark *mark);
-void ace_tag(ace_stream *s, const char *name);
+void ace_set_tag(ace_stream *s, const char *name);
 
 /* host values: f32 [rows, cols] contiguous. On a measuring device `from` may be NULL, and `to` is left
  * as it is. */

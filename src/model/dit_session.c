@@ -34,9 +34,11 @@ static void observe_product(const ace_dit_session *d, int64_t layer, const char 
     }
 }
 
-/* ---- begin ----------------------------------------------------------------------------------------- */
+/* ---- begin
+ * ----------------------------------------------------------------------------------------- */
 
-/* Conditions side by side, each padded with zero rows to the longest: [conditions·length, hidden]. */
+/* Conditions side by side, each padded with zero rows to the longest: [conditions·length, hidden].
+ */
 static ace_tensor embed_conditions(ace_dit_session *d, const ace_dit_inputs *in)
 {
     ace_stream *s = d->stream;
@@ -44,8 +46,8 @@ static ace_tensor embed_conditions(ace_dit_session *d, const ace_dit_inputs *in)
     ace_tensor embedded =
         ace_new(s, s->activation, in->n_conditions * d->kv_length, m->config.decoder.hidden);
     ace_arena_mark mark = ace_mark(s);
-    ace_tensor states = ace_new(s, s->activation, in->n_conditions * d->kv_length,
-                                m->config.encoder.hidden);
+    ace_tensor states =
+        ace_new(s, s->activation, in->n_conditions * d->kv_length, m->config.encoder.hidden);
     ace_fill(s, states, 0);
     for (int i = 0; i < in->n_conditions; i++) {
         ace_upload(s, ace_rows(states, i * d->kv_length, in->condition_length[i]),
@@ -127,8 +129,8 @@ void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ac
     out->frames = in->frames;
     out->tokens = (in->frames + c->patch - 1) / c->patch;
     for (int i = 0; i < in->n_conditions; i++) {
-        out->kv_length = in->condition_length[i] > out->kv_length ? in->condition_length[i]
-                                                                  : out->kv_length;
+        out->kv_length =
+            in->condition_length[i] > out->kv_length ? in->condition_length[i] : out->kv_length;
     }
     for (int64_t b = 0; b < in->batch; b++) {
         out->kv_index[b] = in->condition_of[b];
@@ -139,12 +141,12 @@ void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ac
     ace_upload(s, ace_cols(out->input, 0, context_cols), in->context);
     out->rope = ace_rope_table(s, out->tokens, c->decoder.head_dim, c->decoder.rope_theta);
 
-    ace_tag(s, "cross kv");
+    ace_set_tag(s, "cross kv");
     for (int64_t i = 0; i < c->layers; i++) {
         out->cross_kv[i] = ace_new(s, s->activation, in->n_conditions * out->kv_length,
                                    2 * c->decoder.kv_heads * c->decoder.head_dim);
     }
-    ace_tag(s, "activations");
+    ace_set_tag(s, "activations");
     ace_arena_mark mark = ace_mark(s);
     project_cross_kv(out, embed_conditions(out, in));
     ace_reset(s, &mark);
@@ -153,7 +155,8 @@ void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ac
     }
 }
 
-/* ---- one evaluation -------------------------------------------------------------------------------- */
+/* ---- one evaluation
+ * -------------------------------------------------------------------------------- */
 
 /* Row k of each item's six modulations: a [batch, hidden] view of [batch·6, hidden]. */
 static ace_tensor modulation(ace_tensor six, int64_t batch, int64_t k)
@@ -252,7 +255,8 @@ static void observe_mlp(ace_dit_session *d, int64_t i, ace_tensor x, const ace_n
     }
 }
 
-static void run_layer(ace_dit_session *d, int64_t i, ace_tensor x, ace_tensor time, bool null_branch)
+static void run_layer(ace_dit_session *d, int64_t i, ace_tensor x, ace_tensor time,
+                      bool null_branch)
 {
     ace_stream *s = d->stream;
     const ace_block_config *c = &d->model->config.decoder;
@@ -294,15 +298,18 @@ static void embed_time(ace_dit_session *d, const float *t, const float *t_r, ace
     ace_dit_time(s, m, &m->time, t, d->batch, temb, projection);
     ace_dit_time(s, m, &m->time_r, difference, d->batch, temb_r, projection_r);
     observe(d, "temb_t", temb);
-    observe(d, "timestep_proj_t", projection);
+    observe(d, "timestep_proj_t",
+            ace_reshape(projection, d->batch * ACE_DIT_MODULATIONS, temb.cols));
     observe(d, "temb_r", temb_r);
-    observe(d, "timestep_proj_r", projection_r);
+    observe(d, "timestep_proj_r",
+            ace_reshape(projection_r, d->batch * ACE_DIT_MODULATIONS, temb.cols));
     ace_add(s, temb, temb, temb_r);
     ace_add(s, projection, projection, projection_r);
     ace_reset(s, &mark);
 }
 
-/* Frames to tokens: a convolution with stride = kernel = patch; an odd last frame meets a zero row. */
+/* Frames to tokens: a convolution with stride = kernel = patch; an odd last frame meets a zero row.
+ */
 static void patch(ace_dit_session *d, ace_tensor x)
 {
     const ace_dit *m = d->model;

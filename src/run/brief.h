@@ -26,6 +26,7 @@ typedef struct ace_brief {
     int64_t n_codes;
     ace_audio source;    /* with the silence for outpainting around it; empty when there is none */
     ace_audio reference; /* exactly as read; the song's seed draws the cuts */
+    const float *given_noise; /* [frames, channels] instead of the seed's; borrowed, for the probe */
     int n_songs;
     uint64_t seed[ACE_MAX_SONGS];
 } ace_brief;

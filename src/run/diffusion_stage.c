@@ -168,8 +168,12 @@ static ace_status fill_arrays(const diffusion_run *run, batch_arrays *a)
         int b = run->song[i]->brief;
         const ace_brief *brief = &run->job->brief[b];
         const float *source = ace_context_source(brief, &run->heard[b], &run->hints[b]);
-        ace_noise_normal(run->song[i]->seed, 0, per_item, run->job->settings.noise_grid,
-                         a->noise + i * per_item);
+        if (brief->given_noise != NULL) {
+            memcpy(a->noise + i * per_item, brief->given_noise, (size_t)per_item * sizeof *source);
+        } else {
+            ace_noise_normal(run->song[i]->seed, 0, per_item, run->job->settings.noise_grid,
+                             a->noise + i * per_item);
+        }
         if (source != NULL) {
             memcpy(a->source + i * per_item, source, (size_t)per_item * sizeof *source);
             a->has_source = true;

@@ -48,7 +48,7 @@ static void default_name(const ace_request *r, const char *folder, uint64_t seed
         if (copy > 0) {
             (void)snprintf(counter, sizeof counter, "_%d", copy);
         }
-        (void)snprintf(out, ACE_OUTPUT_PATH_BYTES, "%s%s%s%s_%llu%s.%s", folder, stamp,
+        (void)snprintf(out, ACE_OUTPUT_PATH_BYTES, "%.4000s%s%s%s_%llu%s.%s", folder, stamp,
                        words[0] != '\0' ? "_" : "", words, (unsigned long long)seed, counter,
                        extension);
         if (!ace_file_exists(out)) {

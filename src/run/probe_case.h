@@ -42,6 +42,11 @@ void ace_probe_put(ace_probe *p, const char *name, const float *data, int rank, 
 void ace_probe_put_i64(ace_probe *p, const char *name, const int64_t *data, int rank,
                        const int64_t *dim);
 
+/* The next stage with its weights being loaded; false when something has failed. End it in any case that
+ * began. */
+bool ace_probe_begin(ace_probe *p, ace_stage *stage, const ace_weights *weights);
+void ace_probe_end(ace_probe *p, ace_stage *stage);
+
 /* An ace_observe that writes out.mid.<name>, [1, rows, cols]; context is the probe. */
 void ace_probe_observe(void *context, ace_stream *s, const char *name, ace_tensor t);
 

@@ -67,14 +67,14 @@ ace_status ace_stage_begin(ace_runner *r, const char *name, ace_stage *stage)
 
 void ace_stage_load_begin(ace_stage *stage, const ace_weights *weights)
 {
-    ace_tag(&stage->stream, "weights");
+    ace_set_tag(&stage->stream, "weights");
     ace_loader_init(&stage->loader, &stage->stream, weights, stage->runner->matrix);
 }
 
 ace_status ace_stage_load_end(ace_stage *stage)
 {
     ace_status status = ace_loader_finish(&stage->loader);
-    ace_tag(&stage->stream, "activations");
+    ace_set_tag(&stage->stream, "activations");
     stage->loaded = ace_clock_seconds();
     return status;
 }

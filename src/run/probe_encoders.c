@@ -1,13 +1,8 @@
-/* Cases of single networks: text encoder, condition encoder, FSQ, diffusion transformer, autoencoder. */
+/* Cases of the encoders: text, condition, FSQ. */
 #include "base/memory.h"
 #include "model/condition_reference.h"
-#include "model/dit.h"
 #include "model/fsq.h"
 #include "model/text_encoder.h"
-#include "model/vae_decoder.h"
-#include "model/vae_encoder.h"
-#include "model/vae_posterior.h"
-#include "model/vae_tiling.h"
 #include "run/probe_case.h"
 #include "weights/embedding.h"
 
@@ -15,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool begin(ace_probe *p, ace_stage *stage, const ace_weights *weights)
+bool ace_probe_begin(ace_probe *p, ace_stage *stage, const ace_weights *weights)
 {
     if (p->status != ACESTEP_OK) {
         return false;
@@ -27,7 +22,7 @@ static bool begin(ace_probe *p, ace_stage *stage, const ace_weights *weights)
     return p->status == ACESTEP_OK;
 }
 
-static void end(ace_probe *p, ace_stage *stage)
+void ace_probe_end(ace_probe *p, ace_stage *stage)
 {
     ace_status status = ace_stage_end(stage);
     p->status = p->status != ACESTEP_OK ? p->status : status;
@@ -94,7 +89,7 @@ void ace_probe_text_encoder(ace_probe *p)
     const int64_t dim[] = {rows.batch, rows.length, rows.width};
     ace_stage stage;
     ace_text_encoder *encoder = ace_probe_alloc(p, 1, sizeof *encoder);
-    if (!begin(p, &stage, m->text)) {
+    if (!ace_probe_begin(p, &stage, m->text)) {
         return;
     }
     ace_text_encoder_load(&stage.loader, &m->text_config, encoder);
@@ -107,7 +102,7 @@ void ace_probe_text_encoder(ace_probe *p)
             ace_probe_put(p, "out.embeddings", rows.embeddings, 3, dim);
         }
     }
-    end(p, &stage);
+    ace_probe_end(p, &stage);
 }
 
 /* ---- condition --------------------------------------------------------------------------------------------- */
@@ -178,14 +173,14 @@ void ace_probe_encode_condition(ace_probe *p, const char *prefix, float **states
         .timbre_mask = ace_probe_alloc(p, rows, sizeof(int64_t)),
         .text_projected = ace_probe_alloc(p, rows * hidden, sizeof(float)),
     };
-    if (!begin(p, &stage, m->dit)) {
+    if (!ace_probe_begin(p, &stage, m->dit)) {
         return;
     }
     ace_condition_encoder_load(&stage.loader, &m->dit_config, encoder);
     if (ace_stage_load_end(&stage) == ACESTEP_OK) {
         ace_condition_encode_padded(&stage.stream, encoder, &in, &out);
     }
-    end(p, &stage);
+    ace_probe_end(p, &stage);
     if (parts) {
         put_parts(p, &in, &out, slots, hidden);
     }
@@ -306,7 +301,7 @@ void ace_probe_fsq(ace_probe *p)
     ace_fsq_tokenizer *tokenizer = ace_probe_alloc(p, 1, sizeof *tokenizer);
     ace_fsq_detokenizer *detokenizer = ace_probe_alloc(p, 1, sizeof *detokenizer);
     ace_stage stage;
-    if (!begin(p, &stage, m->dit)) {
+    if (!ace_probe_begin(p, &stage, m->dit)) {
         return;
     }
     if (encodes) {
@@ -319,5 +314,5 @@ void ace_probe_fsq(ace_probe *p)
     } else if (stage.stream.status == ACESTEP_OK) {
         run_detokenize(p, &stage, detokenizer);
     }
-    end(p, &stage);
+    ace_probe_end(p, &stage);
 }
