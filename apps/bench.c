@@ -14,10 +14,14 @@ static acestep_status set_up(acestep_request *request, char *path, size_t bytes,
     (void)snprintf(path, bytes, "%s/acestep-bench-%ld.wav", folder != NULL ? folder : "/tmp",
                    (long)getpid());
     acestep_status status = acestep_request_set(request, "weights", "synthetic:turbo", err);
-    const char *const fixed[][2] = {{"duration", "10"}, {"seed", "1"}, {"output", path},
-                                    {"overwrite", "true"}, {"audio_format", "wav"},
-                                    {"sidecar", "false"},
-                                    {"caption", "warm ambient electronic analog pads with soft drums"}};
+    const char *const fixed[][2] = {
+        {"duration", "10"},
+        {"seed", "1"},
+        {"output", path},
+        {"overwrite", "true"},
+        {"audio_format", "wav"},
+        {"sidecar", "false"},
+        {"caption", "warm ambient electronic analog pads with soft drums"}};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed && status == ACESTEP_OK; i++) {
         status = acestep_request_set(request, fixed[i][0], fixed[i][1], err);
     }
@@ -26,11 +30,14 @@ static acestep_status set_up(acestep_request *request, char *path, size_t bytes,
 
 static void print_help(void)
 {
-    printf("usage: acestep bench [options of generate] [--json]\n\n"
-           "Makes a 10 s song with made-up weights of the published turbo model and shows what each\n"
-           "stage took: seconds of loading and computing, memory, GFLOP/s. Any option of generate can\n"
-           "change the work, e.g. --weights synthetic:base, --duration 30, --precision f32, --threads 1,\n"
-           "--cpu avx2.\n");
+    printf(
+        "usage: acestep bench [options of generate] [--json]\n\n"
+        "Makes a 10 s song with made-up weights of the published turbo model and shows what each\n"
+        "stage took: seconds of loading and computing, memory, GFLOP/s. Any option of generate "
+        "can\n"
+        "change the work, e.g. --weights synthetic:base, --duration 30, --precision f32, --threads "
+        "1,\n"
+        "--cpu avx2.\n");
 }
 
 static int run(const acestep_request *request, common_switches s)
@@ -42,7 +49,8 @@ static int run(const acestep_request *request, common_switches s)
     terminal_progress_init(&progress, !s.quiet && !s.json);
     acestep_status status = acestep_engine_open(request, &engine, &err);
     if (status == ACESTEP_OK) {
-        status = acestep_generate(engine, request, terminal_progress_show, &progress, &result, &err);
+        status =
+            acestep_generate(engine, request, terminal_progress_show, &progress, &result, &err);
     }
     terminal_progress_clear(&progress);
     if (status == ACESTEP_OK) {

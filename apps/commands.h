@@ -17,8 +17,8 @@ typedef struct common_switches {
 
 common_switches take_common_switches(int *argc, char **argv);
 
-/* Defaults, then the environment, then a JSON request where --request FILE is given, then arguments. On
- * failure prints the error and returns NULL with *exit_status set. */
+/* Defaults, then the environment, then a JSON request where --request FILE is given, then
+ * arguments. On failure prints the error and returns NULL with *exit_status set. */
 acestep_request *read_request(int argc, char **argv, int *exit_status);
 
 /* Prints "acestep: message" on stderr and returns the exit status of the error. */

@@ -43,8 +43,8 @@ static int run_request(acestep_engine *engine, const acestep_request *request, c
         fprintf(stderr, "%s\n\n", acestep_engine_note(engine));
     }
     terminal_progress_init(&progress, !s.quiet && !s.json);
-    acestep_status status = acestep_generate(engine, request, terminal_progress_show, &progress,
-                                             &result, &err);
+    acestep_status status =
+        acestep_generate(engine, request, terminal_progress_show, &progress, &result, &err);
     terminal_progress_clear(&progress);
     if (status != ACESTEP_OK) {
         return report_error(&err);

@@ -7,7 +7,8 @@ int command_plan(int argc, char **argv)
     common_switches s = take_common_switches(&argc, argv);
     if (s.help) {
         printf("usage: acestep plan [options of generate] [--json]\n\n"
-               "Shows, stage by stage, the memory and the work of the job. Nothing is computed and no\n"
+               "Shows, stage by stage, the memory and the work of the job. Nothing is computed and "
+               "no\n"
                "weights are read: --weights synthetic:turbo plans without any files.\n");
         return 0;
     }

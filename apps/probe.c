@@ -28,13 +28,14 @@ int command_probe(int argc, char **argv)
     const char *case_path = take_value(&argc, argv, "--case");
     const char *output_path = take_value(&argc, argv, "--output");
     if (s.help || case_path == NULL || output_path == NULL) {
-        fprintf(s.help ? stdout : stderr,
-                "usage: acestep probe --models DIR --case CASE.safetensors --output OUT.safetensors\n"
-                "                     [--device D] [--precision f32|bf16|int8]\n\n"
-                "Reads the in.* tensors of a recorded case and its parameters from the index.json\n"
-                "beside it, runs exactly that part, and writes tensors named like the case's out.*.\n"
-                "The kind of case is its file name up to the first underscore: text, cond, fsq, dit,\n"
-                "sample, vae, e2e, guidance.\n");
+        fprintf(
+            s.help ? stdout : stderr,
+            "usage: acestep probe --models DIR --case CASE.safetensors --output OUT.safetensors\n"
+            "                     [--device D] [--precision f32|bf16|int8]\n\n"
+            "Reads the in.* tensors of a recorded case and its parameters from the index.json\n"
+            "beside it, runs exactly that part, and writes tensors named like the case's out.*.\n"
+            "The kind of case is its file name up to the first underscore: text, cond, fsq, dit,\n"
+            "sample, vae, e2e, guidance.\n");
         return s.help ? 0 : ACESTEP_ARGUMENT;
     }
     int exit_status = 0;

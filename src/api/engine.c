@@ -61,7 +61,8 @@ char *acestep_engine_json(const acestep_engine *engine)
     return text;
 }
 
-/* ---- planning ---------------------------------------------------------------------------------------------- */
+/* ---- planning
+ * ---------------------------------------------------------------------------------------------- */
 
 static ace_status make_plan(const ace_workshop *w, const ace_job *job, acestep_plan *plan,
                             ace_error *err)
@@ -136,7 +137,9 @@ char *acestep_plan_json(const acestep_plan *plan)
     return text;
 }
 
-/* ---- songs -------------------------------------------------------------------------------------------------- */
+/* ---- songs
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static ace_status write_songs(const ace_workshop *w, const ace_request *const *requests,
                               const ace_output *output, acestep_result *result, ace_error *err)
@@ -184,8 +187,7 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
 {
     double start = ace_clock_seconds();
     bool computes = requests[0]->exec == 0;
-    ace_status status =
-        ace_job_create(w, requests, n, &result->plan.warnings, &result->job, err);
+    ace_status status = ace_job_create(w, requests, n, &result->plan.warnings, &result->job, err);
     if (status == ACESTEP_OK && computes) {
         status = prepare_output(requests[0], &result->job, output, err);
     }
@@ -288,26 +290,25 @@ char *acestep_result_json(const acestep_result *result)
     json_t *outputs = json_array();
     for (int i = 0; i < result->n_songs; i++) {
         acestep_song song = acestep_result_song(result, i);
-        json_array_append_new(
-            outputs, json_pack("{s:s, s:I, s:f, s:i}", "path", song.path, "seed",
-                               (json_int_t)song.seed, "seconds",
-                               (double)song.frames / song.sample_rate, "sample_rate",
-                               song.sample_rate));
+        json_array_append_new(outputs, json_pack("{s:s, s:I, s:f, s:i}", "path", song.path, "seed",
+                                                 (json_int_t)song.seed, "seconds",
+                                                 (double)song.frames / song.sample_rate,
+                                                 "sample_rate", song.sample_rate));
     }
-    json_t *root = json_pack(
-        "{s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "outputs", outputs, "warnings",
-        ace_warnings_json(&result->plan.warnings), "plan",
-        ace_stage_log_json(&result->plan.stages, result->plan.workspace_bytes), "measured",
-        ace_stage_log_json(&result->found, result->plan.workspace_bytes), "timings", "planning",
-        result->planning_seconds, "writing", result->writing_seconds, "total",
-        result->wall_seconds);
+    json_t *root =
+        json_pack("{s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "outputs", outputs, "warnings",
+                  ace_warnings_json(&result->plan.warnings), "plan",
+                  ace_stage_log_json(&result->plan.stages, result->plan.workspace_bytes),
+                  "measured", ace_stage_log_json(&result->found, result->plan.workspace_bytes),
+                  "timings", "planning", result->planning_seconds, "writing",
+                  result->writing_seconds, "total", result->wall_seconds);
     char *text = root != NULL ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return text;
 }
 
-acestep_status acestep_probe(const acestep_request *request, const char *case_path, const char *output_path,
-                             acestep_error *err)
+acestep_status acestep_probe(const acestep_request *request, const char *case_path,
+                             const char *output_path, acestep_error *err)
 {
     ace_embedded_files_set(ace_demo_model_files());
     return ace_probe_run(request->options, case_path, output_path, ace_inner_error(err));

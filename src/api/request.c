@@ -18,9 +18,7 @@ const char *acestep_status_text(acestep_status status)
 
 void acestep_set_log_level(int level)
 {
-    ace_log_set_level(level < 0   ? ACE_LOG_QUIET
-                      : level > 4 ? ACE_LOG_DEBUG
-                                  : (ace_log_level)level);
+    ace_log_set_level(level < 0 ? ACE_LOG_QUIET : level > 4 ? ACE_LOG_DEBUG : (ace_log_level)level);
 }
 
 /* Strings cross the border as plain malloc blocks, whoever made them. */

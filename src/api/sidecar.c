@@ -1,5 +1,5 @@
-/* The JSON file beside a song: its options under their own names, so that it is a request again, and an
- * object "acestep" with what happened. */
+/* The JSON file beside a song: its options under their own names, so that it is a request again,
+ * and an object "acestep" with what happened. */
 #include "api/api.h"
 #include "options/option_readers.h"
 

@@ -145,6 +145,7 @@ ace_matrix ace_matrix_new(ace_stream *s, const ace_matrix_shape *shape,
     if (m.addr == 0) {
         return m;
     }
+    s->counters.uploaded += (double)m.bytes;
     ace_status status = s->device->ops->matrix_pack(s->device, &m, parts, n_parts, s->error);
     if (status != ACESTEP_OK) {
         ace_stream_fail(s, status, "weights cannot be packed");

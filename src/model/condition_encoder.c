@@ -12,7 +12,8 @@ void ace_condition_encoder_load(ace_loader *l, const ace_dit_config *c, ace_cond
         ace_load_table(l, "encoder.timbre_encoder.special_token", 1, c->encoder.hidden);
 }
 
-void ace_text_project(ace_stream *s, const ace_condition_encoder *m, ace_tensor y, const float *text)
+void ace_text_project(ace_stream *s, const ace_condition_encoder *m, ace_tensor y,
+                      const float *text)
 {
     ace_arena_mark mark = ace_mark(s);
     ace_tensor x = ace_new_from(s, s->activation, y.rows, m->config.text_dim, text);
@@ -28,7 +29,8 @@ void ace_lyric_encode(ace_stream *s, const ace_condition_encoder *m, ace_tensor 
     ace_epilogue bias = {.bias = m->lyric.embed_bias};
     ace_linear(s, y, x, &m->lyric.embed, &bias);
     ace_reset(s, &mark);
-    /* A query that sees nothing but padding averages everything there (golden README, behaviour 2). */
+    /* A query that sees nothing but padding averages everything there (golden README, behaviour 2).
+     */
     ace_sequences seq = {
         .batch = batch, .length = length, .mask = mask, .uniform_when_hidden = mask != NULL};
     ace_latent_stack_forward(s, &m->config, &m->lyric, y, seq);
@@ -42,8 +44,8 @@ static void encode_reference(ace_stream *s, const ace_condition_encoder *m, ace_
     int64_t lead = m->config.timbre_cls ? 1 : 0;
     ace_tensor x = ace_new(s, ACE_F32, lead + frames, m->config.encoder.hidden);
     ace_arena_mark inner = ace_mark(s);
-    ace_tensor in = ace_new_from(s, s->activation, frames, m->config.latent_channels,
-                                 frames_of_reference);
+    ace_tensor in =
+        ace_new_from(s, s->activation, frames, m->config.latent_channels, frames_of_reference);
     ace_epilogue bias = {.bias = m->timbre.embed_bias};
     ace_linear(s, ace_rows(x, lead, frames), in, &m->timbre.embed, &bias);
     ace_reset(s, &inner);
@@ -61,7 +63,8 @@ void ace_timbre_encode(ace_stream *s, const ace_condition_encoder *m, ace_tensor
 {
     int64_t step = frames * m->config.latent_channels;
     for (int64_t i = 0; i < n_refs; i++) {
-        encode_reference(s, m, ace_rows(y, i, 1), timbre != NULL ? timbre + i * step : NULL, frames);
+        encode_reference(s, m, ace_rows(y, i, 1), timbre != NULL ? timbre + i * step : NULL,
+                         frames);
     }
 }
 
@@ -69,8 +72,8 @@ void ace_condition_encode(ace_stream *s, const ace_condition_encoder *m,
                           const ace_condition_input *in, float *out)
 {
     ace_arena_mark mark = ace_mark(s);
-    ace_tensor y = ace_new(s, ACE_F32, in->n_lyrics + in->n_refs + in->n_text,
-                           m->config.encoder.hidden);
+    ace_tensor y =
+        ace_new(s, ACE_F32, in->n_lyrics + in->n_refs + in->n_text, m->config.encoder.hidden);
     ace_lyric_encode(s, m, ace_rows(y, 0, in->n_lyrics), in->lyrics, 1, in->n_lyrics, NULL);
     ace_stream_progress(s, 0.4);
     ace_timbre_encode(s, m, ace_rows(y, in->n_lyrics, in->n_refs), in->timbre, in->n_refs,

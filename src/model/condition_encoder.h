@@ -1,5 +1,5 @@
-/* The condition encoder: lyrics, timbre and text as one sequence [lyrics][timbre][text] for the diffusion
- * transformer's cross-attention. */
+/* The condition encoder: lyrics, timbre and text as one sequence [lyrics][timbre][text] for the
+ * diffusion transformer's cross-attention. */
 #ifndef ACE_MODEL_CONDITION_ENCODER_H
 #define ACE_MODEL_CONDITION_ENCODER_H
 

@@ -69,7 +69,8 @@ static void encode_parts(ace_stream *s, const ace_condition_encoder *m,
 }
 
 /* Each item's references in their order; unused slots stay zero. */
-static void place_references(const ace_padded_condition *in, int64_t slots, int64_t hidden, parts *p)
+static void place_references(const ace_padded_condition *in, int64_t slots, int64_t hidden,
+                             parts *p)
 {
     for (int64_t b = 0; b < in->batch; b++) {
         int64_t slot = b * slots;

@@ -1,6 +1,7 @@
-/* The original's padded batches, exactly: for checking against recordings, never for songs. There, rows of
- * shorter items are padded, hidden lyric positions still produce vectors, and the diffusion transformer hears
- * all of them. The engine encodes every item alone instead (condition_encoder.h). */
+/* The original's padded batches, exactly: for checking against recordings, never for songs. There,
+ * rows of shorter items are padded, hidden lyric positions still produce vectors, and the diffusion
+ * transformer hears all of them. The engine encodes every item alone instead (condition_encoder.h).
+ */
 #ifndef ACE_MODEL_CONDITION_REFERENCE_H
 #define ACE_MODEL_CONDITION_REFERENCE_H
 
@@ -17,7 +18,8 @@ typedef struct ace_padded_condition {
     const int64_t *ref_order; /* [n_refs]: batch item of each reference */
 } ace_padded_condition;
 
-/* Host arrays, owned by the caller; those of the parts may be NULL. slots = ace_condition_slots(in). */
+/* Host arrays, owned by the caller; those of the parts may be NULL. slots =
+ * ace_condition_slots(in). */
 typedef struct ace_packed_condition {
     float *states;         /* [batch, lyric_length + slots + text_length, hidden] */
     int64_t *mask;         /* the same without hidden */

@@ -36,8 +36,8 @@ static bool has(const reader *r, const char *name)
 static void bad_field(reader *r, const char *name, const char *expected)
 {
     if (r->status == ACESTEP_OK) {
-        r->status = ace_fail(r->err, ACESTEP_MODEL, "%s: %s is missing or not %s", r->path, name,
-                             expected);
+        r->status =
+            ace_fail(r->err, ACESTEP_MODEL, "%s: %s is missing or not %s", r->path, name, expected);
     }
 }
 
@@ -154,8 +154,8 @@ static void read_layer_types(reader *r, ace_dit_config *c)
     require(r, json_array_size(list) <= ACE_MAX_LAYERS, "layer_types is too long");
     for (size_t i = 0; i < json_array_size(list) && i < ACE_MAX_LAYERS; i++) {
         const char *type = json_string_value(json_array_get(list, i));
-        if (type == NULL || (strcmp(type, "sliding_attention") != 0 &&
-                             strcmp(type, "full_attention") != 0)) {
+        if (type == NULL ||
+            (strcmp(type, "sliding_attention") != 0 && strcmp(type, "full_attention") != 0)) {
             bad_field(r, "layer_types", "a list of sliding_attention and full_attention");
             return;
         }
@@ -205,7 +205,8 @@ ace_status ace_dit_config_parse(const char *json, size_t bytes, const char *path
         c->lyric_layers = c->lyric_layers < c->layers ? c->lyric_layers : c->layers;
         c->timbre_layers = c->timbre_layers < c->layers ? c->timbre_layers : c->layers;
         c->pooler_layers = read_size(&r, "num_attention_pooler_hidden_layers", ACE_MAX_LAYERS);
-        c->detokenizer_layers = c->pooler_layers; /* the original builds it with the pooler's number */
+        c->detokenizer_layers =
+            c->pooler_layers; /* the original builds it with the pooler's number */
         read_layer_types(&r, c);
         c->latent_channels = read_size(&r, "audio_acoustic_hidden_dim", 4096);
         c->in_channels = read_size(&r, "in_channels", 16384);
@@ -250,11 +251,17 @@ ace_status ace_vae_config_parse(const char *json, size_t bytes, const char *path
     return close_reader(&r);
 }
 
-/* ---- published shapes: acestep/models/…/configuration_acestep_v15.py ------------------------------------ */
+/* ---- published shapes: acestep/models/…/configuration_acestep_v15.py
+ * ------------------------------------ */
 
-static const ace_block_config block_2b = {.hidden = 2048, .intermediate = 6144, .heads = 16,
-                                          .kv_heads = 8, .head_dim = 128, .window = 128,
-                                          .rms_eps = 1e-6f, .rope_theta = 1e6};
+static const ace_block_config block_2b = {.hidden = 2048,
+                                          .intermediate = 6144,
+                                          .heads = 16,
+                                          .kv_heads = 8,
+                                          .head_dim = 128,
+                                          .window = 128,
+                                          .rms_eps = 1e-6f,
+                                          .rope_theta = 1e6};
 
 ace_status ace_dit_config_published(const char *name, ace_dit_config *out, ace_error *err)
 {
@@ -265,10 +272,11 @@ ace_status ace_dit_config_published(const char *name, ace_dit_config *out, ace_e
         which = strcmp(name, names[i]) == 0 ? i : which;
     }
     if (which < 0) {
-        return ace_fail(err, ACESTEP_ARGUMENT,
-                        "\"%.40s\": no published model; turbo, base, sft, xl-turbo, xl-base and xl-sft "
-                        "are",
-                        name);
+        return ace_fail(
+            err, ACESTEP_ARGUMENT,
+            "\"%.40s\": no published model; turbo, base, sft, xl-turbo, xl-base and xl-sft "
+            "are",
+            name);
     }
     bool xl = which >= 3;
     memset(out, 0, sizeof *out);

@@ -1,6 +1,6 @@
-/* Dimensions of the networks, from the checkpoints' config.json. Every size of the engine comes from
- * here; nothing assumes the published ones. Values are checked on reading: positive, bounded, and
- * consistent with each other. */
+/* Dimensions of the networks, from the checkpoints' config.json. Every size of the engine comes
+ * from here; nothing assumes the published ones. Values are checked on reading: positive, bounded,
+ * and consistent with each other. */
 #ifndef ACE_MODEL_CONFIG_H
 #define ACE_MODEL_CONFIG_H
 
@@ -12,7 +12,8 @@
 
 enum { ACE_MAX_LAYERS = 96, ACE_MAX_FSQ_LEVELS = 8, ACE_MAX_VAE_BLOCKS = 8 };
 
-/* A pre-norm transformer with grouped-query attention, per-head RMS norm, RoPE and SwiGLU (Qwen3). */
+/* A pre-norm transformer with grouped-query attention, per-head RMS norm, RoPE and SwiGLU (Qwen3).
+ */
 typedef struct ace_block_config {
     int64_t hidden, intermediate, heads, kv_heads, head_dim;
     int64_t window; /* of the sliding layers: keys with |i - j| ≤ window */
@@ -39,10 +40,10 @@ typedef struct ace_dit_config {
     int64_t pool_window;          /* 5 latent frames to one code */
     int fsq_levels[ACE_MAX_FSQ_LEVELS];
     int n_fsq_levels;
-    int64_t fsq_codes;    /* product of the levels */
-    bool turbo;           /* distilled: fixed schedules, no guidance */
-    bool timbre_cls;      /* XL: a special token is prepended to the timbre sequence. The key
-                             encoder_hidden_size in the config marks these checkpoints */
+    int64_t fsq_codes; /* product of the levels */
+    bool turbo;        /* distilled: fixed schedules, no guidance */
+    bool timbre_cls;   /* XL: a special token is prepended to the timbre sequence. The key
+                          encoder_hidden_size in the config marks these checkpoints */
 } ace_dit_config;
 
 typedef struct ace_vae_config { /* Oobleck */

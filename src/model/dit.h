@@ -2,8 +2,8 @@
  *
  *   v = DiT(x_t [T, D], t; context [T, 2D], condition [E, encoder width])
  *
- * Two latent frames make one token. Self-attention slides or is full by layer; cross-attention has no
- * rotary embedding and no mask. Original: acestep/models/…/modeling_acestep_v15_*.py. */
+ * Two latent frames make one token. Self-attention slides or is full by layer; cross-attention has
+ * no rotary embedding and no mask. Original: acestep/models/…/modeling_acestep_v15_*.py. */
 #ifndef ACE_MODEL_DIT_H
 #define ACE_MODEL_DIT_H
 
@@ -22,7 +22,8 @@ typedef struct ace_dit_layer {
     ace_tensor cross_norm, cross_q_norm, cross_k_norm;
     ace_matrix cross_q, cross_kv, cross_out;
     ace_mlp_weights mlp;
-    ace_tensor modulation; /* scale_shift_table [6, hidden]: shift, scale, gate of attention, then of MLP */
+    ace_tensor modulation; /* scale_shift_table [6, hidden]: shift, scale, gate of attention, then
+                              of MLP */
 } ace_dit_layer;
 
 typedef struct ace_dit {
@@ -49,14 +50,15 @@ typedef struct ace_dit_inputs {
     int n_conditions;
     const float *const *condition; /* n_conditions arrays [length, encoder width] */
     const int64_t *condition_length;
-    const int32_t *condition_of; /* [batch]: items that share a condition share its keys and values */
-    bool guided;                 /* the null branch will be asked for */
+    const int32_t
+        *condition_of; /* [batch]: items that share a condition share its keys and values */
+    bool guided;       /* the null branch will be asked for */
 } ace_dit_inputs;
 
 enum { ACE_DIT_MAX_BATCH = 16, ACE_DIT_MAX_CONDITIONS = 16 };
 
-/* The device side of a batch: context, cross-attention keys and values of every layer, tables. Lives in the
- * stream's arena from begin until the caller resets it. */
+/* The device side of a batch: context, cross-attention keys and values of every layer, tables.
+ * Lives in the stream's arena from begin until the caller resets it. */
 typedef struct ace_dit_session {
     ace_stream *stream;
     const ace_dit *model;
@@ -70,12 +72,13 @@ typedef struct ace_dit_session {
     ace_tensor null_cross[ACE_MAX_LAYERS]; /* f32 [1, hidden]: see ace_dit_begin */
 } ace_dit_session;
 
-/* Null branch: its condition is one vector repeated, so all keys and all values are equal, the softmax is
- * uniform, and cross-attention yields the same vector for every query: it is computed once per layer. */
+/* Null branch: its condition is one vector repeated, so all keys and all values are equal, the
+ * softmax is uniform, and cross-attention yields the same vector for every query: it is computed
+ * once per layer. */
 void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ace_dit_session *out);
 
-/* x, v: host f32 [batch, frames, D] (NULL while measuring); t, t_r: host [batch], the original passes
- * t_r = t. null_branch: the velocity without condition. */
+/* x, v: host f32 [batch, frames, D] (NULL while measuring); t, t_r: host [batch], the original
+ * passes t_r = t. null_branch: the velocity without condition. */
 void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const float *t_r,
                       bool null_branch, float *v);
 

@@ -64,8 +64,7 @@ void ace_dit_load(ace_loader *l, const ace_dit_config *c, ace_dit *out)
     int64_t hidden = c->decoder.hidden;
     out->config = *c;
     out->observer = (ace_observer){0};
-    out->patch_in =
-        ace_load_conv(l, "decoder.proj_in.1", hidden, c->in_channels, (int)c->patch);
+    out->patch_in = ace_load_conv(l, "decoder.proj_in.1", hidden, c->in_channels, (int)c->patch);
     out->patch_in_bias = ace_load_vector(l, "decoder.proj_in.1.bias", hidden);
     load_time(l, hidden, "decoder.time_embed", &out->time);
     load_time(l, hidden, "decoder.time_embed_r", &out->time_r);
@@ -79,7 +78,7 @@ void ace_dit_load(ace_loader *l, const ace_dit_config *c, ace_dit *out)
     out->modulation_out = ace_load_table(l, "decoder.scale_shift_table", 2, hidden);
     out->patch_out =
         ace_load_unpatch(l, "decoder.proj_out.1", hidden, c->latent_channels, c->patch);
-    out->patch_out_bias = ace_load_vector_repeated(l, "decoder.proj_out.1.bias", c->latent_channels,
-                                                   c->patch);
+    out->patch_out_bias =
+        ace_load_vector_repeated(l, "decoder.proj_out.1.bias", c->latent_channels, c->patch);
     out->null_condition = ace_load_table(l, "null_condition_emb", 1, c->encoder.hidden);
 }

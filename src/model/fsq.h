@@ -1,6 +1,6 @@
-/* Between 25 Hz latents and 5 Hz codes: an attention pooler with finite scalar quantisation one way, a small
- * transformer the other. Groups of pool_window (5) frames are independent, so they are worked through in
- * runs of bounded size. */
+/* Between 25 Hz latents and 5 Hz codes: an attention pooler with finite scalar quantisation one
+ * way, a small transformer the other. Groups of pool_window (5) frames are independent, so they are
+ * worked through in runs of bounded size. */
 #ifndef ACE_MODEL_FSQ_H
 #define ACE_MODEL_FSQ_H
 
@@ -8,15 +8,18 @@
 
 enum { ACE_FSQ_GROUPS = 256 }; /* groups computed at once */
 
-/* ---- numbers: codes and the values they stand for ------------------------------------------------- */
+/* ---- numbers: codes and the values they stand for
+ * ------------------------------------------------- */
 
-/* The nearest code of z [n_levels]: soft clamp c·tanh(z/c) with c = 1 + 1/(L-1), hard clamp to ±1, nearest
- * of L levels (vector-quantize-pytorch 1.31, residual_fsq). values: the quantised numbers, ±1. */
+/* The nearest code of z [n_levels]: soft clamp c·tanh(z/c) with c = 1 + 1/(L-1), hard clamp to ±1,
+ * nearest of L levels (vector-quantize-pytorch 1.31, residual_fsq). values: the quantised numbers,
+ * ±1. */
 int32_t ace_fsq_quantise(const ace_dit_config *c, const float *z, float *values);
 /* values[n_levels] of a code; digits grow from the first level (little-endian). */
 void ace_fsq_values(const ace_dit_config *c, int32_t code, float *values);
 
-/* ---- latents → codes ------------------------------------------------------------------------------ */
+/* ---- latents → codes
+ * ------------------------------------------------------------------------------ */
 
 typedef struct ace_fsq_tokenizer {
     ace_dit_config config;
@@ -44,7 +47,8 @@ typedef struct ace_fsq_encoding {
 void ace_fsq_encode(ace_stream *s, const ace_fsq_tokenizer *m, const float *latents, int64_t groups,
                     const ace_fsq_encoding *out);
 
-/* ---- codes → latents ------------------------------------------------------------------------------ */
+/* ---- codes → latents
+ * ------------------------------------------------------------------------------ */
 
 typedef struct ace_fsq_detokenizer {
     ace_dit_config config;

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-void ace_latent_stack_load(ace_loader *l, const ace_dit_config *c, const char *prefix, int64_t width,
-                           int64_t n_layers, ace_latent_stack *out)
+void ace_latent_stack_load(ace_loader *l, const ace_dit_config *c, const char *prefix,
+                           int64_t width, int64_t n_layers, ace_latent_stack *out)
 {
     char name[96];
     (void)snprintf(name, sizeof name, "%s.embed_tokens.weight", prefix);

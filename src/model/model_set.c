@@ -132,7 +132,8 @@ static ace_status choose_dit(scan *s, const char *wanted, ace_error *err)
     return ACESTEP_OK;
 }
 
-/* ---- the card ------------------------------------------------------------------------------------------ */
+/* ---- the card
+ * ------------------------------------------------------------------------------------------ */
 
 void ace_model_card_default(ace_model_card *out)
 {

@@ -1,8 +1,8 @@
 /* Which checkpoints lie in a models folder, and what they can do.
  *
- * The folder holds the published ones side by side (acestep-v15-turbo/, vae/, Qwen3-Embedding-0.6B/,
- * acestep-5Hz-lm-…/), or acestep.cpp's GGUF files, told apart by their general.architecture. A file
- * acestep.json beside them may say what the set cannot do. */
+ * The folder holds the published ones side by side (acestep-v15-turbo/, vae/,
+ * Qwen3-Embedding-0.6B/, acestep-5Hz-lm-…/), or acestep.cpp's GGUF files, told apart by their
+ * general.architecture. A file acestep.json beside them may say what the set cannot do. */
 #ifndef ACE_MODEL_MODEL_SET_H
 #define ACE_MODEL_MODEL_SET_H
 
@@ -15,27 +15,28 @@ enum { ACE_MODEL_PATH_BYTES = 4400 };
 /* What acestep.json says; without the file everything is possible. */
 typedef struct ace_model_card {
     char name[64];
-    char note[512];           /* one line shown before the set is used; may be empty */
-    char get_full_model[256]; /* how to get the real checkpoints; may be empty */
+    char note[512];                    /* one line shown before the set is used; may be empty */
+    char get_full_model[256];          /* how to get the real checkpoints; may be empty */
     double min_duration, max_duration; /* seconds; 0: no limit of its own */
-    bool lm;                  /* its language model is trained */
-    bool audio_input;         /* source audio, reference audio and codes carry meaning */
-    char precision[8];        /* of products when the user leaves the choice: "f32", "bf16" or empty */
+    bool lm;                           /* its language model is trained */
+    bool audio_input;                  /* source audio, reference audio and codes carry meaning */
+    char precision[8]; /* of products when the user leaves the choice: "f32", "bf16" or empty */
 } ace_model_card;
 
 typedef struct ace_model_set {
-    char dit[ACE_MODEL_PATH_BYTES];          /* folder or .gguf file */
+    char dit[ACE_MODEL_PATH_BYTES]; /* folder or .gguf file */
     char vae[ACE_MODEL_PATH_BYTES];
     char text_encoder[ACE_MODEL_PATH_BYTES];
-    char lm[ACE_MODEL_PATH_BYTES];           /* empty when there is none */
-    char dit_name[128];                      /* last part of the path without ".gguf" */
+    char lm[ACE_MODEL_PATH_BYTES]; /* empty when there is none */
+    char dit_name[128];            /* last part of the path without ".gguf" */
     ace_model_card card;
 } ace_model_set;
 
 void ace_model_card_default(ace_model_card *out);
 
-/* model: a folder's or file's name, a short name ("turbo", "base", "xl-turbo"), or "" for turbo, else the only
- * one there is. MODEL when something is missing: the message lists what lies there. */
+/* model: a folder's or file's name, a short name ("turbo", "base", "xl-turbo"), or "" for turbo,
+ * else the only one there is. MODEL when something is missing: the message lists what lies there.
+ */
 ace_status ace_model_set_find(const char *folder, const char *model, ace_model_set *out,
                               ace_error *err);
 

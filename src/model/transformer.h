@@ -9,8 +9,8 @@
 #include "model/config.h"
 #include "weights/loader.h"
 
-/* Rows of the MLP computed at once: its hidden activations are the widest tensors, and this many rows keep
- * every kernel busy. */
+/* Rows of the MLP computed at once: its hidden activations are the widest tensors, and this many
+ * rows keep every kernel busy. */
 enum { ACE_MLP_ROWS = 1024 };
 
 typedef struct ace_attention_weights {
@@ -32,14 +32,15 @@ typedef struct ace_block {
 /* How a batch of equally long sequences attends to itself. */
 typedef struct ace_sequences {
     int64_t batch, length;
-    ace_tensor rope;          /* from ace_rope_table, ≥ length rows */
+    ace_tensor rope; /* from ace_rope_table, ≥ length rows */
     bool causal;
     int64_t window;           /* 0: all */
     const uint8_t *mask;      /* host [batch, length], 0 hides a key; NULL: none */
     bool uniform_when_hidden; /* the original's softmax over nothing but masked keys */
 } ace_sequences;
 
-/* Names below the prefix as in Hugging Face's Qwen3 ("layers.3"): input_layernorm, self_attn.q_proj, … */
+/* Names below the prefix as in Hugging Face's Qwen3 ("layers.3"): input_layernorm,
+ * self_attn.q_proj, … */
 void ace_block_load(ace_loader *l, const ace_block_config *c, const char *prefix, ace_block *out);
 
 /* x f32 [batch·length, hidden], in place. */
@@ -49,7 +50,8 @@ void ace_block_forward(ace_stream *s, const ace_block_config *c, const ace_block
 /* cos | sin of position·theta^(-2i/head_dim), f32 [positions, head_dim], computed in f64. */
 ace_tensor ace_rope_table(ace_stream *s, int64_t positions, int64_t head_dim, double theta);
 
-/* ---- pieces that the diffusion transformer shares --------------------------------------------------- */
+/* ---- pieces that the diffusion transformer shares
+ * --------------------------------------------------- */
 
 /* [heads + 2·kv_heads] projections of one attention, under `<prefix>.q_proj.weight` and so on. */
 void ace_attention_load(ace_loader *l, const ace_block_config *c, const char *norm_name,
@@ -62,8 +64,8 @@ void ace_mlp_load(ace_loader *l, const ace_block_config *c, const char *norm_nam
 ace_tensor ace_self_attend(ace_stream *s, const ace_block_config *c, const ace_attention_weights *w,
                            ace_tensor x, const ace_norm *norm, const ace_sequences *seq);
 
-/* x += gate ⊙ MLP(norm(x)), in blocks of rows. The gate has one row per item of `rows_per_item` rows, or is
- * empty. */
+/* x += gate ⊙ MLP(norm(x)), in blocks of rows. The gate has one row per item of `rows_per_item`
+ * rows, or is empty. */
 void ace_mlp_forward(ace_stream *s, const ace_block_config *c, const ace_mlp_weights *w,
                      ace_tensor x, const ace_norm *norm, ace_tensor gate, int64_t rows_per_item);
 

@@ -158,9 +158,9 @@ ace_status ace_request_from_arguments(ace_request *r, int argc, char *const argv
 {
     for (int i = 0; i < argc;) {
         if (argv[i][0] != '-' || argv[i][1] == '\0') {
-            return ace_fail(err, ACESTEP_ARGUMENT,
-                            "\"%.60s\": not an option; texts follow --caption or --lyrics, in quotes",
-                            argv[i]);
+            return ace_fail(
+                err, ACESTEP_ARGUMENT,
+                "\"%.60s\": not an option; texts follow --caption or --lyrics, in quotes", argv[i]);
         }
         int used = 0;
         ace_status status = read_option(r, argc - i, argv + i, &used, err);

@@ -13,8 +13,8 @@ ace_status ace_request_from_arguments(ace_request *r, int argc, char *const argv
 /* ACESTEP_<NAME> for every option. */
 ace_status ace_request_from_environment(ace_request *r, ace_error *err);
 
-/* One object; values may sit at the top level, or in "param_obj", or in "metas" or "metadata", as the
- * original's API server accepts them. Unknown keys are refused unless `lenient`. */
+/* One object; values may sit at the top level, or in "param_obj", or in "metas" or "metadata", as
+ * the original's API server accepts them. Unknown keys are refused unless `lenient`. */
 ace_status ace_request_from_json(ace_request *r, const char *text, size_t bytes, bool lenient,
                                  ace_error *err);
 

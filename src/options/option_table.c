@@ -10,20 +10,51 @@
 
 #define AT(field) offsetof(ace_request, field)
 #define ROW_FLAG(field, value, aliases_, group_, help_)                                            \
-    {.name = #field, .kind = ACE_OPTION_FLAG, .offset = AT(field), .number = value,                \
-     .aliases = aliases_, .group = group_, .help = help_},
+    {.name = #field,                                                                               \
+     .kind = ACE_OPTION_FLAG,                                                                      \
+     .offset = AT(field),                                                                          \
+     .number = value,                                                                              \
+     .aliases = aliases_,                                                                          \
+     .group = group_,                                                                              \
+     .help = help_},
 #define ROW_INT(field, value, low, high, aliases_, group_, help_)                                  \
-    {.name = #field, .kind = ACE_OPTION_INT, .offset = AT(field), .number = value,                 \
-     .minimum = low, .maximum = high, .aliases = aliases_, .group = group_, .help = help_},
+    {.name = #field,                                                                               \
+     .kind = ACE_OPTION_INT,                                                                       \
+     .offset = AT(field),                                                                          \
+     .number = value,                                                                              \
+     .minimum = low,                                                                               \
+     .maximum = high,                                                                              \
+     .aliases = aliases_,                                                                          \
+     .group = group_,                                                                              \
+     .help = help_},
 #define ROW_REAL(field, value, low, high, aliases_, group_, help_)                                 \
-    {.name = #field, .kind = ACE_OPTION_REAL, .offset = AT(field), .number = value,                \
-     .minimum = low, .maximum = high, .aliases = aliases_, .group = group_, .help = help_},
+    {.name = #field,                                                                               \
+     .kind = ACE_OPTION_REAL,                                                                      \
+     .offset = AT(field),                                                                          \
+     .number = value,                                                                              \
+     .minimum = low,                                                                               \
+     .maximum = high,                                                                              \
+     .aliases = aliases_,                                                                          \
+     .group = group_,                                                                              \
+     .help = help_},
 #define ROW_TEXT(field, value, longest_, aliases_, group_, help_)                                  \
-    {.name = #field, .kind = ACE_OPTION_TEXT, .offset = AT(field), .text = value,                  \
-     .longest = longest_, .aliases = aliases_, .group = group_, .help = help_},
+    {.name = #field,                                                                               \
+     .kind = ACE_OPTION_TEXT,                                                                      \
+     .offset = AT(field),                                                                          \
+     .text = value,                                                                                \
+     .longest = longest_,                                                                          \
+     .aliases = aliases_,                                                                          \
+     .group = group_,                                                                              \
+     .help = help_},
 #define ROW_WORD(field, value, words_, aliases_, group_, help_)                                    \
-    {.name = #field, .kind = ACE_OPTION_WORD, .offset = AT(field), .number = value,                \
-     .words = words_, .aliases = aliases_, .group = group_, .help = help_},
+    {.name = #field,                                                                               \
+     .kind = ACE_OPTION_WORD,                                                                      \
+     .offset = AT(field),                                                                          \
+     .number = value,                                                                              \
+     .words = words_,                                                                              \
+     .aliases = aliases_,                                                                          \
+     .group = group_,                                                                              \
+     .help = help_},
 
 static const ace_option table[ACE_OPTION_COUNT] = {
     ACE_REQUEST_FIELDS(ROW_FLAG, ROW_INT, ROW_REAL, ROW_TEXT, ROW_WORD)};
@@ -115,8 +146,8 @@ static ace_status put_number(ace_request *r, const ace_option *o, const char *gi
         return ace_fail(err, ACESTEP_ARGUMENT, "%s: \"%.40s\" is not a number", o->name, given);
     }
     if (value < o->minimum || value > o->maximum) {
-        return ace_fail(err, ACESTEP_ARGUMENT, "%s: %.40s is outside %.10g to %.10g", o->name, given,
-                        o->minimum, o->maximum);
+        return ace_fail(err, ACESTEP_ARGUMENT, "%s: %.40s is outside %.10g to %.10g", o->name,
+                        given, o->minimum, o->maximum);
     }
     if (o->kind == ACE_OPTION_REAL) {
         *(double *)field(r, o) = value;

@@ -38,9 +38,9 @@ ace_status ace_request_create(ace_request **out, ace_error *err); /* all default
 ace_status ace_request_copy(const ace_request *from, ace_request **out, ace_error *err);
 void ace_request_free(ace_request *r);
 
-/* Sets one option from text, e.g. "true", "120", "text2music". Out of range, malformed, unknown word:
- * ARGUMENT, naming the option, the value and what is allowed. A source that ranks below the present one
- * changes nothing. */
+/* Sets one option from text, e.g. "true", "120", "text2music". Out of range, malformed, unknown
+ * word: ARGUMENT, naming the option, the value and what is allowed. A source that ranks below the
+ * present one changes nothing. */
 ace_status ace_request_set(ace_request *r, const char *name, const char *value,
                            ace_option_source source, ace_error *err);
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Objects inside a request that hold options too. */
-static const char *const containers[] = {"param_obj",     "metas",        "meta",
-                                         "metadata",      "user_metadata", "userMetadata"};
+static const char *const containers[] = {"param_obj", "metas",         "meta",
+                                         "metadata",  "user_metadata", "userMetadata"};
 
 static bool is_container(const char *key)
 {
@@ -26,7 +26,8 @@ static ace_status set_list(ace_request *r, const char *key, json_t *list, ace_er
     size_t room = 1;
     size_t i = 0;
     json_t *item = NULL;
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         room += json_is_string(item) ? json_string_length(item) + 1 : 33;
     }
     char *text = ace_calloc(room, 1);
@@ -35,7 +36,8 @@ static ace_status set_list(ace_request *r, const char *key, json_t *list, ace_er
     }
     size_t n = 0;
     ace_status status = ACESTEP_OK;
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         const char *comma = i > 0 ? "," : "";
         int written = 0;
         if (json_is_string(item)) {
@@ -43,7 +45,8 @@ static ace_status set_list(ace_request *r, const char *key, json_t *list, ace_er
         } else if (json_is_number(item)) {
             written = snprintf(text + n, room - n, "%s%.17g", comma, json_number_value(item));
         } else {
-            status = ace_fail(err, ACESTEP_ARGUMENT, "%.60s: item %zu is no number or text", key, i);
+            status =
+                ace_fail(err, ACESTEP_ARGUMENT, "%.60s: item %zu is no number or text", key, i);
             break;
         }
         n += (size_t)written;
@@ -94,7 +97,8 @@ static ace_status set_object(ace_request *r, json_t *object, bool lenient, ace_e
 {
     const char *key = NULL;
     json_t *value = NULL;
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         if (is_container(key) && json_is_object(value)) {
             continue;
         }

@@ -70,7 +70,8 @@ static ace_status encode_reference(encoder_run *run, const ace_brief *brief, int
     double draws[ACE_REFERENCE_PIECES];
     ace_audio cuts;
     for (int i = 0; i < ACE_REFERENCE_PIECES; i++) {
-        draws[i] = ace_noise_uniform(brief->seed[song], ACE_NOISE_REFERENCE_CUT, REFERENCE_AUDIO, i);
+        draws[i] =
+            ace_noise_uniform(brief->seed[song], ACE_NOISE_REFERENCE_CUT, REFERENCE_AUDIO, i);
     }
     ace_status status = ace_reference_cut(&brief->reference, draws, &cuts, run->runner->error);
     if (status == ACESTEP_OK) {
@@ -112,7 +113,8 @@ static ace_status encode_brief(encoder_run *run, const ace_brief *brief, ace_hea
             status = fill_up(run, brief->frames, &heard->source);
         }
     }
-    for (int i = 0; i < brief->n_songs && status == ACESTEP_OK && brief->reference.frames > 0; i++) {
+    for (int i = 0; i < brief->n_songs && status == ACESTEP_OK && brief->reference.frames > 0;
+         i++) {
         status = encode_reference(run, brief, i, &heard->reference[i]);
     }
     return status;

@@ -11,9 +11,11 @@
 
 enum { TEXT_TOKENS = 256, LYRIC_TOKENS = 2048 }; /* acestep/core/generation/handler: truncation */
 
-static const double DEFAULT_SECONDS = 30; /* what the original's prompt says when nothing is known */
+static const double DEFAULT_SECONDS =
+    30; /* what the original's prompt says when nothing is known */
 
-/* ---- seeds ------------------------------------------------------------------------------------- */
+/* ---- seeds -------------------------------------------------------------------------------------
+ */
 
 /* "7", "7,8,-1": explicit seeds first, random ones for the rest, as the original pads the list. */
 static ace_status read_seeds(const ace_request *r, ace_brief *b, ace_error *err)
@@ -56,7 +58,8 @@ static ace_status read_seeds(const ace_request *r, ace_brief *b, ace_error *err)
     return ACESTEP_OK;
 }
 
-/* ---- length ------------------------------------------------------------------------------------ */
+/* ---- length ------------------------------------------------------------------------------------
+ */
 
 /* acestep/core/generation/handler: floor(int(max(0.1, round(d, 1))·48000) / 1920) */
 static int64_t frames_of_seconds(double seconds)
@@ -103,10 +106,11 @@ static ace_status clamp_seconds(const ace_request *r, const ace_models *m, ace_w
     return ACESTEP_OK;
 }
 
-/* ---- the region of repaint and lego --------------------------------------------------------------- */
+/* ---- the region of repaint and lego
+ * --------------------------------------------------------------- */
 
-/* Silence before and after the source so that the region lies inside it: model.md 8.4; the original's
- * padding of the waveform in acestep/core/generation/handler. */
+/* Silence before and after the source so that the region lies inside it: model.md 8.4; the
+ * original's padding of the waveform in acestep/core/generation/handler. */
 static ace_status pad_source(ace_audio *source, double *start, double *end, ace_error *err)
 {
     double seconds = ace_audio_seconds(source);
@@ -165,7 +169,8 @@ static ace_status read_region(const ace_request *r, ace_brief *b, ace_error *err
     return ACESTEP_OK;
 }
 
-/* ---- audio -------------------------------------------------------------------------------------- */
+/* ---- audio --------------------------------------------------------------------------------------
+ */
 
 static bool needs_source(ace_task task)
 {
@@ -176,7 +181,8 @@ static ace_status refuse_what_the_model_lacks(const ace_request *r, const ace_mo
                                               ace_error *err)
 {
     ace_task task = (ace_task)r->task_type;
-    bool uses_audio = needs_source(task) || r->reference_audio[0] != '\0' || r->audio_codes[0] != '\0';
+    bool uses_audio =
+        needs_source(task) || r->reference_audio[0] != '\0' || r->audio_codes[0] != '\0';
     if (uses_audio && !m->set.card.audio_input) {
         return ace_fail(err, ACESTEP_UNSUPPORTED,
                         "%s makes music from words only: source audio, reference audio and codes "
@@ -190,7 +196,8 @@ static ace_status refuse_what_the_model_lacks(const ace_request *r, const ace_mo
                         m->name);
     }
     if (needs_source(task) && r->src_audio[0] == '\0') {
-        return ace_fail(err, ACESTEP_ARGUMENT, "src_audio: this task needs a source (--src-audio FILE)");
+        return ace_fail(err, ACESTEP_ARGUMENT,
+                        "src_audio: this task needs a source (--src-audio FILE)");
     }
     return ACESTEP_OK;
 }
@@ -218,7 +225,8 @@ static ace_status read_audio_inputs(const ace_request *r, ace_brief *b, ace_warn
             status = ace_fail(err, ACESTEP_AUDIO, "%s: the source is silent", r->src_audio);
         }
     } else if (r->src_audio[0] != '\0') {
-        ace_warn(warnings, "src_audio", r->src_audio, "none", "text2music does not listen to a source");
+        ace_warn(warnings, "src_audio", r->src_audio, "none",
+                 "text2music does not listen to a source");
     }
     if (status == ACESTEP_OK && r->reference_audio[0] != '\0') {
         status = read_audio(r->reference_audio, "reference_audio", &b->reference, warnings, err);
@@ -260,7 +268,8 @@ static ace_status choose_length(const ace_request *r, const ace_models *m, ace_b
     return status;
 }
 
-/* ---- texts -------------------------------------------------------------------------------------- */
+/* ---- texts --------------------------------------------------------------------------------------
+ */
 
 static ace_status tokenise(const ace_models *m, const char *text, int64_t most, ace_tokens *out,
                            ace_error *err)
@@ -318,8 +327,8 @@ ace_status ace_brief_create(const ace_request *r, const ace_models *m, ace_warni
         status = read_seeds(r, out, err);
     }
     if (status == ACESTEP_OK && r->audio_codes[0] != '\0') {
-        status = ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &out->codes, &out->n_codes,
-                                 err);
+        status = ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &out->codes,
+                                 &out->n_codes, err);
     }
     if (status == ACESTEP_OK && out->n_codes == 0) {
         status = read_audio_inputs(r, out, warnings, err);

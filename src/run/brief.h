@@ -1,6 +1,7 @@
-/* A brief: one request made ready for the pipeline: texts as tokens, audio as samples, times as latent
- * frames, defaults filled in by the model, clamps applied and told. A job is a list of briefs, each
- * with its songs; what all songs of a job share (steps, guidance, …) is in ace_job_settings. */
+/* A brief: one request made ready for the pipeline: texts as tokens, audio as samples, times as
+ * latent frames, defaults filled in by the model, clamps applied and told. A job is a list of
+ * briefs, each with its songs; what all songs of a job share (steps, guidance, …) is in
+ * ace_job_settings. */
 #ifndef ACE_RUN_BRIEF_H
 #define ACE_RUN_BRIEF_H
 
@@ -15,18 +16,21 @@ enum { ACE_MAX_SONGS = 8, ACE_LATENT_RATE = 25, ACE_CODE_RATE = 5, ACE_SHORTEST_
 
 typedef struct ace_brief {
     ace_task task;
-    bool follows_codes;      /* the context is made of 5 Hz codes: given ones, or the source's own */
+    bool follows_codes; /* the context is made of 5 Hz codes: given ones, or the source's own */
     ace_tokens text, lyrics; /* ≤ 256 and ≤ 2048 ids */
-    ace_tokens plain_text;   /* the text-to-music prompt for the steps after the cover switch, or empty */
+    ace_tokens
+        plain_text; /* the text-to-music prompt for the steps after the cover switch, or empty */
     char *text_prompt, *lyric_prompt; /* for the sidecar */
-    int64_t frames;          /* length of the song in latents */
-    int64_t region_start, region_end; /* latent frames to make anew; the whole song when no region */
+    int64_t frames;                   /* length of the song in latents */
+    int64_t region_start,
+        region_end; /* latent frames to make anew; the whole song when no region */
     bool has_region;
     int32_t *codes;
     int64_t n_codes;
     ace_audio source;    /* with the silence for outpainting around it; empty when there is none */
     ace_audio reference; /* exactly as read; the song's seed draws the cuts */
-    const float *given_noise; /* [frames, channels] instead of the seed's; borrowed, for the probe */
+    const float
+        *given_noise; /* [frames, channels] instead of the seed's; borrowed, for the probe */
     int n_songs;
     uint64_t seed[ACE_MAX_SONGS];
 } ace_brief;

@@ -61,8 +61,7 @@ static ace_status decode(codes_run *run, const ace_brief *brief, const int32_t *
     int64_t channels = m->dit_config.latent_channels;
     ace_array all;
     ace_error *err = run->runner->error;
-    ace_status status =
-        ace_array_create(n_codes * m->dit_config.pool_window, channels, &all, err);
+    ace_status status = ace_array_create(n_codes * m->dit_config.pool_window, channels, &all, err);
     if (status == ACESTEP_OK) {
         status = ace_array_create(brief->frames, channels, out, err);
     }
@@ -99,7 +98,8 @@ static ace_status run_brief(codes_run *run, const ace_brief *brief, const ace_he
     return status;
 }
 
-ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *heard, ace_array *hints)
+ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *heard,
+                         ace_array *hints)
 {
     if (!needs_codes(job, false)) {
         return ACESTEP_OK;

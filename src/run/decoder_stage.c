@@ -13,8 +13,8 @@ static void adjust(const ace_job_settings *settings, ace_array *latents)
         return;
     }
     for (int64_t i = 0; i < latents->rows * latents->cols; i++) {
-        latents->values[i] = (float)((double)latents->values[i] * settings->latent_rescale +
-                                     settings->latent_shift);
+        latents->values[i] =
+            (float)((double)latents->values[i] * settings->latent_rescale + settings->latent_shift);
     }
 }
 
@@ -25,9 +25,9 @@ static ace_status decode(ace_stage *stage, const ace_job *job, const ace_vae_dec
     ace_vae_tiling tiling = {.core = job->settings.vae_core, .halo = job->settings.vae_halo};
     bool computes = stage->runner->device->computes;
     if (computes) {
-        ace_status status = ace_audio_create(song->latents.rows * config->hop,
-                                             (int)config->audio_channels, config->sample_rate,
-                                             &song->audio, stage->runner->error);
+        ace_status status =
+            ace_audio_create(song->latents.rows * config->hop, (int)config->audio_channels,
+                             config->sample_rate, &song->audio, stage->runner->error);
         if (status != ACESTEP_OK) {
             return status;
         }

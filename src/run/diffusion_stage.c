@@ -1,5 +1,5 @@
-/* Noise to latents. Songs of one length run as one batch through the transformer; the loop itself is on the host
- * (sample/solver.h). */
+/* Noise to latents. Songs of one length run as one batch through the transformer; the loop itself
+ * is on the host (sample/solver.h). */
 #include "base/memory.h"
 #include "model/dit.h"
 #include "run/context.h"
@@ -27,7 +27,8 @@ typedef struct diffusion_run {
     int evaluations, expected;
 } diffusion_run;
 
-/* ---- a session per condition ------------------------------------------------------------------------------ */
+/* ---- a session per condition
+ * ------------------------------------------------------------------------------ */
 
 /* Which of its brief's songs this is. */
 static int index_in_brief(const diffusion_run *run, int item)
@@ -75,8 +76,8 @@ static void begin_session(diffusion_run *run, int condition)
         .condition = states,
         .condition_length = lengths,
         .condition_of = of,
-        .guided = !run->job->settings.sampling.turbo &&
-                  run->job->settings.sampling.guidance_scale > 1,
+        .guided =
+            !run->job->settings.sampling.turbo && run->job->settings.sampling.guidance_scale > 1,
     };
     for (int i = 0; i < run->n; i++) {
         const ace_array *c = condition_of(run, i, condition == 1);
@@ -103,7 +104,8 @@ static void begin_session(diffusion_run *run, int condition)
     run->begun = condition;
 }
 
-/* ---- the solver's callbacks -------------------------------------------------------------------------------- */
+/* ---- the solver's callbacks
+ * -------------------------------------------------------------------------------- */
 
 static ace_status velocity(void *context, const float *x, float t, int condition, bool guided,
                            float *v_cond, float *v_null)
@@ -134,7 +136,8 @@ static ace_status step_noise(void *context, int64_t item, int step, float *out)
     return ACESTEP_OK;
 }
 
-/* ---- one batch --------------------------------------------------------------------------------------------- */
+/* ---- one batch
+ * --------------------------------------------------------------------------------------------- */
 
 /* Host arrays of a batch, [n, frames, channels] and [n, frames]. */
 typedef struct batch_arrays {

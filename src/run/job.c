@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- settings ---------------------------------------------------------------------------------------------- */
+/* ---- settings
+ * ---------------------------------------------------------------------------------------------- */
 
-/* Latent frames a CPU decodes at once where the user leaves the choice: wide enough for the kernels, small enough
- * that the widest level stays near 200 MB. */
+/* Latent frames a CPU decodes at once where the user leaves the choice: wide enough for the
+ * kernels, small enough that the widest level stays near 200 MB. */
 enum { DEFAULT_VAE_CORE = 128, DEFAULT_VAE_HALO = 12 };
 
 /* "0.9, 0.5, 0.1" → owned array. */
@@ -52,9 +53,9 @@ static ace_status read_sampling(const ace_request *r, const ace_models *m, ace_s
 {
     enum { ODE, SDE };
     ace_sampling_defaults(m->dit_config.turbo, s);
-    s->method = r->infer_method == SDE    ? ACE_METHOD_SDE
+    s->method = r->infer_method == SDE ? ACE_METHOD_SDE
                 : r->sampler_mode == 1 ? ACE_METHOD_HEUN
-                                          : ACE_METHOD_EULER;
+                                       : ACE_METHOD_EULER;
     s->steps = r->inference_steps > 0 ? (int)r->inference_steps : s->steps;
     s->shift = r->shift > 0 ? r->shift : s->shift;
     if (m->dit_config.turbo && r->guidance_scale > 1) {
@@ -96,14 +97,17 @@ static ace_status read_settings(const ace_request *r, const ace_models *m, ace_j
     out->vae_halo = r->vae_overlap > 0 ? r->vae_overlap : DEFAULT_VAE_HALO;
     out->vae_core = r->vae_chunk > 0 ? r->vae_chunk - 2 * out->vae_halo : DEFAULT_VAE_CORE;
     if (out->vae_core < 1) {
-        return ace_fail(err, ACESTEP_ARGUMENT,
-                        "vae_chunk: %lld frames leave nothing inside an overlap of %lld on each side",
-                        (long long)r->vae_chunk, (long long)out->vae_halo);
+        return ace_fail(
+            err, ACESTEP_ARGUMENT,
+            "vae_chunk: %lld frames leave nothing inside an overlap of %lld on each side",
+            (long long)r->vae_chunk, (long long)out->vae_halo);
     }
     return read_sampling(r, m, &out->sampling, warnings, err);
 }
 
-/* ---- jobs -------------------------------------------------------------------------------------------------- */
+/* ---- jobs
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static bool same_sampling(const ace_sampling *a, const ace_sampling *b)
 {
@@ -117,8 +121,8 @@ static bool same_sampling(const ace_sampling *a, const ace_sampling *b)
            a->dcw.scaler == b->dcw.scaler && a->dcw.high_scaler == b->dcw.high_scaler &&
            a->repaint_injection == b->repaint_injection &&
            a->repaint_crossfade == b->repaint_crossfade &&
-           (a->n_timesteps == 0 || memcmp(a->timesteps, b->timesteps,
-                                          (size_t)a->n_timesteps * sizeof *a->timesteps) == 0);
+           (a->n_timesteps == 0 ||
+            memcmp(a->timesteps, b->timesteps, (size_t)a->n_timesteps * sizeof *a->timesteps) == 0);
 }
 
 static void free_settings(ace_job_settings *s)
@@ -134,9 +138,10 @@ static ace_status add_request(const ace_workshop *w, const ace_request *r, ace_w
     ace_status status = read_settings(r, &w->models, &settings, warnings, err);
     if (status == ACESTEP_OK && job->n_briefs > 0) {
         if (!same_sampling(&settings.sampling, &job->settings.sampling)) {
-            status = ace_fail(err, ACESTEP_ARGUMENT,
-                              "request %d of the batch asks for other sampling options than the first",
-                              job->n_briefs + 1);
+            status =
+                ace_fail(err, ACESTEP_ARGUMENT,
+                         "request %d of the batch asks for other sampling options than the first",
+                         job->n_briefs + 1);
         }
         free_settings(&settings);
     } else if (status == ACESTEP_OK) {
@@ -183,10 +188,8 @@ void ace_job_free(ace_job *job)
 
 static ace_runner make_runner(const ace_workshop *w, ace_device *device, ace_error *err)
 {
-    ace_runner r = {.device = device,
-                    .activation = w->activation,
-                    .matrix = w->matrix,
-                    .error = err};
+    ace_runner r = {
+        .device = device, .activation = w->activation, .matrix = w->matrix, .error = err};
     return r;
 }
 

@@ -1,5 +1,5 @@
-/* A job: requests made ready, planned, run. The one way from what is asked for to finished songs, whichever door
- * the request came through. */
+/* A job: requests made ready, planned, run. The one way from what is asked for to finished songs,
+ * whichever door the request came through. */
 #ifndef ACE_RUN_JOB_H
 #define ACE_RUN_JOB_H
 

@@ -32,8 +32,8 @@ static ace_status parse_qwen3(const char *json, size_t bytes, const char *path, 
 }
 
 /* The config beside the weights, or inside a GGUF file. */
-static ace_status read_config(const char *path, const ace_weights *w, parse_config *parse, void *out,
-                              ace_error *err)
+static ace_status read_config(const char *path, const ace_weights *w, parse_config *parse,
+                              void *out, ace_error *err)
 {
     char file_path[ACE_MODEL_PATH_BYTES + 16];
     const char *inside = ace_weights_metadata(w, "acestep.config_json");
@@ -100,12 +100,12 @@ static ace_status check_together(const ace_models *m, ace_error *err)
 static ace_status open_tokenizer(const char *folder, ace_models *m, ace_error *err)
 {
     ace_status status = ace_tokenizer_open(folder, &m->tokenizer, err);
-    return status == ACESTEP_OK
-               ? ace_tokenizer_require_suffix(m->tokenizer, "<|endoftext|>", err)
-               : status;
+    return status == ACESTEP_OK ? ace_tokenizer_require_suffix(m->tokenizer, "<|endoftext|>", err)
+                                : status;
 }
 
-static ace_status open_files(const char *folder, const ace_request *r, ace_models *m, ace_error *err)
+static ace_status open_files(const char *folder, const ace_request *r, ace_models *m,
+                             ace_error *err)
 {
     ace_status status = ace_model_set_find(folder, r->model, &m->set, err);
     if (status == ACESTEP_OK) {
@@ -126,7 +126,8 @@ static ace_status open_files(const char *folder, const ace_request *r, ace_model
     return status;
 }
 
-/* Published shapes with made-up weights; the tokenizer is the demo's, whose ids are few but real. */
+/* Published shapes with made-up weights; the tokenizer is the demo's, whose ids are few but real.
+ */
 static ace_status open_synthetic(const char *name, ace_models *m, ace_error *err)
 {
     m->synthetic = true;
@@ -160,15 +161,16 @@ ace_status ace_models_open(const ace_request *r, ace_models *m, ace_error *err)
     memset(m, 0, sizeof *m);
     ace_status status = ACESTEP_OK;
     if (strncmp(r->weights, synthetic, n) == 0 && (r->weights[n] == ':' || r->weights[n] == '\0')) {
-        const char *name = r->weights[n] == ':'     ? r->weights + n + 1
+        const char *name = r->weights[n] == ':'  ? r->weights + n + 1
                            : r->model[0] != '\0' ? r->model
-                                                     : "turbo";
+                                                 : "turbo";
         status = open_synthetic(name, m, err);
     } else if (r->weights[0] != '\0') {
         status = ace_fail(err, ACESTEP_ARGUMENT,
                           "weights: \"%.40s\" is not synthetic or synthetic:NAME", r->weights);
     } else {
-        status = open_files(r->models[0] != '\0' ? r->models : ACE_EMBEDDED_PREFIX "demo", r, m, err);
+        status =
+            open_files(r->models[0] != '\0' ? r->models : ACE_EMBEDDED_PREFIX "demo", r, m, err);
     }
     if (status == ACESTEP_OK) {
         (void)snprintf(m->name, sizeof m->name, "%s",

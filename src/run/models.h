@@ -1,5 +1,5 @@
-/* The checkpoints of an engine, open and described: everything a job needs to know about them without
- * reading a single weight. Immutable after opening. */
+/* The checkpoints of an engine, open and described: everything a job needs to know about them
+ * without reading a single weight. Immutable after opening. */
 #ifndef ACE_RUN_MODELS_H
 #define ACE_RUN_MODELS_H
 
@@ -10,7 +10,7 @@
 #include "weights/weights.h"
 
 typedef struct ace_models {
-    ace_model_set set;   /* paths and the card */
+    ace_model_set set; /* paths and the card */
     ace_weights *dit, *vae, *text;
     ace_dit_config dit_config;
     ace_vae_config vae_config;

@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- names --------------------------------------------------------------------------------------------- */
+/* ---- names
+ * --------------------------------------------------------------------------------------------- */
 
 /* The first words of a text as a file name: letters, digits and hyphens of ASCII. */
 static void slug(const char *text, char *out, size_t bytes)
@@ -78,10 +79,12 @@ static void numbered_name(const char *path, int index, int n, char *out)
 
 void ace_output_sidecar_path(const char *audio_path, char *out, size_t bytes)
 {
-    (void)snprintf(out, bytes, "%.*s.json", (int)(extension_of(audio_path) - audio_path), audio_path);
+    (void)snprintf(out, bytes, "%.*s.json", (int)(extension_of(audio_path) - audio_path),
+                   audio_path);
 }
 
-/* ---- before computing -------------------------------------------------------------------------------------- */
+/* ---- before computing
+ * -------------------------------------------------------------------------------------- */
 
 static bool names_folder(const char *path)
 {
@@ -157,7 +160,8 @@ ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n
     return status;
 }
 
-/* ---- afterwards ---------------------------------------------------------------------------------------------- */
+/* ---- afterwards
+ * ---------------------------------------------------------------------------------------------- */
 
 ace_status ace_output_level(const ace_request *r, ace_audio *audio, ace_error *err)
 {
@@ -187,8 +191,8 @@ static const char *title_of(const ace_request *r, char *buffer, size_t bytes)
 enum { MAX_TAGS = 16 };
 
 static size_t collect_tags(const ace_request *r, uint64_t seed, const char *model,
-                           const char *sidecar, char *title, size_t title_bytes, char numbers[2][24],
-                           ace_tag *tags)
+                           const char *sidecar, char *title, size_t title_bytes,
+                           char numbers[2][24], ace_tag *tags)
 {
     enum { FULL, BASIC, NONE };
     enum { LARGEST_PARAMETERS = 64 * 1024 };
@@ -208,8 +212,8 @@ static size_t collect_tags(const ace_request *r, uint64_t seed, const char *mode
     tags[n++] = (ace_tag){"LYRICS", r->instrumental ? "" : r->lyrics};
     tags[n++] = (ace_tag){"BPM", r->bpm > 0 ? numbers[1] : ""};
     tags[n++] = (ace_tag){"INITIALKEY", r->keyscale};
-    tags[n++] = (ace_tag){"LANGUAGE",
-                          strcmp(r->vocal_language, "unknown") == 0 ? "" : r->vocal_language};
+    tags[n++] =
+        (ace_tag){"LANGUAGE", strcmp(r->vocal_language, "unknown") == 0 ? "" : r->vocal_language};
     tags[n++] = (ace_tag){"ACESTEP_SEED", numbers[0]};
     tags[n++] = (ace_tag){"ACESTEP_MODEL", model};
     if (sidecar != NULL && strlen(sidecar) < LARGEST_PARAMETERS) {
@@ -227,8 +231,7 @@ ace_status ace_output_write(const ace_request *r, const ace_output *out, int ind
     char numbers[2][24];
     (void)brief;
     size_t n = collect_tags(r, song->seed, model, sidecar, title, sizeof title, numbers, tags);
-    ace_status status =
-        ace_audio_write(out->path[index], &song->audio, &out->format, tags, n, err);
+    ace_status status = ace_audio_write(out->path[index], &song->audio, &out->format, tags, n, err);
     if (status == ACESTEP_OK && r->sidecar && sidecar != NULL) {
         char path[ACE_OUTPUT_PATH_BYTES];
         ace_output_sidecar_path(out->path[index], path, sizeof path);

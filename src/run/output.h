@@ -14,16 +14,16 @@ typedef struct ace_output {
     char path[ACE_MAX_SONGS][ACE_OUTPUT_PATH_BYTES];
 } ace_output;
 
-/* seeds[n]: of the songs, for their names. IO when a file exists (and overwrite is off) or its folder cannot
- * be written. */
+/* seeds[n]: of the songs, for their names. IO when a file exists (and overwrite is off) or its
+ * folder cannot be written. */
 ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n, ace_output *out,
                               ace_error *err);
 
 /* Levels song->audio in place as the request says. */
 ace_status ace_output_level(const ace_request *r, ace_audio *audio, ace_error *err);
 
-/* Writes the audio file, then the sidecar (its presence means both are complete). sidecar: JSON text, or NULL
- * for none. */
+/* Writes the audio file, then the sidecar (its presence means both are complete). sidecar: JSON
+ * text, or NULL for none. */
 ace_status ace_output_write(const ace_request *r, const ace_output *out, int index,
                             const ace_finished *song, const ace_brief *brief, const char *model,
                             const char *sidecar, ace_error *err);

@@ -1,6 +1,6 @@
-/* From briefs to songs: six stages in one direction. Each takes what earlier ones made as plain host
- * arrays and returns its own; nothing reaches back. The same functions make the plan on the measure
- * device and the songs on a real one.
+/* From briefs to songs: six stages in one direction. Each takes what earlier ones made as plain
+ * host arrays and returns its own; nothing reaches back. The same functions make the plan on the
+ * measure device and the songs on a real one.
  *
  *   text ─► (source, reference ─► encode) ─► condition ─► codes ─► diffuse ─► decode */
 #ifndef ACE_RUN_PIPELINE_H
@@ -25,7 +25,7 @@ void ace_array_free(ace_array *a);
 typedef struct ace_job_settings {
     ace_sampling sampling;
     double latent_shift, latent_rescale;
-    float mask_value;     /* of the chunk mask where music is to be made: 1, or 2 for "auto" */
+    float mask_value; /* of the chunk mask where music is to be made: 1, or 2 for "auto" */
     uint64_t noise_grid;
     bool vae_sample;
     int64_t vae_core, vae_halo; /* latent frames; core 0: whole song at once */
@@ -46,32 +46,34 @@ typedef struct ace_finished {
     ace_audio audio;   /* as the decoder gave it: not levelled */
 } ace_finished;
 
-/* Runs all stages. When runner->device does not compute, only the log is made, and the songs have no
- * audio. songs: room for ACE_MAX_SONGS; the caller frees each with ace_finished_free. */
-ace_status ace_pipeline_run(ace_runner *runner, const ace_job *job, ace_finished *songs, int *n_songs);
+/* Runs all stages. When runner->device does not compute, only the log is made, and the songs have
+ * no audio. songs: room for ACE_MAX_SONGS; the caller frees each with ace_finished_free. */
+ace_status ace_pipeline_run(ace_runner *runner, const ace_job *job, ace_finished *songs,
+                            int *n_songs);
 void ace_finished_free(ace_finished *song);
 
-/* ---- the stages, each usable alone ---------------------------------------------------------------- */
+/* ---- the stages, each usable alone
+ * ---------------------------------------------------------------- */
 
 typedef struct ace_text_states { /* of one brief */
-    ace_array hidden;       /* [text ids, text width]: the encoder's last hidden states */
-    ace_array lyrics;       /* [lyric ids, text width]: rows of its embedding table */
-    ace_array plain_hidden; /* for the steps after the cover switch; rows 0 when not needed */
+    ace_array hidden;            /* [text ids, text width]: the encoder's last hidden states */
+    ace_array lyrics;            /* [lyric ids, text width]: rows of its embedding table */
+    ace_array plain_hidden;      /* for the steps after the cover switch; rows 0 when not needed */
 } ace_text_states;
 
 /* states[n_briefs] */
 ace_status ace_run_text(ace_runner *r, const ace_job *job, ace_text_states *states);
 
-typedef struct ace_heard { /* audio inputs as latents */
-    ace_array source;                     /* of the brief, [frames, channels]; rows 0: none */
-    ace_array reference[ACE_MAX_SONGS];   /* per song of the brief, [750, channels]; rows 0: none */
+typedef struct ace_heard {              /* audio inputs as latents */
+    ace_array source;                   /* of the brief, [frames, channels]; rows 0: none */
+    ace_array reference[ACE_MAX_SONGS]; /* per song of the brief, [750, channels]; rows 0: none */
 } ace_heard;
 
 /* heard[n_briefs]. Opens no stage when no brief has audio. */
 ace_status ace_run_audio_encoder(ace_runner *r, const ace_job *job, ace_heard *heard);
 
-typedef struct ace_conditions { /* of one brief */
-    int n;                          /* 1, or one per song when a reference is given */
+typedef struct ace_conditions {            /* of one brief */
+    int n;                                 /* 1, or one per song when a reference is given */
     ace_array states[ACE_MAX_SONGS];       /* [tokens, encoder width] */
     ace_array plain_states[ACE_MAX_SONGS]; /* after the switch; rows 0: none */
 } ace_conditions;
@@ -79,9 +81,10 @@ typedef struct ace_conditions { /* of one brief */
 ace_status ace_run_condition(ace_runner *r, const ace_job *job, const ace_text_states *text,
                              const ace_heard *heard, ace_conditions *conditions);
 
-/* Latents that 5 Hz codes stand for, [frames, channels], per brief; rows 0: none. Opens no stage when
- * no brief follows codes. */
-ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *heard, ace_array *hints);
+/* Latents that 5 Hz codes stand for, [frames, channels], per brief; rows 0: none. Opens no stage
+ * when no brief follows codes. */
+ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *heard,
+                         ace_array *hints);
 
 /* songs get their latents. */
 ace_status ace_run_diffusion(ace_runner *r, const ace_job *job, const ace_conditions *conditions,

@@ -24,9 +24,10 @@ static const probe_kind *find_kind(ace_probe *p)
             return &kinds[i];
         }
     }
-    ace_probe_fail(p, ACESTEP_ARGUMENT,
-                   "\"%s\" is no kind of case; text, cond, fsq, dit, vae, sample, guidance and e2e are",
-                   p->kind);
+    ace_probe_fail(
+        p, ACESTEP_ARGUMENT,
+        "\"%s\" is no kind of case; text, cond, fsq, dit, vae, sample, guidance and e2e are",
+        p->kind);
     return NULL;
 }
 
@@ -34,10 +35,8 @@ static const probe_kind *find_kind(ace_probe *p)
 static void run_passes(ace_probe *p, const probe_kind *kind, ace_runner *measure, ace_runner *real)
 {
     const ace_workshop *w = p->workshop;
-    *measure = (ace_runner){.device = w->measure,
-                            .activation = w->activation,
-                            .matrix = w->matrix,
-                            .error = p->err};
+    *measure = (ace_runner){
+        .device = w->measure, .activation = w->activation, .matrix = w->matrix, .error = p->err};
     *real = *measure;
     real->device = w->device;
     real->plan = &measure->log;

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- opening ----------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void split_name(ace_probe *p, const char *path)
 {
@@ -100,7 +102,9 @@ void *ace_probe_alloc(ace_probe *p, int64_t n, size_t size)
     return block;
 }
 
-/* ---- inputs ------------------------------------------------------------------------------------------------ */
+/* ---- inputs
+ * ------------------------------------------------------------------------------------------------
+ */
 
 const ace_weight *ace_probe_tensor(ace_probe *p, const char *name, bool optional)
 {
@@ -168,7 +172,9 @@ const char *ace_probe_text(const ace_probe *p, const char *key)
     return text != NULL ? text : "";
 }
 
-/* ---- outputs ----------------------------------------------------------------------------------------------- */
+/* ---- outputs
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static ace_weight *output_slot(ace_probe *p, const char *name)
 {

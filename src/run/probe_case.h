@@ -26,7 +26,8 @@ void ace_probe_close(ace_probe *p);
 void ace_probe_fail(ace_probe *p, ace_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Zeroed memory until the probe is closed; never NULL: a failure leaves a small block and a failed probe. */
+/* Zeroed memory until the probe is closed; never NULL: a failure leaves a small block and a failed
+ * probe. */
 void *ace_probe_alloc(ace_probe *p, int64_t n, size_t size);
 
 /* Inputs. optional: NULL when absent, without a failure. */
@@ -42,8 +43,8 @@ void ace_probe_put(ace_probe *p, const char *name, const float *data, int rank, 
 void ace_probe_put_i64(ace_probe *p, const char *name, const int64_t *data, int rank,
                        const int64_t *dim);
 
-/* The next stage with its weights being loaded; false when something has failed. End it in any case that
- * began. */
+/* The next stage with its weights being loaded; false when something has failed. End it in any case
+ * that began. */
 bool ace_probe_begin(ace_probe *p, ace_stage *stage, const ace_weights *weights);
 void ace_probe_end(ace_probe *p, ace_stage *stage);
 

@@ -28,7 +28,9 @@ void ace_probe_end(ace_probe *p, ace_stage *stage)
     p->status = p->status != ACESTEP_OK ? p->status : status;
 }
 
-/* ---- text -------------------------------------------------------------------------------------------------- */
+/* ---- text
+ * --------------------------------------------------------------------------------------------------
+ */
 
 typedef struct token_rows {
     int64_t batch, length, width;
@@ -105,7 +107,8 @@ void ace_probe_text_encoder(ace_probe *p)
     ace_probe_end(p, &stage);
 }
 
-/* ---- condition --------------------------------------------------------------------------------------------- */
+/* ---- condition
+ * --------------------------------------------------------------------------------------------- */
 
 static bool read_condition(ace_probe *p, const char *prefix, ace_padded_condition *in)
 {
@@ -200,7 +203,9 @@ void ace_probe_condition(ace_probe *p)
     }
 }
 
-/* ---- FSQ --------------------------------------------------------------------------------------------------- */
+/* ---- FSQ
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* Distance of the closest number to a rounding boundary, in levels. */
 static float closest_boundary(const ace_dit_config *c, const float *z, int64_t groups)
@@ -230,7 +235,8 @@ static void run_tokenize(ace_probe *p, ace_stage *stage, const ace_fsq_tokenizer
     int64_t frames = shape->dim[1];
     int64_t groups = (frames + c->pool_window - 1) / c->pool_window;
     int64_t hidden = c->encoder.hidden;
-    float *padded = ace_probe_alloc(p, groups * c->pool_window * c->latent_channels, sizeof *padded);
+    float *padded =
+        ace_probe_alloc(p, groups * c->pool_window * c->latent_channels, sizeof *padded);
     float *pooled = ace_probe_alloc(p, batch * groups * hidden, sizeof *pooled);
     float *before = ace_probe_alloc(p, batch * groups * c->n_fsq_levels, sizeof *before);
     float *after = ace_probe_alloc(p, batch * groups * hidden, sizeof *after);
@@ -274,8 +280,7 @@ static void run_detokenize(ace_probe *p, ace_stage *stage, const ace_fsq_detoken
     int32_t *codes = ace_probe_alloc(p, n, sizeof *codes);
     float *values = ace_probe_alloc(p, n * c->n_fsq_levels, sizeof *values);
     float *quantised = ace_probe_alloc(p, n * hidden, sizeof *quantised);
-    float *latents =
-        ace_probe_alloc(p, n * c->pool_window * c->latent_channels, sizeof *latents);
+    float *latents = ace_probe_alloc(p, n * c->pool_window * c->latent_channels, sizeof *latents);
     for (int64_t i = 0; i < n && p->status == ACESTEP_OK; i++) {
         if (wide[i] < 0 || wide[i] >= c->fsq_codes) {
             ace_probe_fail(p, ACESTEP_ARGUMENT, "code %lld is outside the codebook of %lld",

@@ -1,5 +1,5 @@
-/* Cases of the whole generate call, and of guidance alone. As in the original, a batch of unequal prompts hears the
- * padding of its shorter ones. */
+/* Cases of the whole generate call, and of guidance alone. As in the original, a batch of unequal
+ * prompts hears the padding of its shorter ones. */
 #include "model/dit.h"
 #include "model/fsq.h"
 #include "run/probe_case.h"
@@ -27,9 +27,11 @@ typedef struct sample_run {
 
 enum { MOST_EVALUATIONS = 256 };
 
-/* ---- before the loop --------------------------------------------------------------------------------------- */
+/* ---- before the loop
+ * --------------------------------------------------------------------------------------- */
 
-/* What a cover hears: the codes of the source, decoded. [frames, channels] of one item, in place. */
+/* What a cover hears: the codes of the source, decoded. [frames, channels] of one item, in place.
+ */
 static void through_codes(sample_run *r, float *latents)
 {
     ace_probe *p = r->p;
@@ -88,7 +90,8 @@ static void make_contexts(sample_run *r)
             through_codes(r, latents);
         }
         write_context(r, latents, mask + b * item, r->context[0] + b * 2 * item);
-        write_context(r, p->workshop->models.silence, mask + b * item, r->context[1] + b * 2 * item);
+        write_context(r, p->workshop->models.silence, mask + b * item,
+                      r->context[1] + b * 2 * item);
     }
 }
 
@@ -101,11 +104,11 @@ static ace_sampling read_sampling(sample_run *r)
     ace_sampling_defaults(turbo, &s);
     s.steps = turbo ? 8 : (int)ace_probe_number(p, "infer_steps", 30);
     s.shift = ace_probe_number(p, "shift", turbo ? 3 : 1);
-    s.method = strcmp(ace_probe_text(p, "infer_method"), "sde") == 0 ? ACE_METHOD_SDE
-                                                                     : ACE_METHOD_EULER;
+    s.method =
+        strcmp(ace_probe_text(p, "infer_method"), "sde") == 0 ? ACE_METHOD_SDE : ACE_METHOD_EULER;
     s.guidance_scale = turbo ? 1 : ace_probe_number(p, "diffusion_guidance_sale", 7);
-    s.guidance = json_is_true(json_object_get(p->meta, "use_adg")) ? ACE_GUIDANCE_ADG
-                                                                   : ACE_GUIDANCE_APG;
+    s.guidance =
+        json_is_true(json_object_get(p->meta, "use_adg")) ? ACE_GUIDANCE_ADG : ACE_GUIDANCE_APG;
     s.cfg_interval_start = ace_probe_number(p, "cfg_interval_start", 0);
     s.cfg_interval_end = ace_probe_number(p, "cfg_interval_end", 1);
     s.cover_strength = ace_probe_number(p, "audio_cover_strength", 1);
@@ -125,7 +128,8 @@ static ace_sampling read_sampling(sample_run *r)
     return s;
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * ---------------------------------------------------------------------------------------------- */
 
 static void begin_session(sample_run *r, int condition)
 {
@@ -301,7 +305,8 @@ void ace_probe_sample(ace_probe *p)
     ace_probe_end(p, &r->stage);
 }
 
-/* ---- guidance ---------------------------------------------------------------------------------------------- */
+/* ---- guidance
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef struct guidance_case {
     ace_probe *p;

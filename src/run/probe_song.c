@@ -1,4 +1,5 @@
-/* End-to-end cases: the engine's own pipeline on a recorded prompt, with the recorded noise in place of a seed's. */
+/* End-to-end cases: the engine's own pipeline on a recorded prompt, with the recorded noise in
+ * place of a seed's. */
 #include "base/memory.h"
 #include "run/context.h"
 #include "run/probe_case.h"
@@ -53,8 +54,8 @@ static void write_prompts(ace_probe *p, ace_brief *b)
         p->status = ace_prompt_lyrics(&in, &b->lyric_prompt, p->err);
     }
     if (p->status == ACESTEP_OK) {
-        p->status = ace_tokenizer_encode(t, b->text_prompt, strlen(b->text_prompt), 256, &b->text,
-                                         p->err);
+        p->status =
+            ace_tokenizer_encode(t, b->text_prompt, strlen(b->text_prompt), 256, &b->text, p->err);
     }
     if (p->status == ACESTEP_OK) {
         p->status = ace_tokenizer_encode(t, b->lyric_prompt, strlen(b->lyric_prompt), 2048,
@@ -226,8 +227,7 @@ static void read_source(ace_probe *p, song_run *r)
     }
     p->status = ace_array_create(r->job.brief[0].frames, channels, &r->heard.source, p->err);
     if (p->status == ACESTEP_OK) {
-        memcpy(r->heard.source.values, source,
-               (size_t)ace_probe_elements(shape) * sizeof *source);
+        memcpy(r->heard.source.values, source, (size_t)ace_probe_elements(shape) * sizeof *source);
     }
 }
 

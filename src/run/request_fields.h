@@ -1,6 +1,6 @@
-/* The option table: the only place where a parameter exists. From these rows come the request's struct,
- * the command line, the environment (ACESTEP_<NAME>), JSON requests, validation, help, the page's form
- * and the sidecar file.
+/* The option table: the only place where a parameter exists. From these rows come the request's
+ * struct, the command line, the environment (ACESTEP_<NAME>), JSON requests, validation, help, the
+ * page's form and the sidecar file.
  *
  * FLAG(field, default, aliases, group, help)
  * INT (field, default, minimum, maximum, aliases, group, help)
@@ -9,8 +9,8 @@
  * WORD(field, default, "word|word|…", aliases, group, help)       default: index of the word
  *
  * The field is the JSON name; on the command line its underscores are hyphens (both are accepted).
- * Names, ranges and aliases follow the original's GenerationParams (acestep/inference.py) and API server.
- * Groups: text, audio, music, sampling, editing, batch, output, engine. */
+ * Names, ranges and aliases follow the original's GenerationParams (acestep/inference.py) and API
+ * server. Groups: text, audio, music, sampling, editing, batch, output, engine. */
 #ifndef ACE_RUN_REQUEST_FIELDS_H
 #define ACE_RUN_REQUEST_FIELDS_H
 
@@ -64,7 +64,8 @@
     WORD(dcw_mode, 2, "low|high|double|pix", "", "sampling", "bands that are corrected")           \
     REAL(dcw_scaler, 0.05, 0, 1, "", "sampling", "its strength (low band)")                        \
     REAL(dcw_high_scaler, 0.02, 0, 1, "", "sampling", "its strength (high band)")                  \
-    REAL(latent_shift, 0, -2, 2, "latentShift", "sampling", "added to the latents before decoding")\
+    REAL(latent_shift, 0, -2, 2, "latentShift", "sampling",                                        \
+         "added to the latents before decoding")                                                   \
     REAL(latent_rescale, 1, 0.1, 4, "latentRescale", "sampling", "multiplies them first")          \
     INT(noise_grid, 0, 0, 1073741824, "", "sampling",                                              \
         "emulate the noise of a GPU with this many elements per launch; 0: ours")                  \
@@ -108,7 +109,7 @@
     TEXT(weights, "", 64, "", "engine", "synthetic[:NAME]: published shapes, made-up values")      \
     WORD(device, 0, "auto|cpu", "", "engine", "where to compute")                                  \
     WORD(precision, 0, "auto|f32|bf16|int8", "", "engine",                                         \
-         "of weights and products; auto: what the model asks for, else bf16")              \
+         "of weights and products; auto: what the model asks for, else bf16")                      \
     INT(threads, 0, 0, 256, "", "engine", "0: all usable CPUs")                                    \
     WORD(cpu, 2, "generic|avx2|avx512", "", "engine", "highest instruction set to use")            \
     WORD(exec, 0, "full|shape", "", "engine", "shape: walk through the job, compute nothing")      \

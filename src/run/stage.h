@@ -1,8 +1,8 @@
 /* Stages: one part of the pipeline at a time in one arena of the device.
  *
- * The same stage functions run twice. First on the measure device, where the log they leave behind is
- * the plan: bytes, FLOPs and copies of every stage. Then on the real device, where each arena has
- * exactly the planned size and the log must come out the same. One thread at a time. */
+ * The same stage functions run twice. First on the measure device, where the log they leave behind
+ * is the plan: bytes, FLOPs and copies of every stage. Then on the real device, where each arena
+ * has exactly the planned size and the log must come out the same. One thread at a time. */
 #ifndef ACE_RUN_STAGE_H
 #define ACE_RUN_STAGE_H
 
@@ -35,8 +35,8 @@ typedef struct ace_runner {
     ace_device *device;
     const ace_stage_log *plan; /* NULL: this run makes the plan */
     ace_stage_log log;
-    ace_dtype activation;      /* F32 or BF16 */
-    ace_dtype matrix;          /* F32, BF16 or I8 */
+    ace_dtype activation; /* F32 or BF16 */
+    ace_dtype matrix;     /* F32, BF16 or I8 */
     ace_job_progress *progress;
     void *progress_context;
     ace_error *error;
@@ -55,8 +55,8 @@ ace_status ace_stage_begin(ace_runner *r, const char *name, ace_stage *stage);
 /* The stage's weights are asked for between these two. */
 void ace_stage_load_begin(ace_stage *stage, const ace_weights *weights);
 ace_status ace_stage_load_end(ace_stage *stage);
-/* Closes the arena, appends the record, and compares it with the plan. Call after a failure too; returns
- * the stream's status. */
+/* Closes the arena, appends the record, and compares it with the plan. Call after a failure too;
+ * returns the stream's status. */
 ace_status ace_stage_end(ace_stage *stage);
 
 #endif

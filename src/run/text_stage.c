@@ -1,4 +1,5 @@
-/* Prompts to hidden states. Lyrics only fetch rows of the embedding table: no layer runs on them. */
+/* Prompts to hidden states. Lyrics only fetch rows of the embedding table: no layer runs on them.
+ */
 #include "model/text_encoder.h"
 #include "run/pipeline.h"
 #include "weights/embedding.h"

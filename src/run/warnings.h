@@ -5,9 +5,9 @@
 enum { ACE_MAX_WARNINGS = 32 };
 
 typedef struct ace_warning {
-    char field[40];   /* option at fault */
-    char asked[64];   /* what the user asked for */
-    char used[64];    /* what was used instead */
+    char field[40]; /* option at fault */
+    char asked[64]; /* what the user asked for */
+    char used[64];  /* what was used instead */
     char reason[160];
 } ace_warning;
 

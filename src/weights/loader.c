@@ -80,6 +80,9 @@ static ace_tensor load_numbers(ace_loader *l, const ace_tensor_source *s, int64_
 {
     ace_tensor t = ace_new(l->stream, ACE_F32, rows, cols * times);
     int64_t n = rows * cols;
+    if (is_loading(l) && !is_computing(l)) {
+        ace_upload(l->stream, t, NULL); /* counted */
+    }
     if (!is_loading(l) || !is_computing(l) || ace_tensor_is_empty(t) ||
         !ace_loader_reserve_scratch(l, (size_t)n * (size_t)times)) {
         return t;

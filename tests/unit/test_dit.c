@@ -35,7 +35,8 @@ static void watch(void *context, ace_stream *s, const char *name, ace_tensor t)
     free(values);
 }
 
-/* The velocity of a recorded case, [batch, frames, D]. As the original: every condition token is heard. */
+/* The velocity of a recorded case, [batch, frames, D]. As the original: every condition token is
+ * heard. */
 static float *velocity(ace_device *device, ace_dtype precision, const char *model, const golden *g,
                        watcher *w)
 {
@@ -96,11 +97,16 @@ static const struct {
     const char *name, *model;
     int intermediates;
 } cases[] = {
-    {"dit_turbo_even16_t1", "acestep-v15-turbo", 0},  {"dit_turbo_odd17_t03", "acestep-v15-turbo", 12},
-    {"dit_turbo_long61_t0714", "acestep-v15-turbo", 5}, {"dit_turbo_r_ne_t", "acestep-v15-turbo", 0},
-    {"dit_turbo_batch2", "acestep-v15-turbo", 0},     {"dit_base_even16_t1", "acestep-v15-base", 0},
-    {"dit_base_odd17_t03", "acestep-v15-base", 10},   {"dit_base_long61_t0714", "acestep-v15-base", 5},
-    {"dit_base_r_ne_t", "acestep-v15-base", 0},       {"dit_base_batch2", "acestep-v15-base", 0},
+    {"dit_turbo_even16_t1", "acestep-v15-turbo", 0},
+    {"dit_turbo_odd17_t03", "acestep-v15-turbo", 12},
+    {"dit_turbo_long61_t0714", "acestep-v15-turbo", 5},
+    {"dit_turbo_r_ne_t", "acestep-v15-turbo", 0},
+    {"dit_turbo_batch2", "acestep-v15-turbo", 0},
+    {"dit_base_even16_t1", "acestep-v15-base", 0},
+    {"dit_base_odd17_t03", "acestep-v15-base", 10},
+    {"dit_base_long61_t0714", "acestep-v15-base", 5},
+    {"dit_base_r_ne_t", "acestep-v15-base", 0},
+    {"dit_base_batch2", "acestep-v15-base", 0},
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -123,8 +129,8 @@ static void velocities_match(void **state)
     }
 }
 
-/* The recorded reference itself is at relative RMS 0.01 in bf16, and at 0.2 where it rounds t = 0.714; we keep
- * t in f32, so the first bound holds everywhere. */
+/* The recorded reference itself is at relative RMS 0.01 in bf16, and at 0.2 where it rounds t =
+ * 0.714; we keep t in f32, so the first bound holds everywhere. */
 static void bf16_stays_close(void **state)
 {
     (void)state;

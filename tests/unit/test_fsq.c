@@ -11,7 +11,8 @@
 #include <cmocka.h>
 
 /* Recorded latents of one item, padded to whole groups with the start of the silence. */
-static float *padded(const golden *g, int64_t item, int64_t groups, int64_t window, int64_t channels)
+static float *padded(const golden *g, int64_t item, int64_t groups, int64_t window,
+                     int64_t channels)
 {
     const ace_weight *shape = golden_tensor(g, "in.latents");
     int64_t frames = shape->dim[1];

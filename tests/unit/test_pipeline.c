@@ -1,0 +1,333 @@
+/* The engine's promises: what runs is what was planned, to the byte; a song does not depend on its
+ * company or on the number of threads. THREADS_TEST */
+#include "base/file_map.h"
+#include "base/memory.h"
+#include "options/option_table.h"
+#include "run/job.h"
+#include "support/golden.h"
+#include "weights/demo_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* "name=value name=value …" → request; the caller frees. */
+static ace_request *request_of(const char *options)
+{
+    ace_request *r = NULL;
+    char copy[1024];
+    assert_int_equal(ace_request_create(&r, NULL), ACESTEP_OK);
+    (void)snprintf(copy, sizeof copy, "%s", options);
+    for (char *rest = copy, *part = NULL; (part = strtok_r(rest, ";", &rest)) != NULL;) {
+        char *equals = strchr(part, '=');
+        assert_non_null(equals);
+        *equals = '\0';
+        ace_error err = {.code = ACESTEP_OK};
+        if (ace_request_set(r, part, equals + 1, ACE_FROM_CALLER, &err) != ACESTEP_OK) {
+            fail_msg("%s", err.message);
+        }
+    }
+    return r;
+}
+
+typedef struct made {
+    ace_finished song[ACE_MAX_SONGS];
+    int n;
+    ace_stage_log plan, found;
+} made;
+
+/* Plans and runs a batch of up to two requests with the engine options of the first. */
+static made *make(const char *first, const char *second)
+{
+    ace_error err = {.code = ACESTEP_OK};
+    ace_warnings *warnings = calloc(1, sizeof *warnings);
+    ace_workshop *w = calloc(1, sizeof *w);
+    ace_job *job = calloc(1, sizeof *job);
+    made *m = calloc(1, sizeof *m);
+    ace_request *r[2] = {request_of(first), second != NULL ? request_of(second) : NULL};
+    const ace_request *list[2] = {r[0], r[1]};
+    ace_embedded_files_set(ace_demo_model_files());
+    ace_status status = ace_workshop_open(r[0], w, &err);
+    if (status == ACESTEP_OK) {
+        status = ace_job_create(w, list, second != NULL ? 2 : 1, warnings, job, &err);
+    }
+    if (status == ACESTEP_OK) {
+        status = ace_job_plan(w, job, &m->plan, &err);
+    }
+    if (status == ACESTEP_OK) {
+        status = ace_job_run(w, job, &m->plan, NULL, NULL, &m->found, m->song, &m->n, &err);
+    }
+    if (status != ACESTEP_OK) {
+        fail_msg("%s", err.message);
+    }
+    ace_job_free(job);
+    ace_workshop_close(w);
+    ace_request_free(r[0]);
+    ace_request_free(r[1]);
+    free(job);
+    free(w);
+    free(warnings);
+    return m;
+}
+
+static void discard(made *m)
+{
+    for (int i = 0; i < m->n; i++) {
+        ace_finished_free(&m->song[i]);
+    }
+    free(m);
+}
+
+static void check_plan(const made *m)
+{
+    assert_int_equal(m->plan.count, m->found.count);
+    for (int i = 0; i < m->plan.count; i++) {
+        const ace_stage_record *planned = &m->plan.stage[i];
+        const ace_stage_record *found = &m->found.stage[i];
+        assert_string_equal(planned->name, found->name);
+        assert_int_equal(planned->peak_bytes, found->peak_bytes);
+        assert_int_equal(planned->n_tags, found->n_tags);
+        for (int t = 0; t < planned->n_tags; t++) {
+            assert_int_equal(planned->tags[t].peak, found->tags[t].peak);
+        }
+        assert_true(planned->counters.flops == found->counters.flops);
+        assert_true(planned->counters.uploaded == found->counters.uploaded);
+        assert_true(planned->counters.downloaded == found->counters.downloaded);
+    }
+}
+
+static bool same_song(const ace_finished *a, const ace_finished *b)
+{
+    return a->audio.frames == b->audio.frames &&
+           memcmp(a->audio.samples, b->audio.samples,
+                  (size_t)a->audio.frames * 2 * sizeof(float)) == 0;
+}
+
+/* Golden models cannot be opened side by side with a plain `models=`: their path has no ';' or '='.
+ */
+static const char *golden_options(char *out, size_t bytes, const char *more)
+{
+    (void)snprintf(out, bytes, "models=%s;%s", golden_path(""), more);
+    return out;
+}
+
+static void plans_are_exact(void **state)
+{
+    (void)state;
+    static const char *const jobs[] = {
+        "duration=6;seed=1;caption=calm strings",
+        "duration=6;seed=1;precision=bf16;batch_size=2",
+        "duration=6;seed=1;precision=int8",
+        "duration=6;seed=1;vae_chunk=64;vae_overlap=16;infer_method=sde",
+        "duration=6;seed=1;sampler_mode=heun;audio_cover_strength=0.5",
+    };
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        made *m = make(jobs[i], NULL);
+        check_plan(m);
+        discard(m);
+    }
+}
+
+static void plans_are_exact_on_golden_models(void **state)
+{
+    (void)state;
+    static const char *const jobs[] = {
+        "model=turbo;duration=6;seed=3;caption=a;lyrics=la la",
+        "model=turbo;duration=6;seed=3;caption=a;precision=bf16",
+        "model=base;duration=6;seed=3;caption=a;steps=3",
+        "model=base;duration=6;seed=3;caption=a;steps=3;precision=bf16;batch_size=2",
+        "model=base;duration=6;seed=3;caption=a;steps=4;audio_cover_strength=0.5;use_adg=true",
+        "model=turbo;seed=3;caption=a;audio_codes=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,"
+        "20,21,22,23,24,25,26,27",
+    };
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        char options[1024];
+        made *m = make(golden_options(options, sizeof options, jobs[i]), NULL);
+        check_plan(m);
+        discard(m);
+    }
+}
+
+static void threads_do_not_matter(void **state)
+{
+    (void)state;
+    static const char *const precision[] = {"f32", "bf16", "int8"};
+    for (int p = 0; p < 3; p++) {
+        made *m[3];
+        for (int threads = 1; threads <= 3; threads++) {
+            char options[256];
+            (void)snprintf(options, sizeof options,
+                           "duration=5.2;seed=9;caption=piano and drums;precision=%s;threads=%d",
+                           precision[p], threads);
+            m[threads - 1] = make(options, NULL);
+        }
+        assert_true(same_song(&m[0]->song[0], &m[1]->song[0]));
+        assert_true(same_song(&m[0]->song[0], &m[2]->song[0]));
+        for (int i = 0; i < 3; i++) {
+            discard(m[i]);
+        }
+    }
+}
+
+static void company_does_not_matter(void **state)
+{
+    (void)state;
+    made *both = make("duration=6;seed=5,6;batch_size=2;caption=happy piano", NULL);
+    made *first = make("duration=6;seed=5;caption=happy piano", NULL);
+    made *second = make("duration=6;seed=6;caption=happy piano", NULL);
+    assert_int_equal(both->n, 2);
+    assert_true(same_song(&both->song[0], &first->song[0]));
+    assert_true(same_song(&both->song[1], &second->song[0]));
+    assert_false(same_song(&both->song[0], &both->song[1]));
+    discard(both);
+    discard(first);
+    discard(second);
+}
+
+/* The original lets the shorter prompt of a batch hear padding; here each song is as if alone. */
+static void unequal_prompts_do_not_matter(void **state)
+{
+    (void)state;
+    static const char one[] = "duration=6;seed=5;caption=happy piano";
+    static const char two[] =
+        "duration=6;seed=8;bpm=75;caption=a very slow and calm ambient piece with strings and a "
+        "soft pad, for the night";
+    static const char longer[] = "duration=7.5;seed=8;caption=sad slow bass";
+    made *both = make(one, two);
+    made *mixed = make(one, longer);
+    made *first = make(one, NULL);
+    made *second = make(two, NULL);
+    made *third = make(longer, NULL);
+    check_plan(both);
+    check_plan(mixed);
+    assert_true(same_song(&both->song[0], &first->song[0]));
+    assert_true(same_song(&both->song[1], &second->song[0]));
+    assert_true(same_song(&mixed->song[0], &first->song[0]));
+    assert_true(same_song(&mixed->song[1], &third->song[0]));
+    discard(both);
+    discard(mixed);
+    discard(first);
+    discard(second);
+    discard(third);
+}
+
+static void unequal_prompts_do_not_matter_with_guidance(void **state)
+{
+    (void)state;
+    char a[1024];
+    char b[1024];
+    golden_options(a, sizeof a, "model=base;duration=5.2;seed=1;steps=3;caption=x;lyrics=one two");
+    golden_options(b, sizeof b,
+                   "model=base;duration=5.2;seed=2;steps=3;caption=a much longer caption than the "
+                   "other;lyrics=one two three four five six");
+    made *both = make(a, b);
+    made *first = make(a, NULL);
+    made *second = make(b, NULL);
+    assert_true(same_song(&both->song[0], &first->song[0]));
+    assert_true(same_song(&both->song[1], &second->song[0]));
+    discard(both);
+    discard(first);
+    discard(second);
+}
+
+/* Published shapes, measured only: in milliseconds, without weights. */
+static void published_shapes_can_be_planned(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"turbo", "base", "sft", "xl-turbo", "xl-base", "xl-sft"};
+    size_t peak[6];
+    for (int i = 0; i < 6; i++) {
+        char options[160];
+        ace_error err = {.code = ACESTEP_OK};
+        ace_warnings *warnings = calloc(1, sizeof *warnings);
+        ace_workshop *w = calloc(1, sizeof *w);
+        ace_job *job = calloc(1, sizeof *job);
+        ace_stage_log *plan = calloc(1, sizeof *plan);
+        (void)snprintf(options, sizeof options,
+                       "weights=synthetic:%s;duration=600;seed=1;batch_size=8", names[i]);
+        ace_request *r = request_of(options);
+        const ace_request *list[] = {r};
+        ace_embedded_files_set(ace_demo_model_files());
+        assert_int_equal(ace_workshop_open(r, w, &err), ACESTEP_OK);
+        assert_int_equal(ace_job_create(w, list, 1, warnings, job, &err), ACESTEP_OK);
+        assert_int_equal(ace_job_plan(w, job, plan, &err), ACESTEP_OK);
+        peak[i] = ace_stage_log_peak(plan, w->device);
+        ace_job_free(job);
+        ace_workshop_close(w);
+        ace_request_free(r);
+        free(job);
+        free(w);
+        free(plan);
+        free(warnings);
+    }
+    assert_true(peak[0] > (size_t)3 << 30); /* 2.94 GB of weights and eight songs of 7500 tokens */
+    assert_true(peak[0] < (size_t)8 << 30);
+    assert_true(peak[3] > peak[0]);
+}
+
+/* Every n-th host allocation fails once: an error or a song, never a leak. */
+static void short_memory_is_an_error(void **state)
+{
+    (void)state;
+    ace_request *r = request_of("duration=5.2;seed=1;threads=1;caption=x");
+    const ace_request *list[] = {r};
+    ace_embedded_files_set(ace_demo_model_files());
+    uint64_t before = ace_memory_live();
+    bool finished = false;
+    int failures = 0;
+    for (uint64_t n = 1; !finished && n < 100000; n += 1 + n / 4) {
+        ace_error err = {.code = ACESTEP_OK};
+        ace_warnings *warnings = calloc(1, sizeof *warnings);
+        ace_workshop *w = calloc(1, sizeof *w);
+        ace_job *job = calloc(1, sizeof *job);
+        ace_stage_log *plan = calloc(1, sizeof *plan);
+        ace_memory_fail_at(n);
+        ace_status status = ace_workshop_open(r, w, &err);
+        if (status == ACESTEP_OK) {
+            status = ace_job_create(w, list, 1, warnings, job, &err);
+        }
+        if (status == ACESTEP_OK) {
+            status = ace_job_plan(w, job, plan, &err);
+        }
+        if (status != ACESTEP_OK) {
+            assert_int_equal(status, ACESTEP_MEMORY);
+            assert_true(err.message[0] != '\0');
+            failures++;
+        } else {
+            finished = ace_memory_count() < n; /* never: only the range ends the loop */
+        }
+        ace_memory_fail_at(0);
+        ace_job_free(job);
+        ace_workshop_close(w);
+        free(job);
+        free(w);
+        free(plan);
+        free(warnings);
+        assert_int_equal(ace_memory_live(), before);
+        if (status == ACESTEP_OK) {
+            break; /* the failure lay behind the last allocation */
+        }
+    }
+    assert_true(failures > 10);
+    ace_request_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plans_are_exact),
+        cmocka_unit_test(plans_are_exact_on_golden_models),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(company_does_not_matter),
+        cmocka_unit_test(unequal_prompts_do_not_matter),
+        cmocka_unit_test(unequal_prompts_do_not_matter_with_guidance),
+        cmocka_unit_test(published_shapes_can_be_planned),
+        cmocka_unit_test(short_memory_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
