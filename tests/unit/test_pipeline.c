@@ -142,8 +142,8 @@ static void plans_are_exact_on_golden_models(void **state)
         "model=base;duration=6;seed=3;caption=a;steps=3",
         "model=base;duration=6;seed=3;caption=a;steps=3;precision=bf16;batch_size=2",
         "model=base;duration=6;seed=3;caption=a;steps=4;audio_cover_strength=0.5;use_adg=true",
-        "model=turbo;seed=3;caption=a;audio_codes=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,"
-        "20,21,22,23,24,25,26,27",
+        ("model=turbo;seed=3;caption=a;audio_codes=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,"
+         "20,21,22,23,24,25,26,27"),
     };
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
         char options[1024];
