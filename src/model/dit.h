@@ -70,6 +70,9 @@ typedef struct ace_dit_session {
     int32_t kv_valid[ACE_DIT_MAX_BATCH];
     int32_t kv_index[ACE_DIT_MAX_BATCH];
     ace_tensor null_cross[ACE_MAX_LAYERS]; /* f32 [1, hidden]: see ace_dit_begin */
+    /* One evaluation takes seconds: its layers report `progress` up to `progress` +
+     * `progress_share` of the stage. Set by the caller before each evaluation; share 0: silent. */
+    double progress, progress_share;
 } ace_dit_session;
 
 /* Null branch: its condition is one vector repeated, so all keys and all values are equal, the

@@ -37,22 +37,14 @@ static void observe_product(const ace_dit_session *d, int64_t layer, const char 
 /* ---- begin
  * ----------------------------------------------------------------------------------------- */
 
-/* Conditions side by side, each padded with zero rows to the longest: [conditions·length, hidden].
- */
-static ace_tensor embed_conditions(ace_dit_session *d, const ace_dit_inputs *in)
+/* One condition on the device, projected to the decoder's width: [length, hidden]. */
+static ace_tensor embed_condition(ace_dit_session *d, const float *condition, int64_t length)
 {
     ace_stream *s = d->stream;
     const ace_dit *m = d->model;
-    ace_tensor embedded =
-        ace_new(s, s->activation, in->n_conditions * d->kv_length, m->config.decoder.hidden);
+    ace_tensor embedded = ace_new(s, s->activation, length, m->config.decoder.hidden);
     ace_arena_mark mark = ace_mark(s);
-    ace_tensor states =
-        ace_new(s, s->activation, in->n_conditions * d->kv_length, m->config.encoder.hidden);
-    ace_fill(s, states, 0);
-    for (int i = 0; i < in->n_conditions; i++) {
-        ace_upload(s, ace_rows(states, i * d->kv_length, in->condition_length[i]),
-                   in->condition[i]);
-    }
+    ace_tensor states = ace_new_from(s, s->activation, length, m->config.encoder.hidden, condition);
     ace_epilogue bias = {.bias = m->condition_bias};
     ace_linear(s, embedded, states, &m->condition_embedder, &bias);
     ace_reset(s, &mark);
@@ -60,18 +52,28 @@ static ace_tensor embed_conditions(ace_dit_session *d, const ace_dit_inputs *in)
     return embedded;
 }
 
-static void project_cross_kv(ace_dit_session *d, ace_tensor embedded)
+/* Keys and values of one condition in every layer, its block of kv_length rows. Rows past its
+ * length are hidden by kv_valid, but must hold numbers. */
+static void project_condition(ace_dit_session *d, int index, const float *condition, int64_t length)
 {
     ace_stream *s = d->stream;
     const ace_block_config *c = &d->model->config.decoder;
-    int64_t kv_cols = c->kv_heads * c->head_dim;
+    int64_t first = index * d->kv_length;
+    int64_t padding = d->kv_length - length;
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor embedded = embed_condition(d, condition, length);
     for (int64_t i = 0; i < d->model->config.layers; i++) {
         const ace_dit_layer *layer = &d->model->layers[i];
-        ace_linear(s, d->cross_kv[i], embedded, &layer->cross_kv, NULL);
+        ace_tensor kv = ace_rows(d->cross_kv[i], first, length);
         ace_tensor no_rope = {0};
         ace_head_norm norm = {c->kv_heads, layer->cross_k_norm, c->rms_eps, no_rope};
-        ace_head_rms_norm(s, ace_cols(d->cross_kv[i], 0, kv_cols), &norm);
+        ace_linear(s, kv, embedded, &layer->cross_kv, NULL);
+        ace_head_rms_norm(s, ace_cols(kv, 0, c->kv_heads * c->head_dim), &norm);
+        if (padding > 0) {
+            ace_fill(s, ace_rows(d->cross_kv[i], first + length, padding), 0);
+        }
     }
+    ace_reset(s, &mark);
 }
 
 /* o_proj(repeat_heads(v_proj(condition_embedder(null)))) of every layer. */
@@ -147,9 +149,9 @@ void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ac
                                    2 * c->decoder.kv_heads * c->decoder.head_dim);
     }
     ace_set_tag(s, "activations");
-    ace_arena_mark mark = ace_mark(s);
-    project_cross_kv(out, embed_conditions(out, in));
-    ace_reset(s, &mark);
+    for (int i = 0; i < in->n_conditions; i++) {
+        project_condition(out, i, in->condition[i], in->condition_length[i]);
+    }
     if (in->guided) {
         project_null(out);
     }
@@ -308,6 +310,14 @@ static void embed_time(ace_dit_session *d, const float *t, const float *t_r, ace
     ace_reset(s, &mark);
 }
 
+static void report_layer(const ace_dit_session *d, int64_t layer)
+{
+    if (d->progress_share > 0) {
+        double part = (double)(layer + 1) / (double)d->model->config.layers;
+        ace_stream_progress(d->stream, d->progress + d->progress_share * part);
+    }
+}
+
 /* Frames to tokens: a convolution with stride = kernel = patch; an odd last frame meets a zero row.
  */
 static void patch(ace_dit_session *d, ace_tensor x)
@@ -380,6 +390,7 @@ void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const 
     ace_tensor six = ace_reshape(time, d->batch * ACE_DIT_MODULATIONS, hidden);
     for (int64_t i = 0; i < c->layers; i++) {
         run_layer(d, i, h, six, null_branch);
+        report_layer(d, i);
     }
     unpatch(d, h, temb, v);
     ace_reset(s, &mark);

@@ -1,4 +1,5 @@
-/* A look at intermediate activations, for comparing with recorded ones. Costs nothing when absent. */
+/* A look at intermediate activations, for comparing with recorded ones. Costs nothing when absent.
+ */
 #ifndef ACE_MODEL_OBSERVER_H
 #define ACE_MODEL_OBSERVER_H
 

@@ -61,8 +61,8 @@ void ace_block_load(ace_loader *l, const ace_block_config *c, const char *prefix
 ace_tensor ace_rope_table(ace_stream *s, int64_t positions, int64_t head_dim, double theta)
 {
     ace_tensor table = ace_new(s, ACE_F32, positions, head_dim);
-    if (ace_tensor_is_empty(table)) {
-        return table;
+    if (ace_tensor_is_empty(table) || !s->device->computes) {
+        return table; /* a plan for ten minutes would spend its time on cosines */
     }
     float *values = ace_malloc_array((size_t)(positions * head_dim), sizeof *values);
     if (values == NULL) {

@@ -118,8 +118,12 @@ static ace_status velocity(void *context, const float *x, float t, int condition
     if (run->begun != condition) {
         begin_session(run, condition);
     }
+    double evaluation = run->expected > 0 ? 1.0 / run->expected : 0;
+    run->session.progress = run->evaluations * evaluation;
+    run->session.progress_share = guided ? evaluation / 2 : evaluation;
     ace_dit_velocity(&run->session, x, times, times, false, v_cond);
     if (guided) {
+        run->session.progress += evaluation / 2;
         ace_dit_velocity(&run->session, x, times, times, true, v_null);
     }
     run->evaluations++;
