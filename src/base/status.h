@@ -12,7 +12,8 @@ typedef struct ace_error {
 } ace_error;
 
 /* Records the failure in *err (which may be NULL) and returns code, so that callers can write
- * `return ace_fail(err, ACESTEP_MODEL, "%s: ...", path);`. An error already recorded stays. */
+ * `return ace_fail(err, ACESTEP_MODEL, "%s: ...", path);`. An error already recorded stays.
+ * Control characters and broken UTF-8 in what the message quotes become '?'. */
 ace_status ace_fail(ace_error *err, ace_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

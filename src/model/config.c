@@ -1,6 +1,7 @@
 #include "model/config.h"
 
-#include <jansson.h>
+#include "base/json.h"
+
 #include <string.h>
 
 /* Reads fields one after another; the first bad one is reported and the rest are skipped. */
@@ -15,16 +16,10 @@ enum { LARGEST_SIZE = 1 << 20 };
 
 static void open_reader(reader *r, const char *json, size_t bytes, const char *path, ace_error *err)
 {
-    json_error_t where;
     memset(r, 0, sizeof *r);
     r->path = path;
     r->err = err;
-    r->root = json_loadb(json, bytes, 0, &where);
-    if (r->root == NULL) {
-        r->status = ace_fail(err, ACESTEP_MODEL, "%s: line %d: %s", path, where.line, where.text);
-    } else if (!json_is_object(r->root)) {
-        r->status = ace_fail(err, ACESTEP_MODEL, "%s: a JSON object is expected", path);
-    }
+    r->status = ace_json_parse_object(json, bytes, path, &r->root, err);
 }
 
 static bool has(const reader *r, const char *name)
@@ -151,7 +146,9 @@ static void read_layer_types(reader *r, ace_dit_config *c)
     if (!json_is_array(list)) {
         return;
     }
-    require(r, json_array_size(list) <= ACE_MAX_LAYERS, "layer_types is too long");
+    require(r,
+            json_array_size(list) >= (size_t)c->layers && json_array_size(list) <= ACE_MAX_LAYERS,
+            "layer_types does not have one entry per layer");
     for (size_t i = 0; i < json_array_size(list) && i < ACE_MAX_LAYERS; i++) {
         const char *type = json_string_value(json_array_get(list, i));
         if (type == NULL ||

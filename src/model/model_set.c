@@ -1,9 +1,9 @@
 #include "model/model_set.h"
 
 #include "base/file_map.h"
+#include "base/json.h"
 #include "weights/weights.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +15,7 @@ typedef struct scan {
     char dit[MAX_DITS][128]; /* names of diffusion models, in byte order */
     int n_dits;
     char seen[512]; /* everything there, for messages */
+    bool out_of_memory;
 } scan;
 
 static bool starts_with(const char *text, const char *prefix)
@@ -48,13 +49,16 @@ static void place(const scan *s, char *slot, const char *name)
     }
 }
 
+/* A damaged or foreign file is passed over; the message about a missing part lists it. */
 static void visit_gguf(scan *s, const char *name)
 {
     char path[ACE_MODEL_PATH_BYTES];
     ace_weights *w = NULL;
     join(path, s->folder, name);
-    if (ace_weights_open(path, &w, NULL) != ACESTEP_OK) {
-        return; /* damaged or foreign: reported when it is asked for by name */
+    ace_status status = ace_weights_open(path, &w, NULL);
+    if (status != ACESTEP_OK) {
+        s->out_of_memory = s->out_of_memory || status == ACESTEP_MEMORY;
+        return;
     }
     const char *kind = ace_weights_metadata(w, "general.architecture");
     if (kind != NULL && strcmp(kind, "acestep-dit") == 0) {
@@ -92,17 +96,39 @@ static bool visit(void *context, const char *name)
     return true;
 }
 
-/* "turbo" names acestep-v15-turbo and acestep-v15-turbo-BF16.gguf. */
+/* Length of a file's name without ".gguf" and the type of its numbers ("-BF16", "-Q4_K_M"), which
+ * is the only part that begins with a capital; of a folder's, all of it. */
+static size_t model_name_length(const char *file)
+{
+    size_t n = strlen(file);
+    if (!ends_with(file, ".gguf")) {
+        return n;
+    }
+    n -= strlen(".gguf");
+    for (size_t i = n; i > 1; i--) {
+        if (file[i - 1] == '-') {
+            return file[i] >= 'A' && file[i] <= 'Z' ? i - 1 : n;
+        }
+    }
+    return n;
+}
+
+/* "turbo" and "acestep-v15-turbo" name acestep-v15-turbo and acestep-v15-turbo-BF16.gguf, but not
+ * acestep-v15-turbo-shift3. */
 static bool is_called(const char *dit, const char *wanted)
 {
-    char name[160];
-    if (strcmp(dit, wanted) == 0) {
+    static const char family[] = "acestep-v15-";
+    size_t n = model_name_length(dit);
+    size_t wanted_bytes = strlen(wanted);
+    bool file = strcmp(dit, wanted) == 0 ||
+                (ends_with(dit, ".gguf") && wanted_bytes == strlen(dit) - strlen(".gguf") &&
+                 starts_with(dit, wanted));
+    if (file || (n == wanted_bytes && starts_with(dit, wanted))) {
         return true;
     }
-    (void)snprintf(name, sizeof name, "acestep-v15-%s", wanted);
-    size_t n = strlen(name);
-    return strcmp(dit, name) == 0 ||
-           (strncmp(dit, name, n) == 0 && dit[n] == '-' && ends_with(dit, ".gguf"));
+    size_t prefix = sizeof family - 1;
+    return starts_with(dit, family) && n - prefix == wanted_bytes &&
+           starts_with(dit + prefix, wanted);
 }
 
 static ace_status choose_dit(scan *s, const char *wanted, ace_error *err)
@@ -132,61 +158,20 @@ static ace_status choose_dit(scan *s, const char *wanted, ace_error *err)
     return ACESTEP_OK;
 }
 
-/* ---- the card
- * ------------------------------------------------------------------------------------------ */
-
-void ace_model_card_default(ace_model_card *out)
-{
-    memset(out, 0, sizeof *out);
-    out->lm = true;
-    out->audio_input = true;
-}
-
-static void read_text(json_t *root, const char *key, char *out, size_t bytes)
-{
-    const char *text = json_string_value(json_object_get(root, key));
-    if (text != NULL) {
-        (void)snprintf(out, bytes, "%s", text);
-    }
-}
-
-static void read_truth(json_t *root, const char *key, bool *out)
-{
-    json_t *value = json_object_get(root, key);
-    if (json_is_boolean(value)) {
-        *out = json_is_true(value);
-    }
-}
-
 static ace_status read_card(const char *folder, ace_model_card *card, ace_error *err)
 {
     char path[ACE_MODEL_PATH_BYTES];
     ace_file file;
+    ace_error unreadable = {.code = ACESTEP_OK};
     ace_model_card_default(card);
     join(path, folder, "acestep.json");
     if (!ace_file_exists(path)) {
         return ACESTEP_OK;
     }
-    ace_status status = ace_file_open(path, &file, err);
-    if (status != ACESTEP_OK) {
-        return status;
+    if (ace_file_open(path, &file, &unreadable) != ACESTEP_OK) {
+        return ace_fail(err, ACESTEP_MODEL, "%s", unreadable.message);
     }
-    json_error_t where;
-    json_t *root = json_loadb((const char *)file.data, file.bytes, 0, &where);
-    if (!json_is_object(root)) {
-        status = ace_fail(err, ACESTEP_MODEL, "%s: line %d: %s", path, where.line,
-                          root == NULL ? where.text : "an object is expected");
-    } else {
-        read_text(root, "name", card->name, sizeof card->name);
-        read_text(root, "note", card->note, sizeof card->note);
-        read_text(root, "get_full_model", card->get_full_model, sizeof card->get_full_model);
-        read_text(root, "precision", card->precision, sizeof card->precision);
-        read_truth(root, "lm", &card->lm);
-        read_truth(root, "audio_input", &card->audio_input);
-        card->min_duration = json_number_value(json_object_get(root, "min_duration"));
-        card->max_duration = json_number_value(json_object_get(root, "max_duration"));
-    }
-    json_decref(root);
+    ace_status status = ace_model_card_parse((const char *)file.data, file.bytes, path, card, err);
     ace_file_close(&file);
     return status;
 }
@@ -203,6 +188,9 @@ ace_status ace_model_set_find(const char *folder, const char *model, ace_model_s
         return ace_fail(err, ACESTEP_MODEL, "models: %s is no folder", folder);
     }
     ace_status status = ace_directory_list(folder, visit, &s, err);
+    if (status == ACESTEP_OK && s.out_of_memory) {
+        status = ace_fail(err, ACESTEP_MEMORY, "%s: no host memory", folder);
+    }
     if (status == ACESTEP_OK) {
         status = choose_dit(&s, model, err);
     }

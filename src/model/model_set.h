@@ -9,6 +9,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { ACE_MODEL_PATH_BYTES = 4400 };
 
@@ -33,6 +34,11 @@ typedef struct ace_model_set {
 } ace_model_set;
 
 void ace_model_card_default(ace_model_card *out);
+
+/* The card in a text, path standing for it in messages. Absent fields keep the default. MODEL when
+ * a field has another type or makes no sense. */
+ace_status ace_model_card_parse(const char *json, size_t bytes, const char *path,
+                                ace_model_card *out, ace_error *err);
 
 /* model: a folder's or file's name, a short name ("turbo", "base", "xl-turbo"), or "" for turbo,
  * else the only one there is. MODEL when something is missing: the message lists what lies there.

@@ -1,21 +1,21 @@
-/* safetensors: u64 header length, a JSON header {name: {dtype, shape, data_offsets}}, then the data. */
-#include "base/memory.h"
+/* safetensors: u64 header length, a JSON header {name: {dtype, shape, data_offsets}}, then the
+ * data. */
+#include "base/json.h"
 #include "weights/source.h"
 
-#include <jansson.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { LARGEST_HEADER = 64 << 20 };
+/* More than this and the first bytes are no length: the file is of another kind. */
+enum { LARGEST_HEADER = 16 << 20 };
 
 static bool parse_dtype(const char *name, ace_dtype *out)
 {
     static const struct {
         const char *name;
         ace_dtype dtype;
-    } known[] = {{"F32", ACE_F32}, {"BF16", ACE_BF16}, {"F16", ACE_F16}, {"F64", ACE_F64},
-                 {"I64", ACE_I64}, {"I32", ACE_I32},   {"I8", ACE_I8},   {"U8", ACE_U8},
-                 {"BOOL", ACE_U8}};
+    } known[] = {{"F32", ACE_F32}, {"BF16", ACE_BF16}, {"F16", ACE_F16},
+                 {"F64", ACE_F64}, {"I64", ACE_I64},   {"I32", ACE_I32},
+                 {"I8", ACE_I8},   {"U8", ACE_U8},     {"BOOL", ACE_U8}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(name, known[i].name) == 0) {
             *out = known[i].dtype;
@@ -55,9 +55,36 @@ static bool parse_offsets(json_t *offsets, uint64_t *begin, uint64_t *end)
     return true;
 }
 
-static ace_status parse_tensor(ace_weights *w, const char *name, json_t *entry,
-                               const unsigned char *data, size_t bytes, const char *path,
-                               ace_error *err)
+/* One file while its header is read. */
+typedef struct header {
+    ace_weights *weights;
+    json_t *root;
+    const unsigned char *data; /* behind the header */
+    size_t data_bytes;
+    size_t start; /* of the data, in the file */
+    const char *path;
+    ace_error *err;
+} header;
+
+/* Says how long the whole file is: the last byte that any tensor claims. */
+static ace_status cut_short(const header *h)
+{
+    uint64_t whole = 0;
+    const char *name = NULL;
+    json_t *entry = NULL;
+    json_object_foreach (h->root, name, entry) {
+        uint64_t begin = 0;
+        uint64_t end = 0;
+        if (parse_offsets(json_object_get(entry, "data_offsets"), &begin, &end) && end > whole) {
+            whole = end;
+        }
+    }
+    return ace_fail(h->err, ACESTEP_MODEL,
+                    "%s: cut short: %llu bytes are expected, %zu are there; download it again",
+                    h->path, (unsigned long long)whole + h->start, h->start + h->data_bytes);
+}
+
+static ace_status parse_tensor(const header *h, const char *name, json_t *entry)
 {
     ace_weight t = {.name = name};
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
@@ -66,37 +93,34 @@ static ace_status parse_tensor(ace_weights *w, const char *name, json_t *entry,
     size_t elements = 0;
     if (dtype == NULL || !parse_shape(json_object_get(entry, "shape"), &t) ||
         !parse_offsets(json_object_get(entry, "data_offsets"), &begin, &end)) {
-        return ace_fail(err, ACESTEP_MODEL, "%s: the header's entry for %.100s is malformed", path,
-                        name);
+        return ace_fail(h->err, ACESTEP_MODEL, "%s: the header's entry for %.100s is malformed",
+                        h->path, name);
     }
     if (!parse_dtype(dtype, &t.dtype)) {
-        return ace_fail(err, ACESTEP_MODEL, "%s: %.100s has the unknown type %.20s", path, name,
-                        dtype);
+        return ace_fail(h->err, ACESTEP_MODEL, "%s: %.100s has the unknown type %.20s", h->path,
+                        name, dtype);
     }
-    if (end > bytes) {
-        return ace_fail(err, ACESTEP_MODEL,
-                        "%s: cut short: %.100s ends at byte %llu of the data, the file holds %zu; "
-                        "download it again",
-                        path, name, (unsigned long long)end, bytes);
+    if (end > h->data_bytes) {
+        return cut_short(h);
     }
     t.bytes = (size_t)(end - begin);
-    if (!ace_weights_elements(&t, &elements) ||
-        elements > SIZE_MAX / ace_dtype_bytes(t.dtype) ||
+    if (!ace_weights_elements(&t, &elements) || elements > SIZE_MAX / ace_dtype_bytes(t.dtype) ||
         elements * ace_dtype_bytes(t.dtype) != t.bytes) {
-        return ace_fail(err, ACESTEP_MODEL, "%s: %.100s: shape and data size do not agree", path,
-                        name);
+        return ace_fail(h->err, ACESTEP_MODEL, "%s: %.100s: shape and data size do not agree",
+                        h->path, name);
     }
-    t.data = data + begin;
-    return ace_weights_add(w, &t, err);
+    t.data = h->data + begin;
+    return ace_weights_add(h->weights, &t, h->err);
 }
 
-static ace_status parse_metadata(ace_weights *w, json_t *metadata, ace_error *err)
+static ace_status parse_metadata(const header *h, json_t *metadata)
 {
     const char *key = NULL;
     json_t *value = NULL;
-    json_object_foreach(metadata, key, value) {
+    json_object_foreach (metadata, key, value) {
         if (json_is_string(value)) {
-            ace_status status = ace_weights_add_metadata(w, key, json_string_value(value), err);
+            ace_status status =
+                ace_weights_add_metadata(h->weights, key, json_string_value(value), h->err);
             if (status != ACESTEP_OK) {
                 return status;
             }
@@ -105,15 +129,13 @@ static ace_status parse_metadata(ace_weights *w, json_t *metadata, ace_error *er
     return ACESTEP_OK;
 }
 
-static ace_status parse_header(ace_weights *w, json_t *root, const unsigned char *data,
-                               size_t bytes, const char *path, ace_error *err)
+static ace_status parse_header(const header *h)
 {
     const char *name = NULL;
     json_t *entry = NULL;
-    json_object_foreach(root, name, entry) {
-        ace_status status = strcmp(name, "__metadata__") == 0
-                                ? parse_metadata(w, entry, err)
-                                : parse_tensor(w, name, entry, data, bytes, path, err);
+    json_object_foreach (h->root, name, entry) {
+        ace_status status = strcmp(name, "__metadata__") == 0 ? parse_metadata(h, entry)
+                                                              : parse_tensor(h, name, entry);
         if (status != ACESTEP_OK) {
             return status;
         }
@@ -121,36 +143,45 @@ static ace_status parse_header(ace_weights *w, json_t *root, const unsigned char
     return ACESTEP_OK;
 }
 
+static uint64_t read_u64(const unsigned char *p)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++) {
+        value |= (uint64_t)p[i] << (8 * i);
+    }
+    return value;
+}
+
 ace_status ace_safetensors_parse(ace_weights *w, const unsigned char *data, size_t bytes,
                                  const char *path, ace_error *err)
 {
-    uint64_t header = 0;
     if (bytes < 8) {
         return ace_fail(err, ACESTEP_MODEL,
-                        "%s: %zu bytes are no safetensors file; download it again", path, bytes);
+                        "%s: cut short: %zu bytes are no safetensors file; download it again", path,
+                        bytes);
     }
-    for (int i = 0; i < 8; i++) {
-        header |= (uint64_t)data[i] << (8 * i);
-    }
-    if (header > LARGEST_HEADER) {
+    uint64_t length = read_u64(data);
+    if (length > LARGEST_HEADER) {
         return ace_fail(err, ACESTEP_MODEL, "%s: not a safetensors file (header of %llu bytes)",
-                        path, (unsigned long long)header);
+                        path, (unsigned long long)length);
     }
-    if (header > bytes - 8) {
+    if (length > bytes - 8) {
         return ace_fail(err, ACESTEP_MODEL,
-                        "%s: cut short: the header needs %llu bytes, the file holds %zu; download it "
+                        "%s: cut short: the header alone is %llu bytes, %zu are there; download it "
                         "again",
-                        path, (unsigned long long)header, bytes - 8);
+                        path, (unsigned long long)length + 8, bytes);
     }
-    json_error_t where;
-    json_t *root = json_loadb((const char *)data + 8, (size_t)header, JSON_REJECT_DUPLICATES, &where);
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return ace_fail(err, ACESTEP_MODEL, "%s: damaged header: %s", path,
-                        root == NULL ? where.text : "not an object");
-    }
+    header h = {.weights = w,
+                .start = 8 + (size_t)length,
+                .data_bytes = bytes - 8 - (size_t)length,
+                .data = data + 8 + length,
+                .path = path,
+                .err = err};
     ace_status status =
-        parse_header(w, root, data + 8 + header, bytes - 8 - (size_t)header, path, err);
-    json_decref(root);
+        ace_json_parse_object((const char *)data + 8, (size_t)length, path, &h.root, err);
+    if (status == ACESTEP_OK) {
+        status = parse_header(&h);
+    }
+    json_decref(h.root);
     return status;
 }

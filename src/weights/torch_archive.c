@@ -23,8 +23,8 @@ static uint32_t u32(const unsigned char *p)
 
 static ace_status damaged(const char *path, const char *what, ace_error *err)
 {
-    return ace_fail(err, ACESTEP_MODEL, "%s: not a whole PyTorch file (%s); download it again", path,
-                    what);
+    return ace_fail(err, ACESTEP_MODEL, "%s: not a whole PyTorch file (%s); download it again",
+                    path, what);
 }
 
 /* The end-of-central-directory record lies at the end, behind it at most a comment. */

@@ -4,14 +4,12 @@
 #include "base/memory.h"
 #include "weights/source.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 4352 };
-
-/* ---- the list of tensors --------------------------------------------------------------------------- */
+/* ---- the list of tensors
+ * --------------------------------------------------------------------------- */
 
 bool ace_weights_elements(const ace_weight *t, size_t *out)
 {
@@ -65,6 +63,23 @@ ace_status ace_weights_add_metadata(ace_weights *w, const char *key, const char 
     return ACESTEP_OK;
 }
 
+ace_status ace_weights_add_strings(ace_weights *w, const char *key, const unsigned char *first,
+                                   size_t n, ace_error *err)
+{
+    ace_metadata_strings *grown =
+        ace_realloc_array(w->strings, w->n_strings + 1, sizeof *w->strings);
+    char *copy = ace_strdup(key);
+    if (grown != NULL) {
+        w->strings = grown;
+    }
+    if (grown == NULL || copy == NULL) {
+        ace_free(copy);
+        return ace_fail(err, ACESTEP_MEMORY, "%s: no host memory", w->path);
+    }
+    w->strings[w->n_strings++] = (ace_metadata_strings){copy, first, n};
+    return ACESTEP_OK;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const ace_weight *)a)->name, ((const ace_weight *)b)->name);
@@ -84,9 +99,9 @@ ace_status ace_weights_finish(ace_weights *w, ace_error *err)
     return ACESTEP_OK;
 }
 
-/* ---- opening --------------------------------------------------------------------------------------- */
+/* ---- birth and death */
 
-static ace_status create(const char *path, ace_weights **out, ace_error *err)
+ace_status ace_weights_create(const char *path, ace_weights **out, ace_error *err)
 {
     ace_weights *w = ace_calloc(1, sizeof *w);
     char *copy = ace_strdup(path);
@@ -98,139 +113,6 @@ static ace_status create(const char *path, ace_weights **out, ace_error *err)
     w->path = copy;
     *out = w;
     return ACESTEP_OK;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text);
-    size_t m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-static ace_status add_file(ace_weights *w, const char *path, ace_error *err)
-{
-    if (w->n_files == ACE_WEIGHTS_MAX_FILES) {
-        return ace_fail(err, ACESTEP_MODEL, "%s: more than %d files", w->path,
-                        ACE_WEIGHTS_MAX_FILES);
-    }
-    ace_file *file = &w->file[w->n_files];
-    ace_error unreadable = {.code = ACESTEP_OK};
-    if (ace_file_open(path, file, &unreadable) != ACESTEP_OK) {
-        return ace_fail(err, ACESTEP_MODEL, "%s", unreadable.message);
-    }
-    w->n_files++;
-    return ends_with(path, ".gguf") ? ace_gguf_parse(w, file->data, file->bytes, path, err)
-                                    : ace_safetensors_parse(w, file->data, file->bytes, path, err);
-}
-
-/* A shard's name must be a plain file name: the index is not trusted. */
-static bool is_plain_name(const char *name)
-{
-    return name != NULL && name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL &&
-           strlen(name) < 200;
-}
-
-/* model.safetensors.index.json: {"weight_map": {tensor: shard}}; each shard is opened once. */
-static ace_status add_shards(ace_weights *w, const char *folder, json_t *index, ace_error *err)
-{
-    json_t *map = json_object_get(index, "weight_map");
-    json_t *seen = json_object();
-    const char *tensor = NULL;
-    json_t *value = NULL;
-    ace_status status = ACESTEP_OK;
-    if (!json_is_object(map) || seen == NULL) {
-        status = ace_fail(err, ACESTEP_MODEL, "%s: the shard index has no weight_map", folder);
-    }
-    json_object_foreach(status == ACESTEP_OK ? map : NULL, tensor, value) {
-        const char *shard = json_string_value(value);
-        if (!is_plain_name(shard)) {
-            status = ace_fail(err, ACESTEP_MODEL, "%s: the shard index names no file for %.100s",
-                              folder, tensor);
-            break;
-        }
-        if (json_object_get(seen, shard) != NULL) {
-            continue;
-        }
-        char path[PATH_BYTES];
-        (void)snprintf(path, sizeof path, "%s/%s", folder, shard);
-        status = json_object_set_new(seen, shard, json_true()) == 0
-                     ? add_file(w, path, err)
-                     : ace_fail(err, ACESTEP_MEMORY, "%s: no host memory", folder);
-        if (status != ACESTEP_OK) {
-            break;
-        }
-    }
-    json_decref(seen);
-    return status;
-}
-
-static ace_status add_indexed(ace_weights *w, const char *folder, const char *index_path,
-                              ace_error *err)
-{
-    ace_file file;
-    ace_status status = ace_file_open(index_path, &file, err);
-    if (status != ACESTEP_OK) {
-        return status;
-    }
-    json_error_t where;
-    json_t *index = json_loadb((const char *)file.data, file.bytes, 0, &where);
-    if (index == NULL) {
-        status = ace_fail(err, ACESTEP_MODEL, "%s: line %d: %s", index_path, where.line, where.text);
-    } else {
-        status = add_shards(w, folder, index, err);
-    }
-    json_decref(index);
-    ace_file_close(&file);
-    return status;
-}
-
-static ace_status add_folder(ace_weights *w, const char *folder, ace_error *err)
-{
-    static const char *const single[] = {"model.safetensors", "diffusion_pytorch_model.safetensors"};
-    char path[PATH_BYTES];
-    for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, single[i]);
-        if (ace_file_exists(path)) {
-            return add_file(w, path, err);
-        }
-    }
-    (void)snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
-    if (ace_file_exists(path)) {
-        return add_indexed(w, folder, path, err);
-    }
-    return ace_fail(err, ACESTEP_MODEL,
-                    "%s: holds neither model.safetensors nor its index; download it again", folder);
-}
-
-ace_status ace_weights_open(const char *path, ace_weights **out, ace_error *err)
-{
-    ace_weights *w = NULL;
-    *out = NULL;
-    if (strlen(path) > PATH_BYTES - 256) {
-        return ace_fail(err, ACESTEP_ARGUMENT, "%.60s…: the path is too long", path);
-    }
-    ace_status status = create(path, &w, err);
-    if (status == ACESTEP_OK) {
-        status = ace_directory_exists(path) ? add_folder(w, path, err) : add_file(w, path, err);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_weights_finish(w, err);
-    }
-    if (status != ACESTEP_OK) {
-        ace_weights_close(w);
-        return status;
-    }
-    *out = w;
-    return ACESTEP_OK;
-}
-
-ace_status ace_weights_open_synthetic(ace_weights **out, ace_error *err)
-{
-    ace_status status = create("synthetic weights", out, err);
-    if (status == ACESTEP_OK) {
-        (*out)->synthetic = true;
-    }
-    return status;
 }
 
 void ace_weights_close(ace_weights *w)
@@ -245,16 +127,21 @@ void ace_weights_close(ace_weights *w)
         ace_free(w->metadata[i].key);
         ace_free(w->metadata[i].value);
     }
+    for (size_t i = 0; i < w->n_strings; i++) {
+        ace_free(w->strings[i].key);
+    }
     for (int i = 0; i < w->n_files; i++) {
         ace_file_close(&w->file[i]);
     }
     ace_free(w->tensor);
     ace_free(w->metadata);
+    ace_free(w->strings);
     ace_free(w->path);
     ace_free(w);
 }
 
-/* ---- asking ---------------------------------------------------------------------------------------- */
+/* ---- asking
+ * ---------------------------------------------------------------------------------------- */
 
 bool ace_weights_is_synthetic(const ace_weights *w)
 {
@@ -306,6 +193,42 @@ const char *ace_weights_metadata(const ace_weights *w, const char *key)
         }
     }
     return NULL;
+}
+
+bool ace_weights_metadata_number(const ace_weights *w, const char *key, double *out)
+{
+    const char *text = ace_weights_metadata(w, key);
+    if (text == NULL) {
+        return false;
+    }
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) {
+        *out = text[0] == 't';
+        return true;
+    }
+    char *end = NULL;
+    *out = strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
+ace_status ace_weights_texts(const ace_weights *w, const char *key, ace_weights_text **out,
+                             size_t *n, ace_error *err)
+{
+    *out = NULL;
+    *n = 0;
+    for (size_t i = 0; i < w->n_strings; i++) {
+        if (strcmp(w->strings[i].key, key) != 0) {
+            continue;
+        }
+        ace_weights_text *texts = ace_malloc_array(w->strings[i].n, sizeof *texts);
+        if (texts == NULL) {
+            return ace_fail(err, ACESTEP_MEMORY, "%s: no host memory for %s", w->path, key);
+        }
+        ace_gguf_texts(&w->strings[i], texts);
+        *out = texts;
+        *n = w->strings[i].n;
+        return ACESTEP_OK;
+    }
+    return ace_fail(err, ACESTEP_MODEL, "%s: the list of strings %s is missing", w->path, key);
 }
 
 void ace_weights_release_pages(const ace_weights *w, const ace_weight *tensor)
