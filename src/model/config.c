@@ -116,6 +116,12 @@ static void check_block(reader *r, const ace_block_config *b)
     require(r, b->heads % b->kv_heads == 0,
             "num_attention_heads is no multiple of num_key_value_heads");
     require(r, b->head_dim > 0 && b->head_dim % 2 == 0, "head_dim is odd");
+    /* variants of the architecture that no published checkpoint uses */
+    const char *act = json_string_value(json_object_get(r->root, "hidden_act"));
+    require(r, act == NULL || strcmp(act, "silu") == 0, "hidden_act is not silu");
+    require(r, !json_is_true(json_object_get(r->root, "attention_bias")),
+            "attention_bias is not known to this engine");
+    require(r, !has(r, "rope_scaling"), "rope_scaling is not known to this engine");
 }
 
 ace_status ace_qwen3_config_parse(const char *json, size_t bytes, const char *path,
