@@ -162,6 +162,9 @@ static void test_blend(void **unused)
     static const float early[8] = {0, 1, 1, 0, 0, 0, 0, 0};
     static const float steep[8] = {0.5f, 1, 1, 0.75f, 0.5f, 0.25f, 0, 0};
     expect_weights(early, 8, 3, steep);
+    static const float late[8] = {0, 0, 0, 0, 0, 1, 1, 0};
+    static const float steep_end[8] = {0, 0, 0.25f, 0.5f, 0.75f, 1, 1, 0.5f};
+    expect_weights(late, 8, 3, steep_end);
     /* between two regions the nearer one counts */
     static const float two[9] = {0, 0, 1, 0, 0, 0, 1, 0, 0};
     static const float both[9] = {1.0f / 3, 2.0f / 3, 1,        2.0f / 3, 1.0f / 3,

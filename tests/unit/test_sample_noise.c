@@ -176,6 +176,30 @@ static void test_torch_cpu(void **unused)
     assert_int_equal(ace_noise_torch_cpu(42, 15, noise, &err), ACESTEP_ARGUMENT);
 }
 
+/* The redrawn tail comes from the numbers after those of the whole tensor. */
+static void test_torch_cpu_tail(void **unused)
+{
+    (void)unused;
+    enum { N = 40, TAIL = 16 };
+    float noise[N];
+    double d[TAIL];
+    ace_mersenne m;
+    ace_mersenne_init(&m, 42);
+    for (int i = 0; i < N; i++) {
+        (void)ace_mersenne_draw(&m);
+    }
+    for (int i = 0; i < TAIL; i++) {
+        d[i] = (double)(ace_mersenne_draw(&m) & 0xffffffu) / 16777216.0;
+    }
+    assert_int_equal(ace_noise_torch_cpu(42, N, noise, NULL), ACESTEP_OK);
+    for (int i = 0; i < TAIL / 2; i++) {
+        double radius = sqrt(-2.0 * log(1.0 - d[i]));
+        double angle = 6.283185307179586 * d[i + TAIL / 2];
+        assert_true(fabs((double)noise[N - TAIL + i] - radius * cos(angle)) < 1e-5);
+        assert_true(fabs((double)noise[N - TAIL / 2 + i] - radius * sin(angle)) < 1e-5);
+    }
+}
+
 static void test_mix(void **unused)
 {
     (void)unused;
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_uniform),
         cmocka_unit_test(test_mersenne_known_answer),
         cmocka_unit_test(test_torch_cpu),
+        cmocka_unit_test(test_torch_cpu_tail),
         cmocka_unit_test(test_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ typedef struct field {
     int n;
     int fail_at;      /* call that fails, counted from 1; 0: none */
     ace_status fails; /* OK: by a number that is not finite */
+    bool fails_null;  /* that number is in the velocity without condition */
     int traced, correctors;
 } field;
 
@@ -50,7 +51,7 @@ static ace_status swirl(void *context, const float *x, float t, int condition, b
         }
     }
     if (x != NULL && f->n == f->fail_at) {
-        v_cond[ITEM + 2] = NAN;
+        (f->fails_null ? v_null : v_cond)[ITEM + 2] = NAN;
     }
     return ACESTEP_OK;
 }
@@ -393,16 +394,20 @@ static void test_injection_keeps_the_source(void **unused)
 static void test_not_a_number(void **unused)
 {
     (void)unused;
-    ace_sampling s;
-    float latents[ALL];
-    ace_error err = {.code = ACESTEP_OK};
-    field f = {.fail_at = 4};
-    ace_sampling_defaults(true, &s);
-    uint64_t live = ace_memory_live();
-    assert_int_equal(sample(&s, &whole, &f, latents, &err), ACESTEP_FAILED);
-    assert_non_null(strstr(err.message, "step 4 of 8"));
-    assert_non_null(strstr(err.message, "item 2"));
-    assert_int_equal(ace_memory_live(), live);
+    for (int null = 0; null < 2; null++) {
+        ace_sampling s;
+        float latents[ALL];
+        ace_error err = {.code = ACESTEP_OK};
+        field f = {.fail_at = 4, .fails_null = null == 1};
+        ace_sampling_defaults(null == 0, &s);
+        s.steps = 8;
+        uint64_t live = ace_memory_live();
+        assert_int_equal(sample(&s, &whole, &f, latents, &err), ACESTEP_FAILED);
+        assert_non_null(strstr(err.message, "step 4 of 8"));
+        assert_non_null(strstr(err.message, "item 2"));
+        assert_int_equal(f.n, 4);
+        assert_int_equal(ace_memory_live(), live);
+    }
 }
 
 static void test_cancelled(void **unused)
