@@ -12,10 +12,16 @@ int exit_status_of(acestep_status status)
     return (int)status; /* the list in acestep/status.h is the list of exit codes */
 }
 
+/* Names and values from outside may hold control characters: the message stays one line, and cannot
+ * steer the terminal. */
 int report_error(const acestep_error *err)
 {
-    fprintf(stderr, "acestep: %s\n",
-            err->message[0] != '\0' ? err->message : acestep_status_text(err->code));
+    const char *message = err->message[0] != '\0' ? err->message : acestep_status_text(err->code);
+    fputs("acestep: ", stderr);
+    for (const unsigned char *c = (const unsigned char *)message; *c != '\0'; c++) {
+        fputc(*c < 0x20 || *c == 0x7f ? '?' : *c, stderr);
+    }
+    fputc('\n', stderr);
     return exit_status_of(err->code);
 }
 

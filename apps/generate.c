@@ -39,10 +39,8 @@ static int run_request(acestep_engine *engine, const acestep_request *request, c
     acestep_error err = {.code = ACESTEP_OK};
     acestep_result *result = NULL;
     terminal_progress progress;
-    if (!s.quiet && acestep_engine_note(engine)[0] != '\0') {
-        fprintf(stderr, "%s\n\n", acestep_engine_note(engine));
-    }
     terminal_progress_init(&progress, !s.quiet && !s.json);
+    progress.note = s.quiet ? "" : acestep_engine_note(engine);
     acestep_status status =
         acestep_generate(engine, request, terminal_progress_show, &progress, &result, &err);
     terminal_progress_clear(&progress);

@@ -22,21 +22,29 @@ static const char *take_value(int *argc, char **argv, const char *name)
     return value;
 }
 
+static void print_help(void)
+{
+    printf("usage: acestep probe --models DIR --case CASE.safetensors --output OUT.safetensors\n"
+           "                     [--device D] [--precision f32|bf16|int8]\n\n"
+           "Reads the in.* tensors of a recorded case and its parameters from the index.json\n"
+           "beside it, runs exactly that part, and writes tensors named like the case's out.*.\n"
+           "The kind of case is its file name up to the first underscore: text, cond, fsq, dit,\n"
+           "sample, vae, e2e, guidance.\n");
+}
+
 int command_probe(int argc, char **argv)
 {
     common_switches s = take_common_switches(&argc, argv);
     const char *case_path = take_value(&argc, argv, "--case");
     const char *output_path = take_value(&argc, argv, "--output");
-    if (s.help || case_path == NULL || output_path == NULL) {
-        fprintf(
-            s.help ? stdout : stderr,
-            "usage: acestep probe --models DIR --case CASE.safetensors --output OUT.safetensors\n"
-            "                     [--device D] [--precision f32|bf16|int8]\n\n"
-            "Reads the in.* tensors of a recorded case and its parameters from the index.json\n"
-            "beside it, runs exactly that part, and writes tensors named like the case's out.*.\n"
-            "The kind of case is its file name up to the first underscore: text, cond, fsq, dit,\n"
-            "sample, vae, e2e, guidance.\n");
-        return s.help ? 0 : ACESTEP_ARGUMENT;
+    if (s.help) {
+        print_help();
+        return 0;
+    }
+    if (case_path == NULL || output_path == NULL) {
+        fprintf(stderr, "acestep: probe: %s is missing; acestep probe --help tells more\n",
+                case_path == NULL ? "--case FILE" : "--output FILE");
+        return ACESTEP_ARGUMENT;
     }
     int exit_status = 0;
     acestep_request *request = read_request(argc, argv, &exit_status);

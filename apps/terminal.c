@@ -43,6 +43,7 @@ void terminal_progress_init(terminal_progress *p, bool enabled)
 {
     memset(p, 0, sizeof *p);
     p->enabled = enabled && isatty(STDERR_FILENO) != 0;
+    p->note = "";
     p->started = now();
 }
 
@@ -64,6 +65,10 @@ bool terminal_progress_show(void *context, const char *stage, double fraction, d
     terminal_progress *p = context;
     double t = now();
     (void)fraction;
+    if (p->note[0] != '\0') {
+        fprintf(stderr, "%s\n\n", p->note);
+        p->note = "";
+    }
     if (p->enabled && (t - p->last_shown > 0.1 || whole >= 1)) {
         char bar[4 * BAR_CELLS + 1];
         char left[48] = "";

@@ -5,9 +5,10 @@
 #include <stdbool.h>
 
 typedef struct terminal_progress {
-    bool enabled;   /* stderr is a terminal and nobody asked for quiet */
-    bool shown;     /* a line stands there and must be cleared */
-    double started; /* seconds, monotonic */
+    bool enabled;     /* stderr is a terminal and nobody asked for quiet */
+    bool shown;       /* a line stands there and must be cleared */
+    const char *note; /* told once the work begins: a refused job ends in one line, its error */
+    double started;   /* seconds, monotonic */
     double last_shown;
 } terminal_progress;
 

@@ -41,3 +41,11 @@ target_include_directories(kernel_check PRIVATE src tests/kernels)
 target_link_libraries(kernel_check PRIVATE acestep acestep_flags)
 add_test(NAME kernel_check COMMAND kernel_check)
 set_tests_properties(kernel_check PROPERTIES TIMEOUT 600 LABELS kernels)
+# tests/program: the built program from outside: exit codes, messages, files. Python's own library only.
+find_package(Python3 COMPONENTS Interpreter)
+if(Python3_FOUND AND TARGET acestep_program)
+  add_test(NAME program
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_program.py
+            $<TARGET_FILE:acestep_program>)
+  set_tests_properties(program PROPERTIES TIMEOUT 600 LABELS program)
+endif()

@@ -48,7 +48,7 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
     json_object_set_new(root, "seed", json_string(seed));
     json_object_set_new(root, "batch_size", json_integer(1));
     json_object_set_new(root, "acestep", history(w, brief, song, result));
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(ace_request_json_digits(request)));
     json_decref(root);
     return text;
 }

@@ -166,6 +166,23 @@ static json_t *value_of(const ace_request *r, const ace_option *o)
     return NULL;
 }
 
+size_t ace_request_json_digits(const ace_request *r)
+{
+    for (int i = 0; i < ACE_OPTION_COUNT; i++) {
+        const ace_option *o = ace_option_at(i);
+        if (o->kind == ACE_OPTION_REAL) {
+            char text[40];
+            double value = 0;
+            memcpy(&value, (const unsigned char *)r + o->offset, sizeof value);
+            (void)snprintf(text, sizeof text, "%.15g", value);
+            if (strtod(text, NULL) < value || strtod(text, NULL) > value) {
+                return 17;
+            }
+        }
+    }
+    return 15;
+}
+
 char *ace_request_to_json(const ace_request *r, bool asked_only)
 {
     json_t *root = json_object();
@@ -177,7 +194,8 @@ char *ace_request_to_json(const ace_request *r, bool asked_only)
         const ace_option *o = ace_option_at(i);
         complete = json_object_set_new(root, o->name, value_of(r, o)) == 0;
     }
-    char *text = complete ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    char *text = complete ? json_dumps(root, JSON_COMPACT |
+                                                JSON_REAL_PRECISION(ace_request_json_digits(r))) : NULL;
     json_decref(root);
     return text;
 }

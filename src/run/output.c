@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,6 +108,19 @@ static ace_status choose_format(const ace_request *r, ace_output *out, ace_error
     return status;
 }
 
+/* Permission bits do not tell all: too long a name, a read-only file system. Better now than after the
+ * song has been computed. */
+static ace_status try_to_create(const char *path, ace_error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return ace_fail(err, ACESTEP_IO, "output: %s cannot be written: %s", path, strerror(errno));
+    }
+    (void)close(fd);
+    (void)unlink(path);
+    return ACESTEP_OK;
+}
+
 static ace_status check_writable(const ace_request *r, const char *path, ace_error *err)
 {
     char folder[ACE_OUTPUT_PATH_BYTES];
@@ -133,7 +147,7 @@ static ace_status check_writable(const ace_request *r, const char *path, ace_err
     if (!r->overwrite && ace_file_exists(path)) {
         return ace_fail(err, ACESTEP_IO, "output: %s exists; --overwrite replaces it", path);
     }
-    return ACESTEP_OK;
+    return ace_file_exists(path) ? ACESTEP_OK : try_to_create(path, err);
 }
 
 ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n, ace_output *out,
