@@ -39,8 +39,12 @@ void bench_open(test_bench *b, ace_device *device, const char *model, ace_dtype 
     memset(b, 0, sizeof *b);
     assert_non_null(device);
     b->device = device;
-    if (ace_arena_open(&b->arena, device, (size_t)256 << 20, &b->error) != ACESTEP_OK ||
-        ace_weights_open(golden_path(model), &b->weights, &b->error) != ACESTEP_OK) {
+    ace_status status = ace_arena_open(&b->arena, device, (size_t)256 << 20, &b->error);
+    if (status == ACESTEP_OK) {
+        status = model != NULL ? ace_weights_open(golden_path(model), &b->weights, &b->error)
+                               : ace_weights_open_synthetic(&b->weights, &b->error);
+    }
+    if (status != ACESTEP_OK) {
         fail_msg("%s", b->error.message);
     }
     ace_stream_init(&b->stream, device, &b->arena, precision == ACE_F32 ? ACE_F32 : ACE_BF16,

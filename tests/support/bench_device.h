@@ -14,8 +14,9 @@ typedef struct test_bench {
     ace_loader loader;
 } test_bench;
 
-/* model: folder below tests/golden, e.g. "acestep-v15-turbo". precision: F32, BF16 or I8 of the matrices;
- * activations are f32 for F32, else bf16. device is closed by bench_close. */
+/* model: folder below tests/golden, e.g. "acestep-v15-turbo"; NULL: made-up weights. precision: F32,
+ * BF16 or I8 of the matrices; activations are f32 for F32, else bf16. device is closed by
+ * bench_close. */
 void bench_open(test_bench *b, ace_device *device, const char *model, ace_dtype precision);
 void bench_loaded(test_bench *b); /* fails the test when loading failed */
 void bench_check(test_bench *b);  /* fails the test when the stream failed */
