@@ -2,6 +2,7 @@
 #include "support/bench_device.h"
 #include "support/golden.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,6 +132,117 @@ static void latents_match(void **state)
     }
 }
 
+/* Latents of `n` codes, or the pooled states of n groups of frames, at some precision. */
+static float *detokenize(ace_device *device, ace_dtype precision, const int32_t *codes, int64_t n)
+{
+    ace_dit_config config = bench_dit_config("acestep-v15-turbo");
+    int64_t size = n * config.pool_window * config.latent_channels;
+    ace_fsq_detokenizer *m = malloc(sizeof *m);
+    float *latents = malloc((size_t)size * sizeof *latents);
+    test_bench b;
+    assert_true(m != NULL && latents != NULL);
+    bench_open(&b, device, "acestep-v15-turbo", precision);
+    ace_fsq_detokenizer_load(&b.loader, &config, m);
+    bench_loaded(&b);
+    ace_fsq_decode(&b.stream, m, codes, n, NULL, latents);
+    bench_check(&b);
+    bench_close(&b);
+    free(m);
+    return latents;
+}
+
+static float *pool(ace_device *device, ace_dtype precision, const float *latents, int64_t n,
+                   int32_t *codes)
+{
+    ace_dit_config config = bench_dit_config("acestep-v15-turbo");
+    ace_fsq_tokenizer *m = malloc(sizeof *m);
+    float *pooled = malloc((size_t)(n * config.encoder.hidden) * sizeof *pooled);
+    test_bench b;
+    assert_true(m != NULL && pooled != NULL);
+    bench_open(&b, device, "acestep-v15-turbo", precision);
+    ace_fsq_tokenizer_load(&b.loader, &config, m);
+    bench_loaded(&b);
+    ace_fsq_encoding out = {.pooled = pooled, .codes = codes};
+    ace_fsq_encode(&b.stream, m, latents, n, &out);
+    bench_check(&b);
+    bench_close(&b);
+    free(m);
+    return pooled;
+}
+
+/* More groups than one run takes: the recorded ones again and again, in both directions. */
+static void long_songs_are_worked_through_in_runs(void **state)
+{
+    (void)state;
+    enum { GROUPS = 2 * ACE_FSQ_GROUPS + 31 };
+    ace_dit_config config = bench_dit_config("acestep-v15-turbo");
+    golden g = golden_open("fsq_tokenize_turbo_t25");
+    int64_t period = golden_elements(golden_tensor(&g, "out.indices"));
+    int64_t frames = config.pool_window * config.latent_channels; /* numbers of one group */
+    int64_t *recorded = golden_i64(&g, "out.indices");
+    float *once = golden_f32(&g, "in.latents");
+    float *latents = malloc((size_t)(GROUPS * frames) * sizeof *latents);
+    int32_t codes[GROUPS] = {0};
+    assert_non_null(latents);
+    for (int64_t i = 0; i < GROUPS; i++) {
+        memcpy(latents + i * frames, once + i % period * frames, (size_t)frames * sizeof *once);
+    }
+    free(pool(bench_device(1), ACE_F32, latents, GROUPS, codes));
+    float *decoded = detokenize(bench_device(1), ACE_F32, codes, GROUPS);
+    for (int64_t i = 0; i < GROUPS; i++) {
+        assert_int_equal(codes[i], recorded[i % period]);
+        for (int64_t k = 0; k < frames; k++) {
+            double first = (double)decoded[i % period * frames + k];
+            assert_true(fabs((double)decoded[i * frames + k] - first) < 1e-5);
+        }
+    }
+    free(recorded);
+    free(once);
+    free(latents);
+    free(decoded);
+    golden_close(&g);
+}
+
+static void low_precision_stays_close(void **state)
+{
+    (void)state;
+    static const struct {
+        ace_dtype matrices;
+        double cosine, relative;
+    } bounds[] = {{ACE_BF16, 0.9999, 0.015}, {ACE_I8, 0.999, 0.05}};
+    golden t = golden_open("fsq_tokenize_turbo_t25");
+    golden d = golden_open("fsq_detokenize_turbo");
+    float *latents = golden_f32(&t, "in.latents");
+    int64_t groups = golden_elements(golden_tensor(&t, "out.indices"));
+    int64_t n = golden_elements(golden_tensor(&d, "in.indices"));
+    int64_t *wide = golden_i64(&d, "in.indices");
+    int32_t codes[16] = {0};
+    assert_true(n <= 16);
+    for (int64_t i = 0; i < n; i++) {
+        codes[i] = (int32_t)wide[i];
+    }
+    ace_device *device = NULL;
+    for (int k = 0; (device = bench_device(k / 2)) != NULL; k++) {
+        double cosine[2];
+        double relative[2];
+        ace_dtype precision = bounds[k % 2].matrices;
+        float *pooled = pool(device, precision, latents, groups, NULL);
+        float *decoded = detokenize(bench_device(k / 2), precision, codes, n);
+        golden_distance(&t, "out.pooled", pooled, &cosine[0], &relative[0]);
+        golden_distance(&d, "out.latents_25hz", decoded, &cosine[1], &relative[1]);
+        for (int i = 0; i < 2; i++) {
+            assert_true(cosine[i] > bounds[k % 2].cosine);
+            assert_true(relative[i] < bounds[k % 2].relative);
+        }
+        free(pooled);
+        free(decoded);
+    }
+    free(latents);
+    free(wide);
+    golden_close(&t);
+    golden_close(&d);
+}
+
 /* Published levels: digits of two codes known from the original's documentation. */
 static void published_codes_have_known_digits(void **state)
 {
@@ -155,6 +267,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes_match),
         cmocka_unit_test(latents_match),
+        cmocka_unit_test(long_songs_are_worked_through_in_runs),
+        cmocka_unit_test(low_precision_stays_close),
         cmocka_unit_test(published_codes_have_known_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
