@@ -1,6 +1,7 @@
 #include "device/stream.h"
 
 #include "base/checked.h"
+#include "base/memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,7 +43,8 @@ void ace_stream_progress(ace_stream *s, double fraction)
     }
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory -----------------------------------------------------------------------------------
+ */
 
 static uint64_t allocate(ace_stream *s, size_t bytes)
 {
@@ -120,6 +122,28 @@ ace_tensor ace_new_from(ace_stream *s, ace_dtype dtype, int64_t rows, int64_t co
 {
     ace_tensor t = ace_new(s, dtype, rows, cols);
     ace_upload(s, t, values);
+    return t;
+}
+
+ace_tensor ace_new_table(ace_stream *s, int64_t rows, int64_t cols, ace_fill_values *fill,
+                         const void *context)
+{
+    ace_tensor t = ace_new(s, ACE_F32, rows, cols);
+    if (s->status != ACESTEP_OK) {
+        return t;
+    }
+    float *values = NULL;
+    if (s->device->computes) {
+        values = ace_malloc_array((size_t)(rows * cols), sizeof *values);
+        if (values == NULL) {
+            ace_stream_fail(s, ACESTEP_MEMORY, "no host memory for a table of %lld numbers",
+                            (long long)(rows * cols));
+            return t;
+        }
+        fill(context, rows, cols, values);
+    }
+    ace_upload(s, t, values);
+    ace_free(values);
     return t;
 }
 

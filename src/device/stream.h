@@ -2,8 +2,8 @@
  *
  * Model code issues operations one after another and does not look at each result: after a failure
  * (no memory, cancelled, a shape that does not fit) the stream stands still, allocations give empty
- * tensors and operations do nothing; the stage asks ace_stream_status() once at its end. This is the
- * discipline of a GPU's stream, on every device. One thread at a time. */
+ * tensors and operations do nothing; the stage asks ace_stream_status() once at its end. This is
+ * the discipline of a GPU's stream, on every device. One thread at a time. */
 #ifndef ACE_DEVICE_STREAM_H
 #define ACE_DEVICE_STREAM_H
 
@@ -12,13 +12,14 @@
 
 /* Work done so far, for reports. A multiply-add counts as two. */
 typedef struct ace_stream_counters {
-    double flops;         /* of products, convolutions and attention */
-    double uploaded;      /* bytes host → device */
-    double downloaded;    /* bytes device → host */
+    double flops;      /* of products, convolutions and attention */
+    double uploaded;   /* bytes host → device */
+    double downloaded; /* bytes device → host */
     uint64_t operations;
 } ace_stream_counters;
 
-/* Polled between layers, steps and tiles; fraction 0 … 1 of the current stage. Return false to cancel. */
+/* Polled between layers, steps and tiles; fraction 0 … 1 of the current stage. Return false to
+ * cancel. */
 typedef bool ace_progress(void *context, double fraction);
 
 typedef struct ace_stream {
@@ -42,26 +43,34 @@ void ace_stream_fail(ace_stream *s, ace_status code, const char *format, ...)
 /* Reports progress and takes a cancel request. */
 void ace_stream_progress(ace_stream *s, double fraction);
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory -----------------------------------------------------------------------------------
+ */
 
 ace_tensor ace_new(ace_stream *s, ace_dtype dtype, int64_t rows, int64_t cols);
 ace_arena_mark ace_mark(const ace_stream *s);
 void ace_reset(ace_stream *s, const ace_arena_mark *mark);
 void ace_set_tag(ace_stream *s, const char *name);
 
-/* host values: f32 [rows, cols] contiguous. On a measuring device `from` may be NULL, and `to` is left
- * as it is. */
+/* host values: f32 [rows, cols] contiguous. On a measuring device `from` may be NULL, and `to` is
+ * left as it is. */
 void ace_upload(ace_stream *s, ace_tensor to, const float *from);
 void ace_download(ace_stream *s, float *to, ace_tensor from);
 /* ace_new and ace_upload in one. */
 ace_tensor ace_new_from(ace_stream *s, ace_dtype dtype, int64_t rows, int64_t cols,
                         const float *values);
 
+/* A table computed on the host, f32: fill writes [rows, cols] values. Not called on a device that
+ * only counts. */
+typedef void ace_fill_values(const void *context, int64_t rows, int64_t cols, float *values);
+ace_tensor ace_new_table(ace_stream *s, int64_t rows, int64_t cols, ace_fill_values *fill,
+                         const void *context);
+
 /* Space for a packed matrix and its content. The parts' rows add up to shape->rows. */
 ace_matrix ace_matrix_new(ace_stream *s, const ace_matrix_shape *shape,
                           const ace_matrix_part *parts, int n_parts);
 
-/* ---- operations: checked, counted, then passed to the device ----------------------------------- */
+/* ---- operations: checked, counted, then passed to the device -----------------------------------
+ */
 
 void ace_linear(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
                 const ace_epilogue *e /* NULL: plain */);

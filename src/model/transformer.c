@@ -1,7 +1,5 @@
 #include "model/transformer.h"
 
-#include "base/memory.h"
-
 #include <math.h>
 #include <stdio.h>
 
@@ -58,17 +56,9 @@ void ace_block_load(ace_loader *l, const ace_block_config *c, const char *prefix
     ace_mlp_load(l, c, norm, part, &out->mlp);
 }
 
-ace_tensor ace_rope_table(ace_stream *s, int64_t positions, int64_t head_dim, double theta)
+static void fill_rope(const void *context, int64_t positions, int64_t head_dim, float *values)
 {
-    ace_tensor table = ace_new(s, ACE_F32, positions, head_dim);
-    if (ace_tensor_is_empty(table) || !s->device->computes) {
-        return table; /* a plan for ten minutes would spend its time on cosines */
-    }
-    float *values = ace_malloc_array((size_t)(positions * head_dim), sizeof *values);
-    if (values == NULL) {
-        ace_stream_fail(s, ACESTEP_MEMORY, "rope table: no host memory");
-        return table;
-    }
+    double theta = *(const double *)context;
     int64_t half = head_dim / 2;
     for (int64_t i = 0; i < half; i++) {
         double frequency = pow(theta, -2.0 * (double)i / (double)head_dim);
@@ -78,9 +68,11 @@ ace_tensor ace_rope_table(ace_stream *s, int64_t positions, int64_t head_dim, do
             values[p * head_dim + half + i] = (float)sin(angle);
         }
     }
-    ace_upload(s, table, values);
-    ace_free(values);
-    return table;
+}
+
+ace_tensor ace_rope_table(ace_stream *s, int64_t positions, int64_t head_dim, double theta)
+{
+    return ace_new_table(s, positions, head_dim, fill_rope, &theta);
 }
 
 ace_tensor ace_self_attend(ace_stream *s, const ace_block_config *c, const ace_attention_weights *w,

@@ -209,7 +209,8 @@ class Songs(ProgramTest):
         self.assertEqual(plan["peak_bytes"], measured["peak_bytes"])
         self.assertEqual(len(plan["stages"]), len(measured["stages"]))
         for planned, found in zip(plan["stages"], measured["stages"]):
-            for key in ("name", "peak_bytes", "bytes", "flops"):
+            for key in ("name", "peak_bytes", "bytes", "flops", "host_to_device_bytes",
+                        "device_to_host_bytes"):
                 self.assertEqual(planned[key], found[key], planned["name"])
         self.assertEqual(result["warnings"], [])
         self.assertEqual([(o["path"], o["seed"]) for o in result["outputs"]], [("song.flac", 7)])
