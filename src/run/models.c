@@ -2,6 +2,7 @@
 
 #include "base/file_map.h"
 #include "base/memory.h"
+#include "run/gguf_tokenizer.h"
 #include "weights/torch_archive.h"
 
 #include <stdio.h>
@@ -96,42 +97,12 @@ static ace_status check_together(const ace_models *m, ace_error *err)
     return ACESTEP_OK;
 }
 
-static const ace_text_span *as_spans(const ace_weights_text *texts)
-{
-    _Static_assert(sizeof(ace_text_span) == sizeof(ace_weights_text), "both are data and bytes");
-    return (const ace_text_span *)(const void *)texts;
-}
-
-/* GGUF files carry their vocabulary and merges as arrays. */
-static ace_status tokenizer_from_gguf(ace_models *m, ace_error *err)
-{
-    ace_weights_text *tokens = NULL;
-    ace_weights_text *merges = NULL;
-    size_t n_tokens = 0;
-    size_t n_merges = 0;
-    ace_status status =
-        ace_weights_texts(m->text, "tokenizer.ggml.tokens", &tokens, &n_tokens, err);
-    if (status == ACESTEP_OK) {
-        status = ace_weights_texts(m->text, "tokenizer.ggml.merges", &merges, &n_merges, err);
-    }
-    if (status == ACESTEP_OK) {
-        ace_tokenizer_arrays arrays = {.tokens = as_spans(tokens),
-                                       .n_tokens = (int64_t)n_tokens,
-                                       .merges = as_spans(merges),
-                                       .n_merges = (int64_t)n_merges};
-        status =
-            ace_tokenizer_from_arrays(&arrays, ace_weights_path(m->text), &m->tokenizer, err);
-    }
-    ace_free(tokens);
-    ace_free(merges);
-    return status;
-}
-
 /* Texts end in one more <|endoftext|> than the template has; only tokenizer.json says so. */
 static ace_status open_tokenizer(const char *path, ace_models *m, ace_error *err)
 {
-    ace_status status = ace_directory_exists(path) ? ace_tokenizer_open(path, &m->tokenizer, err)
-                                                   : tokenizer_from_gguf(m, err);
+    ace_status status = ace_directory_exists(path)
+                            ? ace_tokenizer_open(path, &m->tokenizer, err)
+                            : ace_gguf_tokenizer_open(m->text, 0, &m->tokenizer, err);
     return status == ACESTEP_OK ? ace_tokenizer_require_suffix(m->tokenizer, "<|endoftext|>", err)
                                 : status;
 }
