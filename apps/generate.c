@@ -27,7 +27,7 @@ static void print_songs(const acestep_result *result, bool quiet)
             printf("%s\n", song.path);
             continue;
         }
-        char *wave = acestep_waveform(&song, columns, 3);
+        char *wave = acestep_waveform(&song, columns, 4);
         printf("\n%s  \033[1m%s\033[0m  (%.1f s, seed %llu)\n", wave != NULL ? wave : "", song.path,
                (double)song.frames / song.sample_rate, (unsigned long long)song.seed);
         acestep_free(wave);

@@ -73,7 +73,7 @@ bool terminal_progress_show(void *context, const char *stage, double fraction, d
         char bar[4 * BAR_CELLS + 1];
         char left[48] = "";
         double elapsed = t - p->started;
-        if (whole > 0.02 && elapsed > 1) {
+        if (whole > 0.02 && whole < 0.995 && elapsed > 1) {
             (void)snprintf(left, sizeof left, "  about %.0f s left", elapsed / whole - elapsed);
         }
         draw_bar(bar, sizeof bar, whole);
