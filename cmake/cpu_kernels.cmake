@@ -4,11 +4,13 @@ file(GLOB_RECURSE AVX2_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_a
 file(GLOB_RECURSE AVX512_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx512.c)
 file(GLOB_RECURSE KERNEL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*.c)
 set_source_files_properties(${KERNEL_SOURCES} PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=fast")
-set_source_files_properties(${AVX2_SOURCES} PROPERTIES
-  COMPILE_OPTIONS "-O3;-ffp-contract=fast;-mavx2;-mfma;-mf16c")
-set_source_files_properties(${AVX512_SOURCES} PROPERTIES
-  COMPILE_OPTIONS
-  "-O3;-ffp-contract=fast;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-mavx512vnni;-mprefer-vector-width=512")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+  set_source_files_properties(${AVX2_SOURCES} PROPERTIES
+    COMPILE_OPTIONS "-O3;-ffp-contract=fast;-mavx2;-mfma;-mf16c")
+  set_source_files_properties(${AVX512_SOURCES} PROPERTIES
+    COMPILE_OPTIONS
+    "-O3;-ffp-contract=fast;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-mavx512vnni;-mprefer-vector-width=512")
+endif()
 # clang 14 spends many minutes on UBSan's checks of unrolled register tiles. Sanitized builds unroll less,
 # and the two AVX sets go without UBSan; the portable build of the same bodies keeps it.
 if(ACESTEP_SANITIZE)

@@ -10,8 +10,7 @@
 
 enum { LINE = 64, HUGE_PAGE = 2 << 20 };
 
-/* ---- instruction sets --------------------------------------------------------------------------
- */
+/* ---- instruction sets ----------------------------------------------------------------------- */
 
 static const char *const level_names[] = {"generic", "avx2", "avx512"};
 
@@ -59,8 +58,7 @@ bool ace_cpu_level_parse(const char *name, ace_cpu_level *out)
     return false;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* A block aligned to cache lines; the line before it remembers what to free. */
 static unsigned char *allocate_lines(size_t bytes)
@@ -148,8 +146,7 @@ static ace_status download(ace_device *device, float *to, ace_tensor from, ace_e
     return ACESTEP_OK;
 }
 
-/* ---- the device --------------------------------------------------------------------------------
- */
+/* ---- the device ----------------------------------------------------------------------------- */
 
 static void close_device(ace_device *device)
 {

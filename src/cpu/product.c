@@ -16,14 +16,13 @@ enum {
     MIN_DEPTH = 64,
     MAX_GROUP = 64, /* panels per task */
     MIN_TASKS = 16, /* enough for threads that do not run at equal speed */
-    FEW_ROWS = 6,   /* up to here weights stream once and panels are read four at a time */
     WIDE_STEP = 4,
     STEP = 2,
     RESIDENT_BYTES = 512 << 10, /* weights of a task that stay in L2 */
     LINE_BYTES = 64
 };
 
-/* How a product is cut. A task is `rows` results by `group` panels; it depends on the shapes alone.
+/* How a product is cut. A task is `rows` results by `group` panels, chosen from the shapes alone.
  */
 typedef struct blocking {
     ace_tile_type tile_type;
@@ -60,8 +59,7 @@ static int64_t div_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* ---- packed matrices ---------------------------------------------------------------------------
- */
+/* ---- packed matrices ------------------------------------------------------------------------ */
 
 static int64_t panels_of(const ace_matrix_shape *s)
 {
@@ -101,17 +99,16 @@ ace_packed ace_packed_of(const ace_matrix *w)
     return p;
 }
 
-/* ---- blocking ----------------------------------------------------------------------------------
- */
+/* ---- blocking ------------------------------------------------------------------------------- */
 
 static ace_tile_type choose_tile_type(const ace_product *p, bool has_bf16)
 {
     if (p->w.dtype == ACE_BF16) {
         return has_bf16 ? ACE_TILE_BF16 : ACE_TILE_F32_ROUNDED;
     }
-    /* int8 weights and bf16 inputs are both exact in bf16. */
+    /* int8 weights and bf16 inputs are both exact in bf16; for few rows f32 is as fast. */
     bool is_exact = p->w.dtype == ACE_I8 && p->x.dtype == ACE_BF16 && p->snake_alpha.addr == 0;
-    return is_exact && has_bf16 ? ACE_TILE_BF16 : ACE_TILE_F32;
+    return is_exact && has_bf16 && p->y.rows > ACE_FEW_ROWS ? ACE_TILE_BF16 : ACE_TILE_F32;
 }
 
 static size_t element_bytes(const blocking *cut)
@@ -157,9 +154,6 @@ static size_t scratch_bytes(const blocking *cut)
 static int64_t choose_depth(const blocking *cut, const ace_product *p)
 {
     int64_t budget = DEPTH_BYTES / (int64_t)element_bytes(cut) / p->w.taps;
-    if (cut->widens && p->y.rows <= FEW_ROWS) {
-        budget /= 8; /* widened panels are used once: keep them in L1 */
-    }
     budget = max64(budget, MIN_DEPTH);
     if (p->w.depth <= budget) {
         return p->w.depth;
@@ -203,8 +197,9 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
                                 bool has_bf16)
 {
     blocking cut = {.tile_type = choose_tile_type(p, has_bf16 && kernels->multiply_bf16 != NULL)};
-    cut.widens = p->w.dtype != (cut.tile_type == ACE_TILE_BF16 ? ACE_BF16 : ACE_F32);
-    cut.step = p->y.rows <= FEW_ROWS ? WIDE_STEP : STEP;
+    cut.widens = p->w.dtype != (cut.tile_type == ACE_TILE_BF16 ? ACE_BF16 : ACE_F32) &&
+                 p->y.rows > ACE_FEW_ROWS;
+    cut.step = p->y.rows <= ACE_FEW_ROWS ? WIDE_STEP : STEP;
     cut.depth = choose_depth(&cut, p);
     cut.rows = min64(choose_rows(&cut, p), p->y.rows);
     for (;;) {
@@ -226,8 +221,7 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
     return cut;
 }
 
-/* ---- a task ------------------------------------------------------------------------------------
- */
+/* ---- a task --------------------------------------------------------------------------------- */
 
 typedef struct task_range {
     int64_t first_row, rows;
@@ -290,6 +284,7 @@ static ace_block plan_block(const run *r, const task_range *t, int64_t panel, in
         .w = w->weights + ace_packed_offset(w, panel, 0, t->k),
         .w_panel = w->taps * w->depth * ACE_PANEL,
         .w_tap = w->depth * ACE_PANEL,
+        .w_type = cut->widens ? ACE_F32 : w->dtype, /* for multiply_f32 */
         .taps = w->taps,
         .depth = t->depth,
         .sums = t->sums,

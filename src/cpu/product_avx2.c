@@ -1,4 +1,3 @@
-/* Without the instruction set (another processor family) the portable body serves under this name.
- */
+/* On another processor family the portable body serves under this name. */
 #define PRODUCT_KERNELS ace_product_kernels_avx2
 #include "cpu/product_body.h"

@@ -29,6 +29,8 @@ typedef struct ace_block {
     const void *w;          /* first panel */
     const void *next_w;     /* the same place of the panels that come next, or NULL */
     int64_t w_panel, w_tap; /* elements */
+    ace_dtype w_type; /* multiply_f32 takes other types than f32 in their packed form, for up to
+                         ACE_FEW_ROWS rows */
     int taps;
     int64_t depth; /* even */
     float *sums;
@@ -64,7 +66,8 @@ extern const ace_product_kernels ace_product_kernels_generic, ace_product_kernel
 
 enum {
     ACE_TILE_STEP = 12, /* rows of register tiles on every level divide this */
-    ACE_MAX_STEP = 16   /* panels of one call */
+    ACE_FEW_ROWS = 6,
+    ACE_MAX_STEP = 16 /* panels of one call */
 };
 
 #endif

@@ -10,24 +10,27 @@
 enum { PANEL_VECTORS = ACE_PANEL / ACE_VF, LINE_BYTES = 64 };
 
 /* Shapes (rows, panels). MANY rows are the rule; FEW rows read more panels at once, so that enough
- * sums are under way and memory streams wide. */
+ * sums are under way and memory streams wide. SHAPES lists all that occur; PACKED_SHAPES those of
+ * up to ACE_FEW_ROWS rows. */
+#define ROWS_TO_3(X, panels) X(1, panels) X(2, panels) X(3, panels)
+#define ROWS_TO_6(X, panels) ROWS_TO_3(X, panels) X(4, panels) X(5, panels) X(6, panels)
+#define ROWS_TO_12(X, panels)                                                                      \
+    ROWS_TO_6(X, panels)                                                                           \
+    X(7, panels) X(8, panels) X(9, panels) X(10, panels) X(11, panels) X(12, panels)
 #if defined(__AVX512F__)
 enum { MANY_ROWS = 12, MANY_PANELS = 2, FEW_ROWS = 6, FEW_PANELS = 4 };
-#define TILE_SHAPES(X)                                                                             \
-    X(1, 1)                                                                                        \
-    X(2, 1)                                                                                        \
-    X(3, 1)                                                                                        \
-    X(4, 1)                                                                                        \
-    X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(1, 2) X(2, 2) X(3, 2)     \
-        X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2) X(1, 4) X(2, 4) \
-            X(3, 4) X(4, 4) X(5, 4) X(6, 4)
+#define SHAPES(X) ROWS_TO_12(X, 1) ROWS_TO_12(X, 2) ROWS_TO_6(X, 4)
+#define PACKED_SHAPES(X) ROWS_TO_6(X, 1) ROWS_TO_6(X, 2) ROWS_TO_6(X, 4)
 #elif defined(__AVX2__)
 enum { MANY_ROWS = 6, MANY_PANELS = 1, FEW_ROWS = 3, FEW_PANELS = 2 };
-#define TILE_SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(1, 2) X(2, 2) X(3, 2)
+#define SHAPES(X) ROWS_TO_6(X, 1) ROWS_TO_3(X, 2)
+#define PACKED_SHAPES(X) SHAPES(X)
 #else
 enum { MANY_ROWS = 2, MANY_PANELS = 1, FEW_ROWS = 1, FEW_PANELS = 2 };
-#define TILE_SHAPES(X) X(1, 1) X(2, 1) X(1, 2)
+#define SHAPES(X) X(1, 1) X(2, 1) X(1, 2)
+#define PACKED_SHAPES(X) SHAPES(X)
 #endif
+
 enum { MAX_VECTORS = FEW_PANELS * PANEL_VECTORS };
 
 typedef ace_vf tile_sums[MANY_ROWS][MAX_VECTORS];
@@ -146,40 +149,130 @@ static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64
 }
 #endif
 
-/* Any rows up to a tile's, by name of the tile function. */
-#define TILE_CASE(rows, panels)                                                                    \
-    case (panels)*16 + (rows):                                                                     \
-        TILE_FUNCTION(b, next, row, panel, rows, panels);                                          \
-        break;
+/* Weights of depth k and k + 1, vector v of a panel, straight from the packed form. */
+static ALWAYS_INLINE void load_packed(const ace_block *b, int64_t line, int v, ace_vf *first,
+                                      ace_vf *second)
+{
+    if (b->w_type == ACE_BF16) {
+        ace_vf_load_bf16_pairs((const uint16_t *)b->w + line + 2 * v * ACE_VF, first, second);
+    } else {
+        const int8_t *w = (const int8_t *)b->w + line + v * ACE_VF;
+        *first = ace_vf_load_i8(w);
+        *second = ace_vf_load_i8(w + ACE_PANEL);
+    }
+}
 
-#define TILE_FUNCTION tile_f32
-static void any_tile_f32(const ace_block *b, const ahead *next, int64_t row, int panel,
-                         int64_t rows, int panels)
+/* For few rows: each weight is used so rarely that widening it in memory first would cost more than
+ * the products. */
+static ALWAYS_INLINE void tile_packed(const ace_block *b, const ahead *next, int64_t row, int panel,
+                                      int rows, int panels)
+{
+    (void)next;
+    tile_sums sum;
+    load_sums(sum, b, row, panel, rows, panels);
+    for (int tap = 0; tap < b->taps; tap++) {
+        const float *x = (const float *)b->x + row * b->x_row + tap * b->x_tap;
+        int64_t w = panel * b->w_panel + tap * b->w_tap;
+        for (int64_t k = 0; k < b->depth; k += 2) {
+            UNROLL
+            for (int v = 0; v < panels * PANEL_VECTORS; v++) {
+                int64_t line = w + v / PANEL_VECTORS * b->w_panel + k * ACE_PANEL;
+                ace_vf first;
+                ace_vf second;
+                load_packed(b, line, v % PANEL_VECTORS, &first, &second);
+                UNROLL
+                for (int r = 0; r < rows; r++) {
+                    const float *at = x + r * b->x_row + k;
+                    sum[r][v] = ace_vf_fma(ace_vf_set(at[0]), first, sum[r][v]);
+                    sum[r][v] = ace_vf_fma(ace_vf_set(at[1]), second, sum[r][v]);
+                }
+            }
+        }
+    }
+    store_sums(sum, b, row, panel, rows, panels);
+}
+
+static ALWAYS_INLINE void tile_packed_bf16(const ace_block *b, const ahead *next, int64_t row,
+                                           int panel, int rows, int panels)
+{
+    ace_block typed = *b;
+    typed.w_type = ACE_BF16;
+    tile_packed(&typed, next, row, panel, rows, panels);
+}
+
+static ALWAYS_INLINE void tile_packed_i8(const ace_block *b, const ahead *next, int64_t row,
+                                         int panel, int rows, int panels)
+{
+    ace_block typed = *b;
+    typed.w_type = ACE_I8;
+    tile_packed(&typed, next, row, panel, rows, panels);
+}
+
+/* Tiles of any shape of the level. */
+typedef void any_tile(const ace_block *, const ahead *, int64_t row, int panel, int64_t rows,
+                      int panels);
+
+#define CASE(rows, panels)                                                                         \
+    case (panels)*16 + (rows):                                                                     \
+        tile_f32(b, next, row, panel, rows, panels);                                               \
+        break;
+static void any_f32(const ace_block *b, const ahead *next, int64_t row, int panel, int64_t rows,
+                    int panels)
 {
     switch (panels * 16 + rows) {
-        TILE_SHAPES(TILE_CASE)
+        SHAPES(CASE)
     default:
         break;
     }
 }
-#undef TILE_FUNCTION
+#undef CASE
 
-#if defined(__AVX512BF16__)
-#define TILE_FUNCTION tile_bf16
-static void any_tile_bf16(const ace_block *b, const ahead *next, int64_t row, int panel,
+#define CASE(rows, panels)                                                                         \
+    case (panels)*16 + (rows):                                                                     \
+        tile_packed_bf16(b, next, row, panel, rows, panels);                                       \
+        break;
+static void any_packed_bf16(const ace_block *b, const ahead *next, int64_t row, int panel,
+                            int64_t rows, int panels)
+{
+    switch (panels * 16 + rows) {
+        PACKED_SHAPES(CASE)
+    default:
+        break;
+    }
+}
+#undef CASE
+
+#define CASE(rows, panels)                                                                         \
+    case (panels)*16 + (rows):                                                                     \
+        tile_packed_i8(b, next, row, panel, rows, panels);                                         \
+        break;
+static void any_packed_i8(const ace_block *b, const ahead *next, int64_t row, int panel,
                           int64_t rows, int panels)
 {
     switch (panels * 16 + rows) {
-        TILE_SHAPES(TILE_CASE)
+        PACKED_SHAPES(CASE)
     default:
         break;
     }
 }
-#undef TILE_FUNCTION
-#endif
+#undef CASE
 
-typedef void any_tile(const ace_block *, const ahead *, int64_t row, int panel, int64_t rows,
-                      int panels);
+#if defined(__AVX512BF16__)
+#define CASE(rows, panels)                                                                         \
+    case (panels)*16 + (rows):                                                                     \
+        tile_bf16(b, next, row, panel, rows, panels);                                              \
+        break;
+static void any_bf16(const ace_block *b, const ahead *next, int64_t row, int panel, int64_t rows,
+                     int panels)
+{
+    switch (panels * 16 + rows) {
+        SHAPES(CASE)
+    default:
+        break;
+    }
+}
+#undef CASE
+#endif
 
 /* The share of the next panels' lines that tile `index` of `count` fetches. */
 static ahead plan_fetch(const ace_block *b, int64_t index, int64_t count, int64_t element_bytes)
@@ -204,30 +297,37 @@ static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile, int64_t e
     int panels = 0;
     for (int panel = 0; panel < b->panels; panel += panels) {
         int left = b->panels - panel;
-        int64_t rows = MANY_ROWS;
+        int64_t step = MANY_ROWS;
         panels = left >= MANY_PANELS ? MANY_PANELS : 1;
         if (b->rows <= FEW_ROWS && left >= FEW_PANELS) {
-            rows = FEW_ROWS;
+            step = FEW_ROWS;
             panels = FEW_PANELS;
         }
-        int64_t tiles = (b->rows + rows - 1) / rows;
-        for (int64_t i = 0; i < tiles; i++) {
-            ahead next = plan_fetch(b, i, panel == 0 ? tiles : 0, element_bytes);
-            int64_t row = i * rows;
-            tile(b, &next, row, panel, b->rows - row < rows ? b->rows - row : rows, panels);
+        int64_t tiles = (b->rows + step - 1) / step;
+        int64_t rows = 0;
+        for (int64_t row = 0; row < b->rows; row += rows) {
+            ahead next = plan_fetch(b, row / step, panel == 0 ? tiles : 0, element_bytes);
+            rows = b->rows - row < step ? b->rows - row : step;
+            tile(b, &next, row, panel, rows, panels);
         }
     }
 }
 
 static void multiply_f32(const ace_block *b)
 {
-    multiply(b, any_tile_f32, sizeof(float));
+    if (b->w_type == ACE_BF16) {
+        multiply(b, any_packed_bf16, sizeof(uint16_t));
+    } else if (b->w_type == ACE_I8) {
+        multiply(b, any_packed_i8, sizeof(int8_t));
+    } else {
+        multiply(b, any_f32, sizeof(float));
+    }
 }
 
 #if defined(__AVX512BF16__)
 static void multiply_bf16(const ace_block *b)
 {
-    multiply(b, any_tile_bf16, sizeof(uint16_t));
+    multiply(b, any_bf16, sizeof(uint16_t));
 }
 #endif
 

@@ -42,6 +42,20 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     _mm_storeu_si128((__m128i *)(void *)p, half);
 }
 
+static inline ace_vf ace_vf_load_i8(const int8_t *p)
+{
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+}
+
+/* Pairs of bf16: the first and the second of each. */
+static inline void ace_vf_load_bf16_pairs(const uint16_t *p, ace_vf *first, ace_vf *second)
+{
+    __m256i pairs = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    *first = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+    *second = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-0x10000)));
+}
+
 static inline ace_vf ace_vf_add(ace_vf a, ace_vf b)
 {
     return _mm256_add_ps(a, b);

@@ -41,6 +41,20 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     _mm256_storeu_si256((__m256i *)(void *)p, half);
 }
 
+static inline ace_vf ace_vf_load_i8(const int8_t *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+}
+
+/* Pairs of bf16: the first and the second of each. */
+static inline void ace_vf_load_bf16_pairs(const uint16_t *p, ace_vf *first, ace_vf *second)
+{
+    __m512i pairs = _mm512_loadu_si512(p);
+    *first = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+    *second = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-0x10000)));
+}
+
 static inline ace_vf ace_vf_add(ace_vf a, ace_vf b)
 {
     return _mm512_add_ps(a, b);

@@ -7,6 +7,7 @@ typedef float ace_vf __attribute__((vector_size(16)));
 typedef int32_t ace_vi __attribute__((vector_size(16)));
 typedef uint32_t ace_vu __attribute__((vector_size(16)));
 typedef uint16_t ace_vh __attribute__((vector_size(8)));
+typedef int8_t ace_vb __attribute__((vector_size(4)));
 
 static inline ace_vf ace_vf_set(float x)
 {
@@ -41,6 +42,22 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     rounded = ((rounded & ~nan) | ((u | 0x400000) & nan)) >> 16;
     ace_vh half = __builtin_convertvector(rounded, ace_vh);
     memcpy(p, &half, sizeof half);
+}
+
+static inline ace_vf ace_vf_load_i8(const int8_t *p)
+{
+    ace_vb bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    return __builtin_convertvector(__builtin_convertvector(bytes, ace_vi), ace_vf);
+}
+
+/* Pairs of bf16: the first and the second of each. */
+static inline void ace_vf_load_bf16_pairs(const uint16_t *p, ace_vf *first, ace_vf *second)
+{
+    ace_vu pairs;
+    memcpy(&pairs, p, sizeof pairs);
+    *first = (ace_vf)(pairs << 16);
+    *second = (ace_vf)(pairs & 0xffff0000u);
 }
 
 static inline ace_vf ace_vf_add(ace_vf a, ace_vf b)
