@@ -13,6 +13,7 @@ enum {
 };
 
 typedef struct packing {
+    const ace_cpu *cpu;
     const ace_matrix *matrix;
     const ace_matrix_part *parts;
     int n_parts;
@@ -65,22 +66,27 @@ static void decode_blocks(const ace_matrix_part *part, int64_t first, int64_t n,
     }
 }
 
+/* n numbers of a plain type, `step` elements apart. */
 static void decode_strided(const ace_matrix_part *part, int64_t first, int64_t step, int64_t n,
                            float *out)
 {
-    const unsigned char *data = part->data;
-    int64_t bytes = (int64_t)ace_dtype_bytes(part->dtype);
-    data += first * bytes;
+    size_t bytes = ace_dtype_bytes(part->dtype);
+    const unsigned char *data = (const unsigned char *)part->data + (size_t)first * bytes;
     if (step == 1) {
         ace_decode_row(part->dtype, data, n, out);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        const unsigned char *at = data + i * step * bytes;
-        if (part->dtype == ACE_F32) {
-            memcpy(&out[i], at, sizeof(float));
-        } else {
-            ace_decode_row(part->dtype, at, 1, &out[i]);
+    } else if (part->dtype == ACE_F32) {
+        for (int64_t i = 0; i < n; i++) {
+            memcpy(&out[i], data + (size_t)(i * step) * bytes, sizeof *out);
+        }
+    } else if (part->dtype == ACE_BF16) {
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t half;
+            memcpy(&half, data + (size_t)(i * step) * bytes, sizeof half);
+            out[i] = ace_bf16_to_f32(half);
+        }
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            ace_decode_row(part->dtype, data + (size_t)(i * step) * bytes, 1, &out[i]);
         }
     }
 }
@@ -117,7 +123,7 @@ static void report_damage(packing *p, source_row s)
 }
 
 /* Infinity and NaN have all exponent bits set: the largest magnitude as an integer tells. */
-static bool is_finite_run(const float *v, int64_t n)
+static bool is_finite_f32(const float *v, int64_t n)
 {
     uint32_t peak = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -127,88 +133,198 @@ static bool is_finite_run(const float *v, int64_t n)
     return peak < 0x7f800000u;
 }
 
-/* Writes n numbers of one lane at depth k … into a panel's run for one tap. */
-static void place(const ace_packed *to, unsigned char *run, int lane, int64_t k, int64_t n,
-                  const float *v, float scale)
+static bool is_finite_bf16(const uint16_t *v, int64_t n)
 {
-    if (to->dtype == ACE_F32) {
-        float *out = (float *)(void *)run + k * ACE_PANEL + lane;
-        for (int64_t i = 0; i < n; i++) {
-            out[i * ACE_PANEL] = v[i];
+    int16_t peak = 0; /* signed, since SSE2 knows no unsigned maximum */
+    for (int64_t i = 0; i < n; i++) {
+        int16_t magnitude = (int16_t)(v[i] & 0x7fff);
+        peak = magnitude > peak ? magnitude : peak;
+    }
+    return peak < 0x7f80;
+}
+
+/* ---- one lane of a chunk, in the packed type ----------------------------------------------------
+ */
+
+/* A stretch of depth of one panel and tap, lane by lane, on its way from row order to panel order.
+ */
+typedef struct chunk {
+    int64_t first, n; /* depth; n is even, the odd number out is zero */
+    float values[CHUNK];
+    union {
+        float f32[ACE_PANEL][CHUNK];
+        uint16_t bf16[ACE_PANEL][CHUNK];
+        int8_t i8[ACE_PANEL][CHUNK];
+    } lane;
+} chunk;
+
+/* Round to nearest even as ace_f32_to_bf16, for finite numbers: without a branch the loop
+ * vectorises. */
+static void round_to_bf16(uint16_t *to, const float *from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t u = ace_f32_bits(from[i]);
+        to[i] = (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    }
+}
+
+static void quantise(int8_t *to, const float *from, int64_t n, float scale)
+{
+    const float rounder = 0x1.8p23f; /* adding and subtracting it rounds to nearest, ties to even */
+    float divisor = scale > 0 ? scale : INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        float q = (from[i] / divisor + rounder) - rounder;
+        /* A subnormal scale is too coarse to keep the quotient within the range. */
+        q = q > 127.0f ? 127.0f : q;
+        q = q < -127.0f ? -127.0f : q;
+        to[i] = (int8_t)(int32_t)q;
+    }
+}
+
+/* The bf16 numbers of a row where they lie contiguous in the file, ready to use; else NULL. */
+static const uint16_t *find_bf16(const packing *p, source_row s, int tap, int64_t k)
+{
+    const ace_matrix_part *part = s.part;
+    bool is_plain = part != NULL && part->dtype == ACE_BF16 && part->col_stride == 1 &&
+                    part->row_scale == NULL && part->col_scale == NULL;
+    if (p->to.dtype != ACE_BF16 || !is_plain || (uintptr_t)part->data % sizeof(uint16_t) != 0) {
+        return NULL;
+    }
+    return (const uint16_t *)part->data + s.row * part->row_stride + tap * part->tap_stride + k;
+}
+
+/* Fills one lane of the chunk; false for NaN or infinity. n numbers exist. */
+static bool load_lane(const packing *p, chunk *c, source_row s, int lane, int tap, int64_t n,
+                      float scale)
+{
+    const uint16_t *bf16 = find_bf16(p, s, tap, c->first);
+    if (bf16 != NULL) {
+        memcpy(c->lane.bf16[lane], bf16, (size_t)n * sizeof *bf16);
+        if (n < c->n) {
+            c->lane.bf16[lane][n] = 0;
         }
-    } else if (to->dtype == ACE_BF16) {
-        uint16_t *out = (uint16_t *)(void *)run + k * ACE_PANEL + 2 * lane;
-        for (int64_t i = 0; i < n; i++) {
-            out[i / 2 * 2 * ACE_PANEL + i % 2] = ace_f32_to_bf16(v[i]);
-        }
-    } else {
-        int8_t *out = (int8_t *)run + k * ACE_PANEL + lane;
-        for (int64_t i = 0; i < n; i++) {
-            /* A subnormal scale is too coarse to keep the quotient within the range. */
-            float q = scale > 0 ? rintf(v[i] / scale) : 0.0f;
-            out[i * ACE_PANEL] = (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
+        return is_finite_bf16(c->lane.bf16[lane], n);
+    }
+    float *v = p->to.dtype == ACE_F32 ? c->lane.f32[lane] : c->values;
+    read_row(p, s, tap, c->first, n, v);
+    if (n < c->n) {
+        v[n] = 0.0f;
+    }
+    if (!is_finite_f32(v, n)) {
+        return false;
+    }
+    if (p->to.dtype == ACE_BF16) {
+        round_to_bf16(c->lane.bf16[lane], v, c->n);
+        return is_finite_bf16(c->lane.bf16[lane], n); /* rounding may overflow */
+    }
+    if (p->to.dtype == ACE_I8) {
+        quantise(c->lane.i8[lane], v, c->n, scale);
+    }
+    return true;
+}
+
+/* ---- panel order --------------------------------------------------------------------------------
+ */
+
+enum { BLOCK = 16 }; /* depth steps at a time, so that the lines being written stay in L1 */
+
+static void interleave_32(uint32_t *to, const uint32_t *from, int64_t lane_stride, int64_t n)
+{
+    for (int64_t k = 0; k < n; k += BLOCK) {
+        int64_t end = k + BLOCK < n ? k + BLOCK : n;
+        for (int lane = 0; lane < ACE_PANEL; lane++) {
+            for (int64_t i = k; i < end; i++) {
+                to[i * ACE_PANEL + lane] = from[lane * lane_stride + i];
+            }
         }
     }
 }
 
-/* Largest magnitude of a row over all taps. */
-static float row_peak(const packing *p, source_row s)
+static void interleave_8(int8_t *to, const int8_t *from, int64_t lane_stride, int64_t n)
 {
-    float v[CHUNK];
+    for (int64_t k = 0; k < n; k += BLOCK) {
+        int64_t end = k + BLOCK < n ? k + BLOCK : n;
+        for (int lane = 0; lane < ACE_PANEL; lane++) {
+            for (int64_t i = k; i < end; i++) {
+                to[i * ACE_PANEL + lane] = from[lane * lane_stride + i];
+            }
+        }
+    }
+}
+
+static void store_chunk(const ace_packed *to, const chunk *c, int64_t panel, int tap)
+{
+    void *run = to->weights + ace_packed_offset(to, panel, tap, c->first);
+    switch (to->dtype) {
+    case ACE_I8:
+        interleave_8(run, c->lane.i8[0], CHUNK, c->n);
+        break;
+    case ACE_BF16: /* pairs move as one */
+        interleave_32(run, (const uint32_t *)(const void *)c->lane.bf16, CHUNK / 2, c->n / 2);
+        break;
+    default:
+        interleave_32(run, (const uint32_t *)(const void *)c->lane.f32, CHUNK, c->n);
+        break;
+    }
+}
+
+/* Largest magnitude of a row over all taps; values is room for a chunk. */
+static float row_peak(const packing *p, source_row s, float *values)
+{
     float peak = 0;
+    int64_t cols = p->matrix->shape.cols;
     for (int tap = 0; tap < p->to.taps; tap++) {
-        for (int64_t k = 0; k < p->matrix->shape.cols; k += CHUNK) {
-            int64_t n = p->matrix->shape.cols - k < CHUNK ? p->matrix->shape.cols - k : CHUNK;
-            read_row(p, s, tap, k, n, v);
+        for (int64_t k = 0; k < cols; k += CHUNK) {
+            int64_t n = cols - k < CHUNK ? cols - k : CHUNK;
+            read_row(p, s, tap, k, n, values);
             for (int64_t i = 0; i < n; i++) {
-                peak = fmaxf(peak, fabsf(v[i]));
+                float magnitude = fabsf(values[i]);
+                peak = magnitude > peak ? magnitude : peak;
             }
         }
     }
     return peak;
 }
 
-static void pack_lane(packing *p, int64_t panel, int lane)
-{
-    source_row s = row_of_lane(p, panel, lane);
-    int64_t cols = p->matrix->shape.cols;
-    float scale = 0;
-    if (p->to.dtype == ACE_I8) {
-        scale = row_peak(p, s) / 127.0f;
-        p->to.scales[panel * ACE_PANEL + lane] = scale;
-    }
-    float v[CHUNK + 1];
-    for (int tap = 0; tap < p->to.taps; tap++) {
-        unsigned char *run = p->to.weights + ace_packed_offset(&p->to, panel, tap, 0);
-        for (int64_t k = 0; k < cols; k += CHUNK) {
-            int64_t n = cols - k < CHUNK ? cols - k : CHUNK;
-            read_row(p, s, tap, k, n, v);
-            if (s.part != NULL && !is_finite_run(v, n)) {
-                report_damage(p, s);
-                return;
-            }
-            if (n % 2 != 0) {
-                v[n++] = 0.0f;
-            }
-            place(&p->to, run, lane, k, n, v, scale);
-        }
-    }
-}
-
 static void pack_panel(void *context, int64_t panel, int thread)
 {
-    (void)thread;
+    packing *p = context;
+    chunk *c = ace_cpu_scratch(p->cpu, thread);
+    int64_t cols = p->matrix->shape.cols;
+    source_row rows[ACE_PANEL];
+    float scale[ACE_PANEL] = {0};
     for (int lane = 0; lane < ACE_PANEL; lane++) {
-        pack_lane(context, panel, lane);
+        rows[lane] = row_of_lane(p, panel, lane);
+        if (p->to.dtype == ACE_I8) {
+            scale[lane] = row_peak(p, rows[lane], c->values) / 127.0f;
+            p->to.scales[panel * ACE_PANEL + lane] = scale[lane];
+        }
+    }
+    for (int tap = 0; tap < p->to.taps; tap++) {
+        for (c->first = 0; c->first < cols; c->first += CHUNK) {
+            int64_t n = cols - c->first < CHUNK ? cols - c->first : CHUNK;
+            c->n = (n + 1) / 2 * 2;
+            for (int lane = 0; lane < ACE_PANEL; lane++) {
+                if (!load_lane(p, c, rows[lane], lane, tap, n, scale[lane])) {
+                    report_damage(p, rows[lane]);
+                    return;
+                }
+            }
+            store_chunk(&p->to, c, panel, tap);
+        }
     }
 }
 
 ace_status ace_cpu_matrix_pack(ace_device *device, const ace_matrix *m,
                                const ace_matrix_part *parts, int n_parts, ace_error *err)
 {
-    packing p = {.matrix = m, .parts = parts, .n_parts = n_parts, .to = ace_packed_of(m)};
+    packing p = {.cpu = ace_cpu_of(device),
+                 .matrix = m,
+                 .parts = parts,
+                 .n_parts = n_parts,
+                 .to = ace_packed_of(m)};
     atomic_init(&p.damaged, NO_PART);
-    ace_pool_run(ace_cpu_of(device)->pool, p.to.panels, pack_panel, &p);
+    ace_pool_run(p.cpu->pool, p.to.panels, pack_panel, &p);
     int32_t damaged = atomic_load(&p.damaged);
     if (damaged != NO_PART) {
         return ace_fail(err, ACESTEP_MODEL, "%s: holds NaN or infinity; the file is damaged",

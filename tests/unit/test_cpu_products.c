@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CASES = 150, GUARD = 64, POISON = 0x7f };
+enum { CASES = 200, GUARD = 64, POISON = 0x7f, Q8_NUMBERS = 32, Q8_BYTES = 34 };
 
 /* ---- random numbers ------------------------------------------------------------------------- */
 
@@ -127,7 +127,8 @@ typedef struct product_case {
     ace_matrix_shape shape;
     ace_matrix_part parts[2];
     int n_parts;
-    float *values, *row_scale, *col_scale;
+    void *weights;
+    float *row_scale, *col_scale;
     guarded x, bias, gate, alpha, inv_beta;
     guarded y; /* before the operation */
     ace_conv conv;
@@ -135,15 +136,60 @@ typedef struct product_case {
     ace_epilogue epilogue;
 } product_case;
 
-/* Weights with some row and column scales, as one or two parts, in file order [row][col][tap] (as a
- * convolution's) or [tap][col][row] (strides the packer has to walk). */
+/* n weights in [-1, 1) as a file stores them; the caller frees them. Q8_0 blocks have the scale
+ * 2^-7. */
+static void *random_weights(rng *r, ace_dtype dtype, int64_t n)
+{
+    float *v = random_values(r, n);
+    if (dtype == ACE_F32) {
+        return v;
+    }
+    unsigned char *data = malloc((size_t)n * 2);
+    assert_non_null(data);
+    for (int64_t i = 0; i < n && dtype == ACE_BF16; i++) {
+        uint16_t half = ace_f32_to_bf16(v[i]);
+        memcpy(data + 2 * i, &half, sizeof half);
+    }
+    for (int64_t block = 0; block < n / Q8_NUMBERS && dtype == ACE_Q8_0; block++) {
+        unsigned char *at = data + block * Q8_BYTES;
+        const unsigned char scale[2] = {0x00, 0x20};
+        memcpy(at, scale, sizeof scale);
+        for (int i = 0; i < Q8_NUMBERS; i++) {
+            at[2 + i] = (unsigned char)next(r);
+        }
+    }
+    free(v);
+    return data;
+}
+
+/* The file's type, and its layout: [row][col][tap] (as a convolution's) or [tap][col][row] (strides
+ * the packer has to walk). Blocks only come in plain order. */
+static ace_dtype choose_storage(rng *r, const ace_matrix_shape *s, bool *turned)
+{
+    *turned = coin(r);
+    if (s->taps == 1 && s->cols % Q8_NUMBERS == 0) {
+        *turned = false;
+        return ACE_Q8_0;
+    }
+    return any_work_type(r);
+}
+
+static const void *row_address(const product_case *c, ace_dtype dtype, int64_t row, int64_t stride)
+{
+    int64_t bytes = dtype == ACE_Q8_0 ? row * c->shape.cols / Q8_NUMBERS * Q8_BYTES
+                                      : row * stride * (int64_t)ace_dtype_bytes(dtype);
+    return (const unsigned char *)c->weights + bytes;
+}
+
+/* Weights with some row and column scales, as one or two parts. */
 static void make_weights(rng *r, product_case *c)
 {
     const ace_matrix_shape *s = &c->shape;
-    c->values = random_values(r, s->rows * s->cols * s->taps);
+    bool turned;
+    ace_dtype dtype = choose_storage(r, s, &turned);
+    c->weights = random_weights(r, dtype, s->rows * s->cols * s->taps);
     c->row_scale = coin(r) ? random_values(r, s->rows) : NULL;
     c->col_scale = coin(r) ? random_values(r, s->cols) : NULL;
-    bool turned = coin(r);
     int64_t row_stride = turned ? 1 : s->cols * s->taps;
     int64_t split = between(r, 0, s->rows - 1);
     int64_t begin[3] = {0, split > 0 ? split : s->rows, s->rows};
@@ -151,8 +197,8 @@ static void make_weights(rng *r, product_case *c)
     for (int i = 0; i < c->n_parts; i++) {
         c->parts[i] = (ace_matrix_part){
             .name = "weights",
-            .data = c->values + begin[i] * row_stride,
-            .dtype = ACE_F32,
+            .data = row_address(c, dtype, begin[i], row_stride),
+            .dtype = dtype,
             .rows = begin[i + 1] - begin[i],
             .row_stride = row_stride,
             .col_stride = turned ? s->rows : s->taps,
@@ -192,7 +238,9 @@ static void make_linear(rng *r, product_case *c)
     bool is_deep = between(r, 1, 4) == 1;
     c->shape = (ace_matrix_shape){
         .rows = between(r, 1, 300),
-        .cols = is_deep ? between(r, 1500, 3000) : between(r, 1, 300),
+        .cols = is_deep   ? between(r, 1500, 3000)
+                : coin(r) ? between(r, 1, 9) * Q8_NUMBERS
+                          : between(r, 1, 300),
         .taps = 1,
         .dtype = any_matrix_type(r),
         .swiglu = between(r, 1, 4) == 1,
@@ -267,7 +315,7 @@ static product_case make_case(rng *r)
 
 static void free_case(product_case *c)
 {
-    free(c->values);
+    free(c->weights);
     free(c->row_scale);
     free(c->col_scale);
     guarded *tensors[] = {&c->x, &c->bias, &c->gate, &c->alpha, &c->inv_beta, &c->y};
