@@ -9,7 +9,7 @@ packages:
 	@scripts/install-packages
 
 build: packages
-	@scripts/build release
+	@scripts/build release acestep_program
 
 demo: build
 	@scripts/demo
@@ -17,7 +17,8 @@ demo: build
 test: packages
 	@scripts/run-tests
 
-quick-test: build
+quick-test: packages
+	@scripts/build release
 	@ctest --test-dir $(PRESET) --output-on-failure -j 2
 
 bench: build
