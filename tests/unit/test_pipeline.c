@@ -1,5 +1,5 @@
 /* The engine's promises: what runs is what was planned, to the byte; a song does not depend on its
- * company or on the number of threads. THREADS_TEST */
+ * company or on the number of threads. */
 #include "base/file_map.h"
 #include "base/memory.h"
 #include "options/option_table.h"

@@ -1,0 +1,131 @@
+/* The thread pool, and a whole song on three threads: for ThreadSanitizer. THREADS_TEST */
+#include "acestep.h"
+#include "base/thread_pool.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { TASKS = 1000, MOST_THREADS = 8 };
+
+typedef struct ledger {
+    int done[TASKS];           /* how often each task ran */
+    int64_t sum[MOST_THREADS]; /* written by each thread without a lock */
+    int nested[TASKS];
+    ace_pool *pool;
+} ledger;
+
+static void count(void *context, int64_t task, int thread)
+{
+    ledger *l = context;
+    l->done[task]++;
+    l->sum[thread] += task;
+}
+
+static void every_task_runs_once(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= MOST_THREADS; threads++) {
+        ledger *l = calloc(1, sizeof *l);
+        assert_non_null(l);
+        assert_int_equal(ace_pool_create(threads, &l->pool, NULL), ACESTEP_OK);
+        assert_int_equal(ace_pool_threads(l->pool), threads);
+        for (int run = 1; run <= 50; run++) {
+            ace_pool_run(l->pool, TASKS, count, l);
+            int64_t sum = 0;
+            for (int i = 0; i < threads; i++) {
+                sum += l->sum[i];
+            }
+            assert_int_equal(sum, (int64_t)run * TASKS * (TASKS - 1) / 2);
+        }
+        for (int i = 0; i < TASKS; i++) {
+            assert_int_equal(l->done[i], 50);
+        }
+        ace_pool_free(l->pool);
+        free(l);
+    }
+}
+
+static void inner(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    ((int *)context)[task]++;
+}
+
+static void nest(void *context, int64_t task, int thread)
+{
+    ledger *l = context;
+    (void)thread;
+    ace_pool_run(l->pool, 1, inner, &l->nested[task]);
+}
+
+static void runs_inside_a_task_are_inline(void **state)
+{
+    (void)state;
+    ledger *l = calloc(1, sizeof *l);
+    assert_non_null(l);
+    assert_int_equal(ace_pool_create(3, &l->pool, NULL), ACESTEP_OK);
+    ace_pool_run(l->pool, TASKS, nest, l);
+    for (int i = 0; i < TASKS; i++) {
+        assert_int_equal(l->nested[i], 1);
+    }
+    ace_pool_free(l->pool);
+    free(l);
+}
+
+static void make_song(const char *precision)
+{
+    char path[128];
+    acestep_error err;
+    acestep_request *request = NULL;
+    acestep_engine *engine = NULL;
+    acestep_result *result = NULL;
+    (void)snprintf(path, sizeof path, "/tmp/acestep-threads-%ld.wav", (long)getpid());
+    const char *const options[][2] = {{"caption", "piano, drums"},
+                                      {"duration", "5.12"},
+                                      {"seed", "1"},
+                                      {"threads", "3"},
+                                      {"output", path},
+                                      {"overwrite", "true"},
+                                      {"sidecar", "false"},
+                                      {"precision", precision}};
+    assert_int_equal(acestep_request_create(&request, &err), ACESTEP_OK);
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        assert_int_equal(acestep_request_set(request, options[i][0], options[i][1], &err),
+                         ACESTEP_OK);
+    }
+    assert_int_equal(acestep_engine_open(request, &engine, &err), ACESTEP_OK);
+    if (acestep_generate(engine, request, NULL, NULL, &result, &err) != ACESTEP_OK) {
+        fail_msg("%s", err.message);
+    }
+    assert_int_equal(acestep_result_songs(result), 1);
+    assert_int_equal(acestep_result_song(result, 0).frames, 128 * 1920);
+    acestep_result_free(result);
+    acestep_engine_close(engine);
+    acestep_request_free(request);
+    (void)unlink(path);
+}
+
+static void songs_on_three_threads(void **state)
+{
+    (void)state;
+    make_song("f32");
+    make_song("bf16");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(runs_inside_a_task_are_inline),
+        cmocka_unit_test(songs_on_three_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
