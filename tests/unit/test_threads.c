@@ -1,4 +1,4 @@
-/* The thread pool, and a whole song on three threads: for ThreadSanitizer. THREADS_TEST */
+/* The thread pool, and a whole song on three threads: for ThreadSanitizer. */
 #include "acestep.h"
 #include "base/thread_pool.h"
 
