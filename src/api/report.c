@@ -156,8 +156,8 @@ json_t *ace_warnings_json(const ace_warnings *w)
 {
     json_t *list = json_array();
     for (int i = 0; i < w->count; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "field", w->item[i].field,
-                                              "asked", w->item[i].asked, "used", w->item[i].used,
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", w->item[i].id,
+                                              "field", w->item[i].field, "asked", w->item[i].asked, "used", w->item[i].used,
                                               "reason", w->item[i].reason));
     }
     return list;

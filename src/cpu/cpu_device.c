@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "cpu/cpu.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -102,7 +104,6 @@ static void advise_huge_pages(unsigned char *block, size_t bytes)
 
 static ace_status reserve(ace_device *device, size_t bytes, uint64_t *addr, ace_error *err)
 {
-    (void)device;
     unsigned char *block = allocate_lines(bytes);
     if (block == NULL) {
         return ace_fail(err, ACESTEP_MEMORY,
@@ -111,15 +112,36 @@ static ace_status reserve(ace_device *device, size_t bytes, uint64_t *addr, ace_
                         bytes);
     }
     advise_huge_pages(block, bytes);
+    ace_cpu_of(device)->held += bytes;
     *addr = (uint64_t)(uintptr_t)block;
     return ACESTEP_OK;
 }
 
 static void release(ace_device *device, uint64_t addr, size_t bytes)
 {
-    (void)device;
-    (void)bytes;
+    ace_cpu_of(device)->held -= bytes;
     free_lines((unsigned char *)(uintptr_t)addr);
+}
+
+/* Bytes of a line of /proc/meminfo ("MemAvailable:  123 kB"); 0 when there is none. */
+static size_t memory_line(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    return at != NULL ? (size_t)strtoull(at + strlen(name), NULL, 10) << 10 : 0;
+}
+
+static void memory(ace_device *device, ace_device_memory *out)
+{
+    char text[2048] = "";
+    FILE *f = fopen("/proc/meminfo", "r");
+    if (f != NULL) {
+        size_t n = fread(text, 1, sizeof text - 1, f);
+        text[n] = '\0';
+        (void)fclose(f);
+    }
+    *out = (ace_device_memory){.total = memory_line(text, "MemTotal:"),
+                               .free = memory_line(text, "MemAvailable:"),
+                               .held = ace_cpu_of(device)->held};
 }
 
 /* Host values as a tensor: on this device both live in the same memory. */
@@ -146,6 +168,24 @@ static ace_status download(ace_device *device, float *to, ace_tensor from, ace_e
     return ACESTEP_OK;
 }
 
+static ace_status matrix_image(ace_device *device, const ace_matrix_shape *shape,
+                               const ace_matrix_part *parts, int n_parts, void *to, ace_error *err)
+{
+    ace_matrix m = {.shape = *shape,
+                    .addr = (uint64_t)(uintptr_t)to,
+                    .bytes = ace_cpu_matrix_bytes(device, shape)};
+    return ace_cpu_matrix_pack(device, &m, parts, n_parts, err);
+}
+
+static ace_status write_bytes(ace_device *device, uint64_t addr, const void *from, size_t bytes,
+                              ace_error *err)
+{
+    (void)device;
+    (void)err;
+    memcpy((void *)(uintptr_t)addr, from, bytes);
+    return ACESTEP_OK;
+}
+
 /* ---- the device ----------------------------------------------------------------------------- */
 
 static void close_device(ace_device *device)
@@ -159,10 +199,13 @@ static void close_device(ace_device *device)
 static const ace_device_ops cpu_ops = {
     .reserve = reserve,
     .release = release,
+    .memory = memory,
     .upload = upload,
     .download = download,
     .matrix_bytes = ace_cpu_matrix_bytes,
     .matrix_pack = ace_cpu_matrix_pack,
+    .matrix_image = matrix_image,
+    .write = write_bytes,
     .linear = ace_cpu_linear,
     .conv = ace_cpu_conv,
     .conv_transpose = ace_cpu_conv_transpose,

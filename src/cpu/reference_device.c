@@ -49,6 +49,12 @@ static void release(ace_device *d, uint64_t addr, size_t bytes)
     free((void *)(uintptr_t)addr);
 }
 
+static void memory(ace_device *d, ace_device_memory *out)
+{
+    (void)d;
+    *out = (ace_device_memory){.total = SIZE_MAX, .free = SIZE_MAX};
+}
+
 static ace_status upload(ace_device *d, ace_tensor to, const float *from, ace_error *err)
 {
     (void)d;
@@ -388,6 +394,22 @@ static void fill(ace_device *d, ace_tensor y, float value)
     }
 }
 
+static ace_status matrix_image(ace_device *d, const ace_matrix_shape *shape,
+                               const ace_matrix_part *parts, int n_parts, void *to, ace_error *err)
+{
+    ace_matrix m = {*shape, (uint64_t)(uintptr_t)to, matrix_bytes(d, shape)};
+    return matrix_pack(d, &m, parts, n_parts, err);
+}
+
+static ace_status write_bytes(ace_device *d, uint64_t addr, const void *from, size_t bytes,
+                              ace_error *err)
+{
+    (void)d;
+    (void)err;
+    memcpy((void *)(uintptr_t)addr, from, bytes);
+    return ACESTEP_OK;
+}
+
 static void close_device(ace_device *d)
 {
     ace_free(d);
@@ -396,10 +418,13 @@ static void close_device(ace_device *d)
 static const ace_device_ops reference_ops = {
     .reserve = reserve,
     .release = release,
+    .memory = memory,
     .upload = upload,
     .download = download,
     .matrix_bytes = matrix_bytes,
     .matrix_pack = matrix_pack,
+    .matrix_image = matrix_image,
+    .write = write_bytes,
     .linear = linear,
     .conv = conv,
     .conv_transpose = conv_transpose,

@@ -114,12 +114,20 @@ typedef struct ace_conv_transpose {
     ace_tensor bias; /* f32 [1, C_out], or empty */
 } ace_conv_transpose;
 
+/* Device memory as it is now, in bytes. */
+typedef struct ace_device_memory {
+    size_t total; /* of the device */
+    size_t free;  /* what this program could still reserve */
+    size_t held;  /* what it has reserved */
+} ace_device_memory;
+
 /* ---- the table -------------------------------------------------------------------------------- */
 
 typedef struct ace_device_ops {
     /* memory; addr is never 0. reserve gives zero-filled or undefined memory. */
     ace_status (*reserve)(ace_device *, size_t bytes, uint64_t *addr, ace_error *);
     void (*release)(ace_device *, uint64_t addr, size_t bytes);
+    void (*memory)(ace_device *, ace_device_memory *);
     /* host values are f32, contiguous [rows, cols]; converted to and from the tensor's type */
     ace_status (*upload)(ace_device *, ace_tensor to, const float *from, ace_error *);
     ace_status (*download)(ace_device *, float *to, ace_tensor from, ace_error *);
@@ -128,6 +136,12 @@ typedef struct ace_device_ops {
     size_t (*matrix_bytes)(const ace_device *, const ace_matrix_shape *);
     ace_status (*matrix_pack)(ace_device *, const ace_matrix *, const ace_matrix_part *, int n_parts,
                               ace_error *);
+    /* The same into host memory of matrix_bytes, 64-byte aligned: part of an image that `write`
+     * brings to the device. */
+    ace_status (*matrix_image)(ace_device *, const ace_matrix_shape *, const ace_matrix_part *,
+                               int n_parts, void *to, ace_error *);
+    /* Bytes as they are, host to device. May be called from another thread than the operations'. */
+    ace_status (*write)(ace_device *, uint64_t addr, const void *from, size_t bytes, ace_error *);
 
     /* operations */
     void (*linear)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *, const ace_epilogue *);
@@ -154,6 +168,7 @@ struct ace_device {
     size_t alignment;        /* of every block in an arena, a power of two */
     size_t workspace_bytes;  /* held by the device itself besides the arenas: part of every plan */
     bool computes;           /* false: results are undefined, only sizes count */
+    const char *stage, *tag; /* what the work at hand is for: labels of the ledger, static strings */
 };
 
 static inline void ace_device_close(ace_device *device)

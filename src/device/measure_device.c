@@ -24,6 +24,12 @@ static void measure_release(ace_device *d, uint64_t addr, size_t bytes)
     (void)bytes;
 }
 
+static void measure_memory(ace_device *d, ace_device_memory *out)
+{
+    (void)d;
+    *out = (ace_device_memory){.total = SIZE_MAX, .free = SIZE_MAX};
+}
+
 static ace_status measure_upload(ace_device *d, ace_tensor to, const float *from, ace_error *err)
 {
     (void)d;
@@ -56,6 +62,21 @@ static ace_status measure_matrix_pack(ace_device *d, const ace_matrix *m,
     (void)parts;
     (void)n_parts;
     (void)err;
+    return ACESTEP_OK;
+}
+
+static ace_status measure_matrix_image(ace_device *d, const ace_matrix_shape *shape,
+                                       const ace_matrix_part *parts, int n_parts, void *to,
+                                       ace_error *err)
+{
+    (void)d, (void)shape, (void)parts, (void)n_parts, (void)to, (void)err;
+    return ACESTEP_OK;
+}
+
+static ace_status measure_write(ace_device *d, uint64_t addr, const void *from, size_t bytes,
+                                ace_error *err)
+{
+    (void)d, (void)addr, (void)from, (void)bytes, (void)err;
     return ACESTEP_OK;
 }
 
@@ -116,10 +137,13 @@ static void measure_close(ace_device *d)
 static const ace_device_ops measure_ops = {
     .reserve = measure_reserve,
     .release = measure_release,
+    .memory = measure_memory,
     .upload = measure_upload,
     .download = measure_download,
     .matrix_bytes = measure_matrix_bytes,
     .matrix_pack = measure_matrix_pack,
+    .matrix_image = measure_matrix_image,
+    .write = measure_write,
     .linear = measure_linear,
     .conv = measure_conv,
     .conv_transpose = measure_conv_transpose,

@@ -91,6 +91,7 @@ void ace_reset(ace_stream *s, const ace_arena_mark *mark)
 void ace_set_tag(ace_stream *s, const char *name)
 {
     ace_arena_set_tag(s->arena, name);
+    s->device->tag = name;
 }
 
 void ace_upload(ace_stream *s, ace_tensor to, const float *from)

@@ -97,11 +97,11 @@ static ace_status clamp_seconds(const ace_request *r, const ace_models *m, ace_w
     (void)snprintf(before, sizeof before, "%g s", asked);
     if (*seconds > most) {
         (void)snprintf(after, sizeof after, "%g s", most);
-        ace_warn(warnings, "duration", before, after, "the longest that %s makes", m->name);
+        ace_warn(warnings, "", "duration", before, after, "the longest that %s makes", m->name);
         *seconds = most;
     } else if (*seconds < least) {
         (void)snprintf(after, sizeof after, "%g s", least);
-        ace_warn(warnings, "duration", before, after, "the shortest that %s makes", m->name);
+        ace_warn(warnings, "", "duration", before, after, "the shortest that %s makes", m->name);
     }
     return ACESTEP_OK;
 }
@@ -210,7 +210,7 @@ static ace_status read_audio(const char *path, const char *option, ace_audio *ou
     char repairs[160];
     if (status == ACESTEP_OK &&
         ace_audio_repairs_text(path, source.repairs, repairs, sizeof repairs)) {
-        ace_warn(warnings, option, path, "as far as it goes", "%s", repairs);
+        ace_warn(warnings, "", option, path, "as far as it goes", "%s", repairs);
     }
     return status;
 }
@@ -225,13 +225,13 @@ static ace_status read_audio_inputs(const ace_request *r, ace_brief *b, ace_warn
             status = ace_fail(err, ACESTEP_AUDIO, "%s: the source is silent", r->src_audio);
         }
     } else if (r->src_audio[0] != '\0') {
-        ace_warn(warnings, "src_audio", r->src_audio, "none",
+        ace_warn(warnings, "", "src_audio", r->src_audio, "none",
                  "text2music does not listen to a source");
     }
     if (status == ACESTEP_OK && r->reference_audio[0] != '\0') {
         status = read_audio(r->reference_audio, "reference_audio", &b->reference, warnings, err);
         if (status == ACESTEP_OK && ace_audio_is_silent(&b->reference)) {
-            ace_warn(warnings, "reference_audio", r->reference_audio, "none", "it is silent");
+            ace_warn(warnings, "", "reference_audio", r->reference_audio, "none", "it is silent");
             ace_audio_free(&b->reference);
         }
     }

@@ -8,7 +8,7 @@
 #include "audio/audio.h"
 #include "run/models.h"
 #include "run/request.h"
-#include "run/warnings.h"
+#include "plan/warnings.h"
 #include "text/prompt.h"
 #include "text/tokenizer.h"
 

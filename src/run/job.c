@@ -59,7 +59,7 @@ static ace_status read_sampling(const ace_request *r, const ace_models *m, ace_s
     s->steps = r->inference_steps > 0 ? (int)r->inference_steps : s->steps;
     s->shift = r->shift > 0 ? r->shift : s->shift;
     if (m->dit_config.turbo && r->guidance_scale > 1) {
-        ace_warn(warnings, "guidance_scale", "guidance", "none",
+        ace_warn(warnings, "", "guidance_scale", "guidance", "none",
                  "%s is a turbo model: guidance is distilled into it", m->name);
     } else if (r->guidance_scale > 0) {
         s->guidance_scale = r->guidance_scale;

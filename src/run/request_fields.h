@@ -10,7 +10,8 @@
  *
  * The field is the JSON name; on the command line its underscores are hyphens (both are accepted).
  * Names, ranges and aliases follow the original's GenerationParams (acestep/inference.py) and API
- * server. Groups: text, audio, music, sampling, editing, batch, output, engine. */
+ * server. Groups: text, audio, music, sampling, editing, batch, output, engine, memory, lm, debug.
+ * A WORD row "auto|false|true" is a switch: on the command line it may stand alone. */
 #ifndef ACE_RUN_REQUEST_FIELDS_H
 #define ACE_RUN_REQUEST_FIELDS_H
 
@@ -107,13 +108,59 @@
     TEXT(model, "", 256, "dit,config_path,model_name", "engine",                                   \
          "which diffusion model, e.g. turbo, base, xl-turbo")                                      \
     TEXT(weights, "", 64, "", "engine", "synthetic[:NAME]: published shapes, made-up values")      \
-    WORD(device, 0, "auto|cpu", "", "engine", "where to compute")                                  \
+    TEXT(device, "auto", 32, "", "engine",                                                         \
+         "auto, cpu, sim (a simulated card), cuda or cuda:N")                                      \
+    INT(gpu, -1, -1, 63, "", "engine", "which card; -1: the one with the most memory")             \
     WORD(precision, 0, "auto|f32|bf16|int8", "", "engine",                                         \
          "of weights and products; auto: what the model asks for, else bf16")                      \
     INT(threads, 0, 0, 256, "", "engine", "0: all usable CPUs")                                    \
     WORD(cpu, 2, "generic|avx2|avx512", "", "engine", "highest instruction set to use")            \
     WORD(exec, 0, "full|shape", "", "engine", "shape: walk through the job, compute nothing")      \
-    INT(vae_chunk, 0, 0, 1536, "vaeChunk", "engine", "latent frames decoded at once; 0: auto")     \
-    INT(vae_overlap, 0, 0, 256, "vaeOverlap", "engine", "frames of overlap on each side; 0: 12")
+    INT(vae_chunk, 0, 0, 1536, "vaeChunk,vae_decode_chunk_size", "memory",                         \
+        "latent frames decoded at once; 0: what fits")                                             \
+    INT(vae_overlap, 0, 0, 256, "vaeOverlap", "memory",                                            \
+        "frames of overlap on each side; 0: 12 on the CPU, the guide's table on a card")           \
+    FLAG(vae_on_cpu, 0, "", "memory", "decode on the CPU whatever the card could do")              \
+    TEXT(tier, "", 16, "gpu_tier", "memory",                                                       \
+         "take limits and defaults from this tier: tier1 ... tier6b, unlimited")                   \
+    TEXT(gpu_tiers, "", 4096, "", "memory", "JSON file that changes rows of the tier table")       \
+    WORD(limits, 0, "auto|seed|exact", "", "memory",                                               \
+         "of duration and batch: the guide's table, or all that the plan proves to fit")           \
+    WORD(offload_to_cpu, 0, "auto|false|true", "offload", "memory",                                \
+         "keep models off the card while they are not in use")                                     \
+    WORD(offload_dit_to_cpu, 0, "auto|false|true", "offload_dit", "memory",                        \
+         "the diffusion transformer too, also between steps")                                      \
+    WORD(offload_dit_policy, 0, "window|stage", "", "memory",                                      \
+         "window: a rolling window of its layers; stage: whole while it works")                    \
+    INT(offload_dit_window, 0, 0, 96, "", "memory", "layers in the window; 0: as many as fit")     \
+    WORD(quantization, 0, "auto|none|int8_weight_only|int8", "", "memory",                         \
+         "weights of the diffusion model and its condition encoder")                               \
+    WORD(compile_model, 0, "auto|false|true", "compile", "memory",                                 \
+         "weights packed for the kernels; INT8 needs it")                                          \
+    WORD(use_flash_attention, 0, "auto|false|true", "flash_attention", "memory",                   \
+         "where the device has it")                                                                \
+    WORD(vram_guard, 0, "split|reduce", "", "memory",                                              \
+         "songs that do not fit together: in further passes, or fewer of them")                    \
+    FLAG(force_config, 0, "", "memory", "take choices as they are, whatever the tier advises")     \
+    TEXT(lora, "", 4096, "adapter,lora_path,lora_name_or_path", "engine",                          \
+         "adapters, comma-separated: PATH or PATH:SCALE")                                          \
+                                                                                                   \
+    WORD(init_llm, 0, "auto|false|true", "init_lm,initLlm", "lm", "start the language model")      \
+    TEXT(lm_model_path, "", 256, "lm_model,lm", "lm", "which one, e.g. acestep-5Hz-lm-0.6B")       \
+    TEXT(backend, "auto", 32, "lm_backend", "lm", "its engine: vllm, pt or mlx")                   \
+    FLAG(thinking, 0, "", "lm", "let it plan the song: metadata and audio codes")                  \
+    REAL(lm_cfg_scale, 2, 1, 10, "lmCfgScale", "lm", "its guidance; 1: none")                      \
+    INT(lm_batch_chunk_size, 8, 1, 8, "", "lm", "songs it plans side by side")                     \
+                                                                                                   \
+    TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \
+    TEXT(max_cuda_vram, "", 32, "", "debug",                                                       \
+         "GB of a simulated card, with a hard cap (environment MAX_CUDA_VRAM)")                    \
+    TEXT(max_mps_vram, "", 32, "", "debug", "the same for Apple's (MAX_MPS_VRAM)")                 \
+    TEXT(max_xpu_vram, "", 32, "", "debug", "the same for Intel's (MAX_XPU_VRAM)")                 \
+    REAL(sim_used_gb, 0, 0, 1024, "", "debug", "GB that another program holds on the sim card")    \
+    TEXT(sim_fail_alloc, "", 256, "", "debug",                                                     \
+         "STAGE:N or STAGE:*, comma-separated: allocations that fail on the sim card")             \
+    TEXT(sim_shrink, "", 256, "", "debug",                                                         \
+         "STAGE:GB: from that stage on another program holds that much of the sim card")
 
 #endif
