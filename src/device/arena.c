@@ -19,9 +19,19 @@ ace_status ace_arena_open(ace_arena *arena, ace_device *device, size_t capacity,
     return ACESTEP_OK;
 }
 
+void ace_arena_open_at(ace_arena *arena, ace_device *device, uint64_t base, size_t capacity)
+{
+    memset(arena, 0, sizeof *arena);
+    arena->device = device;
+    arena->base = base;
+    arena->capacity = capacity;
+    arena->borrowed = true;
+    ace_arena_set_tag(arena, "other");
+}
+
 void ace_arena_close(ace_arena *arena)
 {
-    if (arena->device != NULL) {
+    if (arena->device != NULL && !arena->borrowed) {
         arena->device->ops->release(arena->device, arena->base, arena->capacity);
     }
     memset(arena, 0, sizeof *arena);

@@ -20,6 +20,7 @@ typedef struct ace_arena {
     ace_device *device;
     uint64_t base;
     size_t capacity;
+    bool borrowed; /* the memory belongs to somebody else */
     size_t used;
     size_t high_water;
     ace_arena_tag tags[ACE_ARENA_MAX_TAGS];
@@ -34,6 +35,8 @@ typedef struct ace_arena_mark {
 } ace_arena_mark;
 
 ace_status ace_arena_open(ace_arena *arena, ace_device *device, size_t capacity, ace_error *err);
+/* Over memory that somebody else reserved; closing it releases nothing. */
+void ace_arena_open_at(ace_arena *arena, ace_device *device, uint64_t base, size_t capacity);
 void ace_arena_close(ace_arena *arena); /* a zeroed arena is fine */
 
 /* Blocks allocated from now on count under this name (a static string). */

@@ -19,29 +19,53 @@ typedef struct ace_time_embedding {
 
 typedef struct ace_dit_layer {
     ace_attention_weights self_attention;
-    ace_tensor cross_norm, cross_q_norm, cross_k_norm;
-    ace_matrix cross_q, cross_kv, cross_out;
+    ace_tensor cross_norm, cross_q_norm;
+    ace_matrix cross_q, cross_out;
     ace_mlp_weights mlp;
     ace_tensor modulation; /* scale_shift_table [6, hidden]: shift, scale, gate of attention, then
                               of MLP */
 } ace_dit_layer;
 
+/* What turns a condition into keys and values: used once per batch, before the first step. */
+typedef struct ace_dit_condition {
+    ace_matrix embedder;
+    ace_tensor embedder_bias;
+    ace_tensor null_condition;            /* f32 [1, encoder width] */
+    ace_matrix cross_kv[ACE_MAX_LAYERS];  /* [2·kv_heads·head_dim, hidden] */
+    ace_tensor cross_k_norm[ACE_MAX_LAYERS];
+} ace_dit_condition;
+
+/* Layers that are not all in the device's memory at once. One evaluation calls begin, then acquire
+ * and release for each layer in order. acquire makes ace_dit.layers[index] usable until release. */
+typedef struct ace_layer_source {
+    void (*begin)(void *context, ace_stream *s);
+    void (*acquire)(void *context, ace_stream *s, int64_t index);
+    void (*release)(void *context, ace_stream *s, int64_t index);
+    void *context;
+} ace_layer_source;
+
+/* In three parts, which may live in different places: the condition part, the layers, and the core
+ * around them. */
 typedef struct ace_dit {
     ace_dit_config config;
     ace_matrix patch_in; /* convolution over one patch of frames */
     ace_tensor patch_in_bias;
     ace_time_embedding time, time_r;
-    ace_matrix condition_embedder;
-    ace_tensor condition_bias;
-    ace_dit_layer layers[ACE_MAX_LAYERS];
     ace_tensor norm_out, modulation_out; /* [1, hidden]; [2, hidden]: shift, scale */
     ace_matrix patch_out;
     ace_tensor patch_out_bias;
-    ace_tensor null_condition; /* f32 [1, encoder width] */
+    ace_dit_layer layers[ACE_MAX_LAYERS];
+    ace_dit_condition condition;
+    const ace_layer_source *source; /* NULL: all layers are there */
     ace_observer observer;
 } ace_dit;
 
+/* Everything. */
 void ace_dit_load(ace_loader *l, const ace_dit_config *c, ace_dit *out);
+/* Its parts. Every layer takes the same number of bytes. */
+void ace_dit_load_core(ace_loader *l, const ace_dit_config *c, ace_dit *out);
+void ace_dit_load_layer(ace_loader *l, const ace_dit_config *c, int64_t index, ace_dit_layer *out);
+void ace_dit_load_condition(ace_loader *l, const ace_dit_config *c, ace_dit_condition *out);
 
 /* What stays the same over all steps of a batch. Host data; read during ace_dit_begin only. */
 typedef struct ace_dit_inputs {
@@ -69,15 +93,15 @@ typedef struct ace_dit_session {
     ace_tensor cross_kv[ACE_MAX_LAYERS]; /* [conditions·kv_length, 2·kv_heads·head_dim] */
     int32_t kv_valid[ACE_DIT_MAX_BATCH];
     int32_t kv_index[ACE_DIT_MAX_BATCH];
-    ace_tensor null_cross[ACE_MAX_LAYERS]; /* f32 [1, hidden]: see ace_dit_begin */
+    ace_tensor null_heads[ACE_MAX_LAYERS]; /* [1, heads·head_dim]: see ace_dit_begin */
     /* One evaluation takes seconds: its layers report `progress` up to `progress` +
      * `progress_share` of the stage. Set by the caller before each evaluation; share 0: silent. */
     double progress, progress_share;
 } ace_dit_session;
 
 /* Null branch: its condition is one vector repeated, so all keys and all values are equal, the
- * softmax is uniform, and cross-attention yields the same vector for every query: it is computed
- * once per layer. */
+ * softmax is uniform, and cross-attention sees the same vector for every query: the values, repeated
+ * for the heads of a group. Only the condition part of the model is used; it may go afterwards. */
 void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ace_dit_session *out);
 
 /* x, v: host f32 [batch, frames, D] (NULL while measuring); t, t_r: host [batch], the original

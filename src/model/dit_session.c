@@ -45,8 +45,8 @@ static ace_tensor embed_condition(ace_dit_session *d, const float *condition, in
     ace_tensor embedded = ace_new(s, s->activation, length, m->config.decoder.hidden);
     ace_arena_mark mark = ace_mark(s);
     ace_tensor states = ace_new_from(s, s->activation, length, m->config.encoder.hidden, condition);
-    ace_epilogue bias = {.bias = m->condition_bias};
-    ace_linear(s, embedded, states, &m->condition_embedder, &bias);
+    ace_epilogue bias = {.bias = m->condition.embedder_bias};
+    ace_linear(s, embedded, states, &m->condition.embedder, &bias);
     ace_reset(s, &mark);
     observe(d, "condition_embedder", embedded);
     return embedded;
@@ -63,11 +63,11 @@ static void project_condition(ace_dit_session *d, int index, const float *condit
     ace_arena_mark mark = ace_mark(s);
     ace_tensor embedded = embed_condition(d, condition, length);
     for (int64_t i = 0; i < d->model->config.layers; i++) {
-        const ace_dit_layer *layer = &d->model->layers[i];
+        const ace_dit_condition *w = &d->model->condition;
         ace_tensor kv = ace_rows(d->cross_kv[i], first, length);
         ace_tensor no_rope = {0};
-        ace_head_norm norm = {c->kv_heads, layer->cross_k_norm, c->rms_eps, no_rope};
-        ace_linear(s, kv, embedded, &layer->cross_kv, NULL);
+        ace_head_norm norm = {c->kv_heads, w->cross_k_norm[i], c->rms_eps, no_rope};
+        ace_linear(s, kv, embedded, &w->cross_kv[i], NULL);
         ace_head_rms_norm(s, ace_cols(kv, 0, c->kv_heads * c->head_dim), &norm);
         if (padding > 0) {
             ace_fill(s, ace_rows(d->cross_kv[i], first + length, padding), 0);
@@ -76,7 +76,7 @@ static void project_condition(ace_dit_session *d, int index, const float *condit
     ace_reset(s, &mark);
 }
 
-/* o_proj(repeat_heads(v_proj(condition_embedder(null)))) of every layer. */
+/* repeat_heads(v_proj(condition_embedder(null))) of every layer. */
 static void project_null(ace_dit_session *d)
 {
     ace_stream *s = d->stream;
@@ -85,21 +85,19 @@ static void project_null(ace_dit_session *d)
     int64_t kv_cols = c->kv_heads * c->head_dim;
     int64_t group = c->heads / c->kv_heads;
     for (int64_t i = 0; i < m->config.layers; i++) {
-        d->null_cross[i] = ace_new(s, ACE_F32, 1, c->hidden);
+        d->null_heads[i] = ace_new(s, s->activation, 1, c->heads * c->head_dim);
     }
     ace_arena_mark mark = ace_mark(s);
     ace_tensor embedded = ace_new(s, s->activation, 1, c->hidden);
     ace_tensor kv = ace_new(s, s->activation, 1, 2 * kv_cols);
-    ace_tensor heads = ace_new(s, s->activation, 1, c->heads * c->head_dim);
-    ace_epilogue bias = {.bias = m->condition_bias};
-    ace_linear(s, embedded, m->null_condition, &m->condition_embedder, &bias);
+    ace_epilogue bias = {.bias = m->condition.embedder_bias};
+    ace_linear(s, embedded, m->condition.null_condition, &m->condition.embedder, &bias);
     for (int64_t i = 0; i < m->config.layers; i++) {
-        ace_linear(s, kv, embedded, &m->layers[i].cross_kv, NULL);
+        ace_linear(s, kv, embedded, &m->condition.cross_kv[i], NULL);
         for (int64_t h = 0; h < c->heads; h++) {
-            ace_copy(s, ace_cols(heads, h * c->head_dim, c->head_dim),
+            ace_copy(s, ace_cols(d->null_heads[i], h * c->head_dim, c->head_dim),
                      ace_cols(kv, kv_cols + h / group * c->head_dim, c->head_dim));
         }
-        ace_linear(s, d->null_cross[i], heads, &m->layers[i].cross_out, NULL);
     }
     ace_reset(s, &mark);
 }
@@ -232,6 +230,17 @@ static void cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
     ace_reset(s, &mark);
 }
 
+/* The same row for every query: the output projection of one row, added to all. */
+static void null_cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
+{
+    ace_stream *s = d->stream;
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor row = ace_new(s, ACE_F32, 1, x.cols);
+    ace_linear(s, row, d->null_heads[i], &d->model->layers[i].cross_out, NULL);
+    ace_add(s, x, x, row);
+    ace_reset(s, &mark);
+}
+
 static void observe_mlp(ace_dit_session *d, int64_t i, ace_tensor x, const ace_norm *norm)
 {
     if (d->model->observer.observe != NULL) {
@@ -268,7 +277,7 @@ static void run_layer(ace_dit_session *d, int64_t i, ace_tensor x, ace_tensor ti
     ace_add(s, six, time, layer->modulation);
     self_attention(d, i, x, six);
     if (null_branch) {
-        ace_add(s, x, x, d->null_cross[i]);
+        null_cross_attention(d, i, x);
     } else {
         cross_attention(d, i, x);
     }
@@ -388,8 +397,18 @@ void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const 
     ace_tensor h = ace_new(s, ACE_F32, d->batch * d->tokens, hidden);
     patch(d, h);
     ace_tensor six = ace_reshape(time, d->batch * ACE_DIT_MODULATIONS, hidden);
+    const ace_layer_source *source = d->model->source;
+    if (source != NULL) {
+        source->begin(source->context, s);
+    }
     for (int64_t i = 0; i < c->layers; i++) {
+        if (source != NULL) {
+            source->acquire(source->context, s, i);
+        }
         run_layer(d, i, h, six, null_branch);
+        if (source != NULL) {
+            source->release(source->context, s, i);
+        }
         report_layer(d, i);
     }
     unpatch(d, h, temb, v);

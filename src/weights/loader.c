@@ -18,6 +18,7 @@ void ace_loader_init(ace_loader *l, ace_stream *stream, const ace_weights *weigh
     l->stream = stream;
     l->weights = weights;
     l->matrix_dtype = matrix_dtype;
+    l->conv_dtype = matrix_dtype;
 }
 
 ace_status ace_loader_finish(ace_loader *l)
@@ -306,7 +307,7 @@ static void close_conv(ace_loader *l, conv_source *c)
 
 ace_matrix ace_load_conv(ace_loader *l, const char *prefix, int64_t out, int64_t in, int taps)
 {
-    ace_matrix m = {.shape = {.rows = out, .cols = in, .taps = taps, .dtype = l->matrix_dtype}};
+    ace_matrix m = {.shape = {.rows = out, .cols = in, .taps = taps, .dtype = l->conv_dtype}};
     const int64_t dims[] = {out, in, taps};
     conv_source c;
     if (find_conv(l, prefix, dims, &c) && read_conv(l, &c, in * taps)) {
@@ -359,7 +360,7 @@ ace_matrix ace_load_conv_transpose(ace_loader *l, const char *prefix, int64_t in
                                    int64_t stride)
 {
     ace_matrix m = {
-        .shape = {.rows = stride * out, .cols = in, .taps = 2, .dtype = l->matrix_dtype}};
+        .shape = {.rows = stride * out, .cols = in, .taps = 2, .dtype = l->conv_dtype}};
     const int64_t dims[] = {in, out, 2 * stride};
     conv_source c;
     /* Tap 0 of phase r is kernel position r + stride, tap 1 is `stride` positions before it. */
@@ -374,7 +375,7 @@ ace_matrix ace_load_unpatch(ace_loader *l, const char *prefix, int64_t in, int64
                             int64_t stride)
 {
     ace_matrix m = {
-        .shape = {.rows = stride * out, .cols = in, .taps = 1, .dtype = l->matrix_dtype}};
+        .shape = {.rows = stride * out, .cols = in, .taps = 1, .dtype = l->conv_dtype}};
     const int64_t dims[] = {in, out, stride};
     conv_source c;
     if (find_conv(l, prefix, dims, &c) && read_conv(l, &c, in)) {

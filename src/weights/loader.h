@@ -14,7 +14,8 @@
 typedef struct ace_loader {
     ace_stream *stream;
     const ace_weights *weights;
-    ace_dtype matrix_dtype; /* of packed linear layers and convolutions: F32, BF16 or I8 */
+    ace_dtype matrix_dtype; /* of packed linear layers: F32, BF16 or I8 */
+    ace_dtype conv_dtype;   /* of convolutions; ace_loader_init sets it to the same */
     int problems;
     char report[700]; /* "name (missing), name (shape [2, 3], expected [3, 3]), …" */
     void *scratch;    /* synthetic values, temporary */

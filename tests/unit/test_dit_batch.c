@@ -182,7 +182,7 @@ static void evaluate_explicit_null(rig *r, const feed *f, float *v)
     int64_t hidden = r->config.encoder.hidden;
     float *rows = malloc((size_t)(LONG * hidden) * sizeof *rows);
     assert_non_null(rows);
-    ace_download(&r->bench.stream, rows, r->dit.null_condition);
+    ace_download(&r->bench.stream, rows, r->dit.condition.null_condition);
     for (int i = 1; i < LONG; i++) {
         memcpy(rows + i * hidden, rows, (size_t)hidden * sizeof *rows);
     }
