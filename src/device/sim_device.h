@@ -13,16 +13,16 @@
 #include "device/device.h"
 
 typedef struct ace_sim_options {
-    size_t cap_bytes;         /* of everything held at once, the inner device's workspace included */
-    const char *fail_alloc;   /* "vae:1,diffusion:*": these allocations of these stages fail; NULL */
-    const char *shrink;       /* "diffusion:2.5": from that stage on others hold so many GB; NULL */
-    double used_gb;           /* what others hold from the start */
+    size_t cap_bytes;       /* of everything held at once, the inner device's workspace included */
+    const char *fail_alloc; /* "vae:1,diffusion:*": these allocations of these stages fail; NULL */
+    const char *shrink;     /* "diffusion:2.5": from that stage on others hold so many GB; NULL */
+    double used_gb;         /* what others hold from the start */
 } ace_sim_options;
 
 enum { ACE_SIM_MAX_COPIES = 96 };
 
 typedef struct ace_sim_copies {
-    const char *stage, *tag; /* as the device's labels were */
+    const char *stage, *tag;   /* as the device's labels were */
     double to_device, to_host; /* bytes */
     uint64_t count;
 } ace_sim_copies;
