@@ -18,7 +18,10 @@ struct acestep_engine {
 
 struct acestep_plan {
     ace_stage_log stages;
-    size_t workspace_bytes;
+    ace_settings settings;
+    ace_plan choice;
+    char device[96];
+    size_t cap_bytes; /* of the device; 0: none */
     ace_warnings warnings;
     char model[128];
     int songs;
@@ -27,7 +30,7 @@ struct acestep_plan {
 
 struct acestep_result {
     acestep_plan plan;
-    ace_stage_log found;
+    ace_job_report found;
     ace_job job;
     ace_finished song[ACE_MAX_SONGS];
     int n_songs;
@@ -48,7 +51,8 @@ static inline ace_error *ace_inner_error(acestep_error *err)
 }
 
 /* report.c */
-json_t *ace_stage_log_json(const ace_stage_log *log, size_t workspace_bytes);
+json_t *ace_stage_log_json(const ace_stage_log *log, size_t peak_bytes);
+json_t *ace_plan_choice_json(const acestep_plan *plan);
 json_t *ace_warnings_json(const ace_warnings *w);
 char *ace_plan_table(const acestep_plan *plan);
 char *ace_result_table(const acestep_result *result);

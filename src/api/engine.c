@@ -50,8 +50,8 @@ char *acestep_engine_json(const acestep_engine *engine)
     const ace_models *m = &w->models;
     json_t *root = json_pack(
         "{s:s, s:s, s:i, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:f, s:f, s:b, s:b}}",
-        "device", w->device->name, "cpu", ace_cpu_level_name(ace_cpu_device_level(w->device)),
-        "threads", ace_cpu_device_threads(w->device), "precision", ace_dtype_name(w->matrix),
+        "device", w->device->name, "cpu", ace_cpu_level_name(ace_cpu_device_level(w->cpu)),
+        "threads", ace_cpu_device_threads(w->cpu), "precision", ace_dtype_name(w->precisions.plain),
         "models", "name", m->set.dit_name, "dit", m->set.dit, "vae", m->set.vae, "text_encoder",
         m->set.text_encoder, "lm", m->set.lm, "card", "name", m->name, "note", m->set.card.note,
         "min_duration", m->set.card.min_duration, "max_duration", m->set.card.max_duration, "lm",
@@ -64,17 +64,23 @@ char *acestep_engine_json(const acestep_engine *engine)
 /* ---- planning
  * ---------------------------------------------------------------------------------------------- */
 
-static ace_status make_plan(const ace_workshop *w, const ace_job *job, acestep_plan *plan,
-                            ace_error *err)
+static ace_status make_plan(const ace_workshop *w, const ace_request *request, ace_job *job,
+                            acestep_plan *plan, ace_error *err)
 {
     (void)snprintf(plan->model, sizeof plan->model, "%s", w->models.name);
-    plan->workspace_bytes = w->device->workspace_bytes;
+    ace_status status = ace_job_plan(w, request, job, &plan->warnings, &plan->stages, err);
+    plan->settings = job->memory;
+    plan->choice = job->plan;
+    (void)snprintf(plan->device, sizeof plan->device, "%s", w->hardware.device_name);
+    plan->cap_bytes =
+        w->hardware.device == ACE_DEVICE_CPU ? 0 : (size_t)w->hardware.cap_bytes;
     for (int b = 0; b < job->n_briefs; b++) {
-        plan->songs += job->brief[b].n_songs;
-        plan->seconds +=
-            job->brief[b].n_songs * (double)job->brief[b].frames / (double)ACE_LATENT_RATE;
+        int n = job->brief[b].n_songs;
+        n = plan->songs + n > job->plan.songs ? job->plan.songs - plan->songs : n;
+        plan->songs += n;
+        plan->seconds += n * (double)job->brief[b].frames / (double)ACE_LATENT_RATE;
     }
-    return ace_job_plan(w, job, &plan->stages, err);
+    return status;
 }
 
 acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request *request,
@@ -92,7 +98,7 @@ acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request
         status = ace_job_create(&engine->workshop, &options, 1, &plan->warnings, job, inner);
     }
     if (status == ACESTEP_OK) {
-        status = make_plan(&engine->workshop, job, plan, inner);
+        status = make_plan(&engine->workshop, options, job, plan, inner);
     }
     if (job != NULL) {
         ace_job_free(job);
@@ -113,11 +119,7 @@ void acestep_plan_free(acestep_plan *plan)
 
 uint64_t acestep_plan_peak_bytes(const acestep_plan *plan)
 {
-    size_t peak = 0;
-    for (int i = 0; i < plan->stages.count; i++) {
-        peak = plan->stages.stage[i].peak_bytes > peak ? plan->stages.stage[i].peak_bytes : peak;
-    }
-    return peak + plan->workspace_bytes;
+    return ace_stage_log_peak(&plan->stages);
 }
 
 char *acestep_plan_text(const acestep_plan *plan)
@@ -127,7 +129,10 @@ char *acestep_plan_text(const acestep_plan *plan)
 
 char *acestep_plan_json(const acestep_plan *plan)
 {
-    json_t *root = ace_stage_log_json(&plan->stages, plan->workspace_bytes);
+    json_t *root = ace_plan_choice_json(plan);
+    json_t *stages = ace_stage_log_json(&plan->stages, ace_stage_log_peak(&plan->stages));
+    json_object_update(root, stages);
+    json_decref(stages);
     json_object_set_new(root, "model", json_string(plan->model));
     json_object_set_new(root, "songs", json_integer(plan->songs));
     json_object_set_new(root, "audio_seconds", json_real(plan->seconds));
@@ -192,14 +197,13 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
         status = prepare_output(requests[0], &result->job, output, err);
     }
     if (status == ACESTEP_OK) {
-        status = make_plan(w, &result->job, &result->plan, err);
+        status = make_plan(w, requests[0], &result->job, &result->plan, err);
     }
     result->planning_seconds = ace_clock_seconds() - start;
-    if (status == ACESTEP_OK && computes) {
-        status = ace_job_run(w, &result->job, &result->plan.stages, progress, context,
-                             &result->found, result->song, &result->n_songs, err);
-    } else {
-        result->found = result->plan.stages;
+    if (status == ACESTEP_OK) {
+        status = ace_job_run(w, requests[0], &result->job, &result->plan.stages, progress, context,
+                             &result->plan.warnings, &result->found, result->song,
+                             &result->n_songs, err);
     }
     double written = ace_clock_seconds();
     if (status == ACESTEP_OK && computes) {
@@ -285,23 +289,40 @@ char *acestep_result_text(const acestep_result *result)
     return ace_result_table(result);
 }
 
-char *acestep_result_json(const acestep_result *result)
+static json_t *outputs_json(const acestep_result *result)
 {
     json_t *outputs = json_array();
     for (int i = 0; i < result->n_songs; i++) {
         acestep_song song = acestep_result_song(result, i);
-        json_array_append_new(outputs, json_pack("{s:s, s:I, s:f, s:i}", "path", song.path, "seed",
-                                                 (json_int_t)song.seed, "seconds",
-                                                 (double)song.frames / song.sample_rate,
-                                                 "sample_rate", song.sample_rate));
+        int64_t frames = result->job.brief[result->song[i].brief].frames;
+        json_t *path = song.path != NULL ? json_string(song.path) : json_null();
+        json_array_append_new(
+            outputs, json_pack("{s:o, s:I, s:f, s:i}", "path", path, "seed", (json_int_t)song.seed,
+                               "seconds",
+                               song.path != NULL ? (double)song.frames / song.sample_rate
+                                                 : (double)frames / (double)ACE_LATENT_RATE,
+                               "sample_rate", 48000));
     }
-    json_t *root =
-        json_pack("{s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "outputs", outputs, "warnings",
-                  ace_warnings_json(&result->plan.warnings), "plan",
-                  ace_stage_log_json(&result->plan.stages, result->plan.workspace_bytes),
-                  "measured", ace_stage_log_json(&result->found, result->plan.workspace_bytes),
-                  "timings", "planning", result->planning_seconds, "writing",
-                  result->writing_seconds, "total", result->wall_seconds);
+    return outputs;
+}
+
+char *acestep_result_json(const acestep_result *result)
+{
+    json_t *plan = ace_plan_choice_json(&result->plan);
+    json_t *stages =
+        ace_stage_log_json(&result->plan.stages, ace_stage_log_peak(&result->plan.stages));
+    json_t *measured = ace_stage_log_json(&result->found.log, result->found.peak_bytes);
+    json_object_update(plan, stages);
+    json_decref(stages);
+    json_object_set_new(measured, "vae_tier",
+                        json_string(ace_vae_place_name(result->found.vae_place)));
+    json_object_set_new(measured, "vae_chunk", json_integer(result->found.vae_chunk));
+    json_object_set_new(measured, "replans", json_integer(result->found.replans));
+    json_t *root = json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "tier", result->plan.settings.tier.key,
+        "outputs", outputs_json(result), "warnings", ace_warnings_json(&result->plan.warnings),
+        "plan", plan, "measured", measured, "timings", "planning", result->planning_seconds,
+        "writing", result->writing_seconds, "total", result->wall_seconds);
     char *text = root != NULL ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return text;

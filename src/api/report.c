@@ -44,112 +44,180 @@ static void bar(double share, char *out, size_t room)
     strncat(out, part[eighths], room - strlen(out) - 1);
 }
 
-static size_t tag_peak(const ace_stage_record *s, const char *name)
+static size_t parts_of(const ace_stage_record *s)
 {
-    for (int i = 0; i < s->n_tags; i++) {
-        if (strcmp(s->tags[i].name, name) == 0) {
-            return s->tags[i].peak;
+    size_t bytes = 0;
+    for (int i = 0; i < ACE_PARTS; i++) {
+        bytes += s->part_bytes[i];
+    }
+    return bytes;
+}
+
+/* "DD 1.47 GB, CE …": what the stage brings along. */
+static void list_parts(const ace_stage_record *s, char *out, size_t room)
+{
+    out[0] = '\0';
+    size_t dit = s->part_bytes[ACE_PART_DIT] + s->part_bytes[ACE_PART_DIT_CONDITION];
+    for (int i = 0; i < ACE_PARTS; i++) {
+        size_t bytes = i == ACE_PART_DIT ? dit : i == ACE_PART_DIT_CONDITION ? 0 : s->part_bytes[i];
+        if (bytes > 0) {
+            char amount[24];
+            human_bytes(bytes, amount, sizeof amount);
+            size_t used = strlen(out);
+            (void)snprintf(out + used, room - used, "%s%s %s", used > 0 ? ", " : "",
+                           ace_part_code((ace_part)i), amount);
         }
     }
-    return 0;
+}
+
+static void head(table *t, const acestep_plan *plan)
+{
+    char room[24];
+    const ace_plan *c = &plan->choice;
+    line(t, "%s, %d song%s, %.1f s of audio\n", plan->model, plan->songs,
+         plan->songs == 1 ? "" : "s", plan->seconds);
+    human_bytes(c->budget_bytes, room, sizeof room);
+    line(t, "%s: %s, %s to plan with\n", plan->device, plan->settings.tier.label, room);
+    line(t, "offload %s, quantization %s, VAE %s in windows of %lld frames",
+         c->host ? "everything (computing on the CPU)" : ace_offload_name(c->offload),
+         c->int8 ? "int8" : "none",
+         c->vae == ACE_VAE_HOST ? "on the CPU" : "on the device", (long long)c->vae_chunk);
+    if (c->device_batch < plan->songs) {
+        line(t, ", %d songs at a time", c->device_batch);
+    }
+    line(t, "\n\n");
 }
 
 char *ace_plan_table(const acestep_plan *plan)
 {
     table t = {calloc(TABLE_BYTES, 1), 0};
-    size_t peak = 0;
+    const ace_stage_log *log = &plan->stages;
     if (t.text == NULL) {
         return NULL;
     }
-    for (int i = 0; i < plan->stages.count; i++) {
-        peak = plan->stages.stage[i].peak_bytes > peak ? plan->stages.stage[i].peak_bytes : peak;
-    }
-    line(&t, "%s, %d song%s, %.1f s of audio\n\n", plan->model, plan->songs,
-         plan->songs == 1 ? "" : "s", plan->seconds);
-    line(&t, "  %-18s %10s %10s %10s  %8s\n", "stage", "weights", "work", "memory", "GFLOP");
-    for (int i = 0; i < plan->stages.count; i++) {
-        const ace_stage_record *s = &plan->stages.stage[i];
-        char weights[24];
+    size_t peak = ace_stage_log_peak(log) - log->workspace_bytes;
+    head(&t, plan);
+    line(&t, "  %-18s %10s %10s %10s %10s  %8s\n", "stage", "models", "work", "memory", "copied",
+         "GFLOP");
+    for (int i = 0; i < log->count; i++) {
+        const ace_stage_record *s = &log->stage[i];
+        char models[24];
         char work[24];
         char all[24];
+        char copied[24];
+        char parts[160];
         char cells[4 * BAR_CELLS];
-        human_bytes(tag_peak(s, "weights"), weights, sizeof weights);
-        human_bytes(s->peak_bytes - tag_peak(s, "weights"), work, sizeof work);
+        if (s->peak_bytes == 0) {
+            continue; /* nothing stays on the device: nothing to load beforehand */
+        }
+        human_bytes(s->peak_bytes - s->work_bytes, models, sizeof models);
+        human_bytes(s->work_bytes, work, sizeof work);
         human_bytes(s->peak_bytes, all, sizeof all);
+        human_bytes((size_t)s->counters.uploaded, copied, sizeof copied);
+        list_parts(s, parts, sizeof parts);
         bar(peak > 0 ? (double)s->peak_bytes / (double)peak : 0, cells, sizeof cells);
-        line(&t, "  %-18s %10s %10s %10s  %8.0f  %s%s\n", s->name, weights, work, all,
+        line(&t, "  %-18s %10s %10s %10s %10s  %8.0f  %s%s\n", s->name, models, work, all, copied,
              s->counters.flops / 1e9, cells, s->peak_bytes == peak ? " peak" : "");
+        if (parts_of(s) > 0) {
+            line(&t, "  %-18s %s\n", "", parts);
+        }
     }
     char all[24];
     char workspace[24];
-    human_bytes(peak + plan->workspace_bytes, all, sizeof all);
-    human_bytes(plan->workspace_bytes, workspace, sizeof workspace);
-    line(&t, "\n  %s at the peak, with %s of the device's own workspace", all, workspace);
+    char copied[24];
+    human_bytes(ace_stage_log_peak(log), all, sizeof all);
+    human_bytes(log->workspace_bytes, workspace, sizeof workspace);
+    human_bytes((size_t)ace_stage_log_uploaded(log), copied, sizeof copied);
+    line(&t, "\n  %s at the peak, with %s of the device's own workspace; %s copied to the device",
+         all, workspace, copied);
     return t.text;
 }
 
 char *ace_result_table(const acestep_result *r)
 {
     table t = {calloc(TABLE_BYTES, 1), 0};
+    const ace_stage_log *log = &r->found.log;
     double most = 0;
     if (t.text == NULL) {
         return NULL;
     }
-    for (int i = 0; i < r->found.count; i++) {
-        const ace_stage_record *s = &r->found.stage[i];
-        double seconds = s->load_seconds + s->compute_seconds;
+    for (int i = 0; i < log->count; i++) {
+        double seconds = log->stage[i].load_seconds + log->stage[i].compute_seconds;
         most = seconds > most ? seconds : most;
     }
     line(&t, "  %-18s %8s %8s %10s %8s\n", "stage", "load", "compute", "memory", "GFLOP/s");
-    for (int i = 0; i < r->found.count; i++) {
-        const ace_stage_record *s = &r->found.stage[i];
+    for (int i = 0; i < log->count; i++) {
+        const ace_stage_record *s = &log->stage[i];
         char memory[24];
         char cells[4 * BAR_CELLS];
+        if (s->peak_bytes == 0 && s->host_bytes == 0) {
+            continue;
+        }
         human_bytes(s->peak_bytes, memory, sizeof memory);
         bar(most > 0 ? (s->load_seconds + s->compute_seconds) / most : 0, cells, sizeof cells);
         line(&t, "  %-18s %6.2f s %6.2f s %10s %8.0f  %s\n", s->name, s->load_seconds,
              s->compute_seconds, memory,
              s->compute_seconds > 0 ? s->counters.flops / s->compute_seconds / 1e9 : 0, cells);
     }
-    char planned[24];
-    size_t peak = r->plan.workspace_bytes;
-    for (int i = 0; i < r->found.count; i++) {
-        size_t here = r->found.stage[i].peak_bytes + r->plan.workspace_bytes;
-        peak = here > peak ? here : peak;
-    }
-    human_bytes(peak, planned, sizeof planned);
-    line(&t, "\n  %.2f s for %.1f s of audio; peak memory %s, as planned to the byte\n",
-         r->wall_seconds, r->plan.seconds, planned);
+    char peak[24];
+    human_bytes(r->found.peak_bytes, peak, sizeof peak);
+    bool as_planned = r->found.peak_bytes == ace_stage_log_peak(&r->plan.stages);
+    line(&t, "\n  %.2f s for %.1f s of audio; peak memory %s%s\n", r->wall_seconds,
+         r->plan.seconds, peak, as_planned ? ", as planned to the byte" : "");
     return t.text;
 }
 
 static json_t *stage_json(const ace_stage_record *s)
 {
     json_t *tags = json_object();
+    json_t *parts = json_object();
     for (int i = 0; i < s->n_tags; i++) {
         json_object_set_new(tags, s->tags[i].name, json_integer((json_int_t)s->tags[i].peak));
     }
-    return json_pack("{s:s, s:I, s:o, s:f, s:f, s:f, s:f, s:f}", "name", s->name, "peak_bytes",
-                     (json_int_t)s->peak_bytes, "bytes", tags, "flops", s->counters.flops,
-                     "host_to_device_bytes", s->counters.uploaded, "device_to_host_bytes",
-                     s->counters.downloaded, "load_seconds", s->load_seconds, "compute_seconds",
-                     s->compute_seconds);
+    for (int i = 0; i < ACE_PARTS; i++) {
+        const char *code = ace_part_code((ace_part)i);
+        json_int_t before = json_integer_value(json_object_get(parts, code));
+        if (s->part_bytes[i] > 0) {
+            json_object_set_new(parts, code, json_integer(before + (json_int_t)s->part_bytes[i]));
+        }
+    }
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f}", "name",
+                     s->name, "stage", s->key, "peak_bytes", (json_int_t)s->peak_bytes,
+                     "work_bytes", (json_int_t)s->work_bytes, "host_bytes",
+                     (json_int_t)s->host_bytes, "components", parts, "bytes", tags, "flops",
+                     s->counters.flops, "host_to_device_bytes", s->counters.uploaded,
+                     "device_to_host_bytes", s->counters.downloaded, "load_seconds",
+                     s->load_seconds, "compute_seconds", s->compute_seconds);
 }
 
-json_t *ace_stage_log_json(const ace_stage_log *log, size_t workspace_bytes)
+json_t *ace_stage_log_json(const ace_stage_log *log, size_t peak_bytes)
 {
     json_t *stages = json_array();
-    double uploaded = 0;
-    size_t peak = 0;
     for (int i = 0; i < log->count; i++) {
-        const ace_stage_record *s = &log->stage[i];
-        json_array_append_new(stages, stage_json(s));
-        uploaded += s->counters.uploaded;
-        peak = s->peak_bytes > peak ? s->peak_bytes : peak;
+        json_array_append_new(stages, stage_json(&log->stage[i]));
     }
-    return json_pack("{s:I, s:I, s:I, s:o}", "peak_bytes", (json_int_t)(peak + workspace_bytes),
-                     "workspace_bytes", (json_int_t)workspace_bytes, "host_to_device_bytes",
-                     (json_int_t)uploaded, "stages", stages);
+    return json_pack("{s:I, s:I, s:I, s:o}", "peak_bytes", (json_int_t)peak_bytes,
+                     "workspace_bytes", (json_int_t)log->workspace_bytes, "host_to_device_bytes",
+                     (json_int_t)ace_stage_log_uploaded(log), "stages", stages);
+}
+
+json_t *ace_plan_choice_json(const acestep_plan *plan)
+{
+    const ace_plan *c = &plan->choice;
+    const ace_settings *s = &plan->settings;
+    json_t *lm = s->lm_model[0] != '\0' ? json_string(s->lm_model) : json_null();
+    json_t *quantization = c->int8 ? json_string("int8_weight_only") : json_null();
+    return json_pack(
+        "{s:s, s:f, s:s, s:I, s:I, s:s, s:o, s:i, s:i, s:i, s:b, s:o, s:s, s:b, s:s, s:I, s:I, "
+        "s:f, s:i}",
+        "tier", s->tier.key, "gpu_gb", s->gb, "device", c->host ? "cpu" : plan->device,
+        "cap_bytes", (json_int_t)plan->cap_bytes, "budget_bytes", (json_int_t)c->budget_bytes,
+        "offload", ace_offload_name(c->offload), "quantization", quantization, "dit_window",
+        c->window, "device_batch", c->device_batch, "batch_size", plan->songs, "use_lm",
+        (int)c->lm_runs, "lm_model", lm, "lm_backend", ace_lm_backend_name(s->backend),
+        "compile_model", (int)s->compile_model, "vae_tier", ace_vae_place_name(c->vae),
+        "vae_chunk", (json_int_t)c->vae_chunk, "vae_overlap", (json_int_t)c->vae_overlap,
+        "max_duration", s->max_duration, "max_batch_size", s->max_batch);
 }
 
 json_t *ace_warnings_json(const ace_warnings *w)

@@ -24,7 +24,7 @@ static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_
     json_object_set_new(h, "version", json_string(acestep_version()));
     json_object_set_new(h, "model", json_string(w->models.set.dit_name));
     json_object_set_new(h, "device", json_string(w->device->name));
-    json_object_set_new(h, "precision", json_string(ace_dtype_name(w->matrix)));
+    json_object_set_new(h, "precision", json_string(ace_dtype_name(w->precisions.plain)));
     json_object_set_new(h, "latent_frames", json_integer(brief->frames));
     json_object_set_new(h, "seed", json_integer((json_int_t)song->seed));
     json_object_set_new(h, "text_prompt", json_string(brief->text_prompt));

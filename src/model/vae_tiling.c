@@ -32,30 +32,67 @@ static float *to(float *host, int64_t offset)
     return host != NULL ? host + offset : NULL;
 }
 
-static void decode_window(ace_stream *s, const ace_vae_decoder *d, const float *latents,
-                          const window *w, float *wave)
+ace_vae_tiling ace_vae_tiling_of(int64_t chunk, int64_t overlap)
 {
-    ace_arena_mark mark = ace_mark(s);
+    while (chunk > 0 && chunk - 2 * overlap <= 0) {
+        overlap /= 2; /* as the original shrinks it */
+    }
+    return (ace_vae_tiling){.core = chunk > 0 ? chunk - 2 * overlap : 0, .halo = overlap};
+}
+
+/* The window's core, [core frames·hop, audio_channels], cut from the arena. */
+static ace_tensor decode_window(ace_stream *s, const ace_vae_decoder *d, const float *latents,
+                                const window *w)
+{
     int64_t n = w->last - w->first;
     ace_tensor x = ace_new_from(s, ACE_F32, n, d->latent_channels,
                                 from(latents, w->first * d->latent_channels));
     ace_tensor y = ace_new(s, ACE_F32, n * d->hop, d->audio_channels);
     ace_vae_decoder_forward(s, d, x, y);
-    ace_tensor kept = ace_rows(y, (w->core - w->first) * d->hop, (w->core_end - w->core) * d->hop);
-    ace_download(s, to(wave, w->core * d->hop * d->audio_channels), kept);
-    ace_reset(s, &mark);
+    return ace_rows(y, (w->core - w->first) * d->hop, (w->core_end - w->core) * d->hop);
+}
+
+void ace_vae_decode_from(ace_stream *s, const ace_vae_decoder *d, const float *latents,
+                         int64_t frames, const ace_vae_tiling *tiling, int64_t *done, float *wave)
+{
+    ace_stream_progress(s, (double)*done / (double)frames);
+    while (*done < frames && ace_stream_status(s) == ACESTEP_OK) {
+        window w = window_at(tiling, frames, *done);
+        ace_arena_mark mark = ace_mark(s);
+        ace_tensor kept = decode_window(s, d, latents, &w);
+        ace_download(s, to(wave, w.core * d->hop * d->audio_channels), kept);
+        ace_reset(s, &mark);
+        if (ace_stream_status(s) == ACESTEP_OK) {
+            *done = w.core_end;
+        }
+        ace_stream_progress(s, (double)*done / (double)frames);
+    }
 }
 
 void ace_vae_decode_tiled(ace_stream *s, const ace_vae_decoder *d, const float *latents,
                           int64_t frames, const ace_vae_tiling *tiling, float *wave)
 {
+    int64_t done = 0;
+    ace_vae_decode_from(s, d, latents, frames, tiling, &done, wave);
+}
+
+void ace_vae_decode_resident(ace_stream *s, const ace_vae_decoder *d, const float *latents,
+                             int64_t frames, const ace_vae_tiling *tiling, float *wave)
+{
+    ace_arena_mark all = ace_mark(s);
+    ace_tensor song = ace_new(s, ACE_F32, frames * d->hop, d->audio_channels);
     ace_stream_progress(s, 0);
     for (int64_t done = 0; done < frames && ace_stream_status(s) == ACESTEP_OK;) {
         window w = window_at(tiling, frames, done);
-        decode_window(s, d, latents, &w, wave);
+        ace_arena_mark mark = ace_mark(s);
+        ace_tensor kept = decode_window(s, d, latents, &w);
+        ace_copy(s, ace_rows(song, w.core * d->hop, kept.rows), kept);
+        ace_reset(s, &mark);
         done = w.core_end;
         ace_stream_progress(s, (double)done / (double)frames);
     }
+    ace_download(s, wave, song);
+    ace_reset(s, &all);
 }
 
 /* The last window takes the samples after the last whole frame along: they are heard too. */

@@ -22,8 +22,18 @@ typedef struct ace_vae_tiling {
 /* latents: host [frames, latent_channels]; wave: host [frames·hop, audio_channels]; both may be
  * NULL on a measuring device. Reports progress and takes a cancel request before and after every
  * tile. */
+ace_vae_tiling ace_vae_tiling_of(int64_t chunk, int64_t overlap); /* windows of chunk frames in all;
+                                                                    chunk 0: one tile */
 void ace_vae_decode_tiled(ace_stream *s, const ace_vae_decoder *d, const float *latents,
                           int64_t frames, const ace_vae_tiling *tiling, float *wave);
+
+/* From latent frame *done on, which moves with every tile that has reached the host: after a failure
+ * the rest can be decoded by other means. */
+void ace_vae_decode_from(ace_stream *s, const ace_vae_decoder *d, const float *latents,
+                         int64_t frames, const ace_vae_tiling *tiling, int64_t *done, float *wave);
+/* The waveform grows on the device and comes to the host at the end, in one piece. */
+void ace_vae_decode_resident(ace_stream *s, const ace_vae_decoder *d, const float *latents,
+                             int64_t frames, const ace_vae_tiling *tiling, float *wave);
 
 /* wave: host [samples, audio_channels]; moments: host [samples / hop, 2·latent_channels]; both may
  * be NULL on a measuring device. ACESTEP_AUDIO for less than one frame of samples. */

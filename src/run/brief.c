@@ -73,8 +73,47 @@ static int64_t at_least_shortest(int64_t frames)
     return frames > ACE_SHORTEST_FRAMES ? frames : ACE_SHORTEST_FRAMES;
 }
 
+static const char *lm_state(const ace_settings *limits)
+{
+    return limits->lm_runs ? "with" : "without";
+}
+
+/* gpu.md 5: lengths above the tier's limit are cut, and the user is told. */
+static bool clamp_to_tier(const ace_settings *limits, double *seconds, ace_warnings *warnings)
+{
+    char asked[32];
+    char used[32];
+    if (*seconds <= limits->max_duration) {
+        return false;
+    }
+    (void)snprintf(asked, sizeof asked, "%g s", *seconds);
+    (void)snprintf(used, sizeof used, "%g s", limits->max_duration);
+    ace_warn(warnings, "W15", "duration", asked, used,
+             "the limit of %s (%.4g GB) %s the language model", limits->tier.key, limits->gb,
+             lm_state(limits));
+    *seconds = limits->max_duration;
+    return true;
+}
+
+/* Songs above the tier's limit are left out. */
+static void clamp_songs(const ace_settings *limits, ace_brief *b, ace_warnings *warnings)
+{
+    char asked[32];
+    char used[32];
+    if (b->n_songs <= limits->max_batch) {
+        return;
+    }
+    (void)snprintf(asked, sizeof asked, "%d", b->n_songs);
+    (void)snprintf(used, sizeof used, "%d", limits->max_batch);
+    ace_warn(warnings, "W16", "batch_size", asked, used,
+             "the limit of %s (%.4g GB) %s the language model", limits->tier.key, limits->gb,
+             lm_state(limits));
+    b->n_songs = limits->max_batch;
+}
+
 /* The request's duration within what the model can do; told when it had to change. */
-static ace_status clamp_seconds(const ace_request *r, const ace_models *m, ace_warnings *warnings,
+static ace_status clamp_seconds(const ace_request *r, const ace_models *m,
+                                const ace_settings *limits, ace_warnings *warnings,
                                 double *seconds, ace_error *err)
 {
     double asked = r->duration;
@@ -99,7 +138,9 @@ static ace_status clamp_seconds(const ace_request *r, const ace_models *m, ace_w
         (void)snprintf(after, sizeof after, "%g s", most);
         ace_warn(warnings, "", "duration", before, after, "the longest that %s makes", m->name);
         *seconds = most;
-    } else if (*seconds < least) {
+    }
+    clamp_to_tier(limits, seconds, warnings);
+    if (*seconds < least) {
         (void)snprintf(after, sizeof after, "%g s", least);
         ace_warn(warnings, "", "duration", before, after, "the shortest that %s makes", m->name);
     }
@@ -239,21 +280,30 @@ static ace_status read_audio_inputs(const ace_request *r, ace_brief *b, ace_warn
 }
 
 /* Length from the codes, the source or the request, in this order: model.md 8.2. */
-static ace_status choose_length(const ace_request *r, const ace_models *m, ace_brief *b,
-                                double *seconds, ace_warnings *warnings, ace_error *err)
+static ace_status choose_length(const ace_request *r, const ace_models *m,
+                                const ace_settings *limits, ace_brief *b, double *seconds,
+                                ace_warnings *warnings, ace_error *err)
 {
     const int64_t samples_per_frame = ACE_AUDIO_RATE / ACE_LATENT_RATE;
     ace_status status = ACESTEP_OK;
     if (b->n_codes > 0) {
+        double length = (double)b->n_codes / ACE_CODE_RATE;
+        if (clamp_to_tier(limits, &length, warnings)) {
+            b->n_codes = (int64_t)(length * ACE_CODE_RATE);
+        }
         b->frames = at_least_shortest(b->n_codes * m->dit_config.pool_window);
         *seconds = r->duration > 0 ? r->duration : (double)b->n_codes / ACE_CODE_RATE;
     } else if (b->source.frames > 0) {
+        double length = ace_audio_seconds(&b->source);
+        if (clamp_to_tier(limits, &length, warnings)) {
+            b->source.frames = (int64_t)(length * ACE_AUDIO_RATE);
+        }
         bool regional = b->task == ACE_TASK_REPAINT || b->task == ACE_TASK_LEGO;
         status = regional ? read_region(r, b, err) : ACESTEP_OK;
         b->frames = at_least_shortest(b->source.frames / samples_per_frame);
         *seconds = ace_audio_seconds(&b->source);
     } else {
-        status = clamp_seconds(r, m, warnings, seconds, err);
+        status = clamp_seconds(r, m, limits, warnings, seconds, err);
         b->frames = at_least_shortest(frames_of_seconds(*seconds));
     }
     if (status == ACESTEP_OK && b->frames > m->silence_frames) {
@@ -316,8 +366,9 @@ static ace_status write_prompts(const ace_request *r, const ace_models *m, doubl
     return status;
 }
 
-ace_status ace_brief_create(const ace_request *r, const ace_models *m, ace_warnings *warnings,
-                            ace_brief *out, ace_error *err)
+ace_status ace_brief_create(const ace_request *r, const ace_models *m,
+                            const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                            ace_error *err)
 {
     memset(out, 0, sizeof *out);
     double seconds = 0;
@@ -325,6 +376,7 @@ ace_status ace_brief_create(const ace_request *r, const ace_models *m, ace_warni
     ace_status status = refuse_what_the_model_lacks(r, m, err);
     if (status == ACESTEP_OK) {
         status = read_seeds(r, out, err);
+        clamp_songs(limits, out, warnings);
     }
     if (status == ACESTEP_OK && r->audio_codes[0] != '\0') {
         status = ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &out->codes,
@@ -335,7 +387,7 @@ ace_status ace_brief_create(const ace_request *r, const ace_models *m, ace_warni
     }
     out->follows_codes = out->n_codes > 0 || (out->task == ACE_TASK_COVER && !r->no_fsq);
     if (status == ACESTEP_OK) {
-        status = choose_length(r, m, out, &seconds, warnings, err);
+        status = choose_length(r, m, limits, out, &seconds, warnings, err);
     }
     if (status == ACESTEP_OK) {
         status = write_prompts(r, m, seconds, out, err);

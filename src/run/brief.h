@@ -8,7 +8,7 @@
 #include "audio/audio.h"
 #include "run/models.h"
 #include "run/request.h"
-#include "plan/warnings.h"
+#include "plan/settings.h"
 #include "text/prompt.h"
 #include "text/tokenizer.h"
 
@@ -35,9 +35,9 @@ typedef struct ace_brief {
     uint64_t seed[ACE_MAX_SONGS];
 } ace_brief;
 
-/* Reads the audio files, tokenises, clamps. */
+/* Reads the audio files, tokenises, clamps to the model and to the limits. */
 ace_status ace_brief_create(const ace_request *request, const ace_models *models,
-                            ace_warnings *warnings, ace_brief *out, ace_error *err);
+                            const ace_settings *limits, ace_warnings *warnings, ace_brief *out, ace_error *err);
 void ace_brief_free(ace_brief *b); /* a zeroed one is fine */
 
 #endif

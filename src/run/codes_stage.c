@@ -1,6 +1,5 @@
 /* What 5 Hz codes stand for: given codes, or the source's own codes for a cover. */
 #include "base/memory.h"
-#include "model/fsq.h"
 #include "run/pipeline.h"
 
 #include <string.h>
@@ -9,8 +8,6 @@ typedef struct codes_run {
     ace_runner *runner;
     const ace_job *job;
     ace_stage stage;
-    ace_fsq_tokenizer tokenizer;
-    ace_fsq_detokenizer detokenizer;
 } codes_run;
 
 static bool needs_codes(const ace_job *job, bool own)
@@ -46,7 +43,7 @@ static ace_status encode_source(codes_run *run, const ace_array *source, int32_t
         status = ace_fail(run->runner->error, ACESTEP_MEMORY, "codes: no host memory");
     } else {
         ace_fsq_encoding out = {.codes = *codes};
-        ace_fsq_encode(&run->stage.stream, &run->tokenizer, whole.values, groups, &out);
+        ace_fsq_encode(&run->stage.stream, &run->runner->residency->tokenizer, whole.values, groups, &out);
         status = run->stage.stream.status;
     }
     ace_array_free(&whole);
@@ -66,7 +63,7 @@ static ace_status decode(codes_run *run, const ace_brief *brief, const int32_t *
         status = ace_array_create(brief->frames, channels, out, err);
     }
     if (status == ACESTEP_OK) {
-        ace_fsq_decode(&run->stage.stream, &run->detokenizer, codes, n_codes, NULL, all.values);
+        ace_fsq_decode(&run->stage.stream, &run->runner->residency->detokenizer, codes, n_codes, NULL, all.values);
         status = run->stage.stream.status;
     }
     if (status == ACESTEP_OK) {
@@ -110,15 +107,12 @@ ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *hea
     }
     run->runner = r;
     run->job = job;
-    ace_status status = ace_stage_begin(r, "audio codes", &run->stage);
-    if (status == ACESTEP_OK) {
-        ace_stage_load_begin(&run->stage, job->models->dit);
-        if (needs_codes(job, true)) {
-            ace_fsq_tokenizer_load(&run->stage.loader, &job->models->dit_config, &run->tokenizer);
-        }
-        ace_fsq_detokenizer_load(&run->stage.loader, &job->models->dit_config, &run->detokenizer);
-        status = ace_stage_load_end(&run->stage);
+    (void)ace_stage_begin_id(r, ACE_STAGE_CODES, &run->stage);
+    if (needs_codes(job, true)) {
+        (void)ace_stage_borrow(&run->stage, ACE_PART_TOKENIZER);
     }
+    (void)ace_stage_borrow(&run->stage, ACE_PART_DETOKENIZER);
+    ace_status status = ace_stage_open(&run->stage);
     for (int b = 0; b < job->n_briefs && status == ACESTEP_OK; b++) {
         status = run_brief(run, &job->brief[b], &heard[b], &hints[b]);
     }

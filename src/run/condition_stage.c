@@ -1,12 +1,10 @@
 /* Lyrics, timbre and text to the sequence that the diffusion transformer listens to. */
-#include "model/condition_encoder.h"
 #include "run/pipeline.h"
 
 typedef struct condition_run {
     ace_runner *runner;
     const ace_job *job;
     ace_stage stage;
-    ace_condition_encoder encoder;
 } condition_run;
 
 static ace_status encode(condition_run *run, const ace_array *text, const ace_array *lyrics,
@@ -26,7 +24,7 @@ static ace_status encode(condition_run *run, const ace_array *text, const ace_ar
     ace_status status = ace_array_create(in.n_lyrics + in.n_refs + in.n_text,
                                          m->dit_config.encoder.hidden, out, run->runner->error);
     if (status == ACESTEP_OK) {
-        ace_condition_encode(&run->stage.stream, &run->encoder, &in, out->values);
+        ace_condition_encode(&run->stage.stream, &run->runner->residency->condition, &in, out->values);
         status = run->stage.stream.status;
     }
     return status;
@@ -52,12 +50,9 @@ ace_status ace_run_condition(ace_runner *r, const ace_job *job, const ace_text_s
                              const ace_heard *heard, ace_conditions *conditions)
 {
     condition_run run = {.runner = r, .job = job};
-    ace_status status = ace_stage_begin(r, "condition encoder", &run.stage);
-    if (status == ACESTEP_OK) {
-        ace_stage_load_begin(&run.stage, job->models->dit);
-        ace_condition_encoder_load(&run.stage.loader, &job->models->dit_config, &run.encoder);
-        status = ace_stage_load_end(&run.stage);
-    }
+    (void)ace_stage_begin_id(r, ACE_STAGE_CONDITION, &run.stage);
+    (void)ace_stage_borrow(&run.stage, ACE_PART_CONDITION);
+    ace_status status = ace_stage_open(&run.stage);
     for (int b = 0; b < job->n_briefs && status == ACESTEP_OK; b++) {
         status = encode_brief(&run, &job->brief[b], &text[b], &heard[b], &conditions[b]);
     }

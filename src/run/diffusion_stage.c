@@ -1,7 +1,6 @@
 /* Noise to latents. Songs of one length run as one batch through the transformer; the loop itself
  * is on the host (sample/solver.h). */
 #include "base/memory.h"
-#include "model/dit.h"
 #include "run/context.h"
 #include "run/pipeline.h"
 #include "sample/noise.h"
@@ -15,8 +14,7 @@ typedef struct diffusion_run {
     const ace_heard *heard;
     const ace_array *hints;
     ace_stage stage;
-    ace_dit dit;
-    ace_arena_mark loaded; /* the arena with the weights alone */
+    ace_arena_mark empty; /* the arena before the first session */
 
     /* the batch at hand */
     ace_finished *song[ACE_MAX_SONGS];
@@ -98,9 +96,16 @@ static void begin_session(diffusion_run *run, int condition)
         return;
     }
     in.context = context;
-    ace_reset(s, &run->loaded);
-    ace_dit_begin(s, &run->dit, &in, &run->session);
+    ace_reset(s, &run->empty);
+    ace_residency *models = run->runner->residency;
+    (void)ace_stage_borrow(&run->stage, ACE_PART_DIT_CONDITION);
+    models->dit.config = run->job->models->dit_config;
+    ace_dit_begin(s, &models->dit, &in, &run->session);
     ace_free(context);
+    if (!run->runner->plan->whole_dit) {
+        ace_stage_return(&run->stage, ACE_PART_DIT_CONDITION);
+    }
+    (void)ace_stage_borrow(&run->stage, ACE_PART_DIT);
     run->begun = condition;
 }
 
@@ -117,6 +122,10 @@ static ace_status velocity(void *context, const float *x, float t, int condition
     }
     if (run->begun != condition) {
         begin_session(run, condition);
+    }
+    run->runner->residency->ledger.step = run->evaluations;
+    if (run->runner->expected != NULL) {
+        ace_ledger_mark(&run->runner->residency->ledger, "step", 0);
     }
     double evaluation = run->expected > 0 ? 1.0 / run->expected : 0;
     run->session.progress = run->evaluations * evaluation;
@@ -248,13 +257,14 @@ static ace_status run_batch(diffusion_run *run)
     return status;
 }
 
-/* The next songs of one length that have not run yet. */
+/* The next songs of one length that have not run yet, as many as the plan puts into one pass. */
 static bool choose_batch(diffusion_run *run, ace_finished *songs, int n_songs)
 {
     run->n = 0;
     for (int i = 0; i < n_songs; i++) {
         int64_t frames = run->job->brief[songs[i].brief].frames;
-        if (songs[i].latents.rows == 0 && (run->n == 0 || frames == run->frames)) {
+        if (songs[i].latents.rows == 0 && run->n < run->runner->plan->device_batch &&
+            (run->n == 0 || frames == run->frames)) {
             run->frames = frames;
             run->song[run->n++] = &songs[i];
         }
@@ -266,22 +276,22 @@ static ace_status count_evaluations(diffusion_run *run, const ace_finished *song
 {
     ace_schedule *schedule = ace_calloc(1, sizeof *schedule);
     int cover_steps = 0;
-    int lengths = 0;
+    int passes = 0;
     if (schedule == NULL) {
         return ace_fail(run->runner->error, ACESTEP_MEMORY, "diffusion: no host memory");
     }
-    for (int i = 0; i < n_songs; i++) {
-        bool first = true;
+    for (int i = 0; i < n_songs; i++) { /* a pass starts with every device_batch-th of a length */
+        int before = 0;
         for (int k = 0; k < i; k++) {
-            first = first && run->job->brief[songs[k].brief].frames !=
-                                 run->job->brief[songs[i].brief].frames;
+            before += run->job->brief[songs[k].brief].frames ==
+                      run->job->brief[songs[i].brief].frames;
         }
-        lengths += first;
+        passes += before % run->runner->plan->device_batch == 0;
     }
     ace_status status = ace_solver_schedule(&run->job->settings.sampling, schedule, &cover_steps,
                                             run->runner->error);
     int per_step = run->job->settings.sampling.method == ACE_METHOD_HEUN ? 2 : 1;
-    run->expected = schedule->steps * per_step * lengths;
+    run->expected = schedule->steps * per_step * passes;
     ace_free(schedule);
     return status;
 }
@@ -302,18 +312,14 @@ ace_status ace_run_diffusion(ace_runner *r, const ace_job *job, const ace_condit
     run->channels = job->models->dit_config.latent_channels;
     ace_status status = count_evaluations(run, songs, n_songs);
     if (status == ACESTEP_OK) {
-        status = ace_stage_begin(r, "diffusion", &run->stage);
+        (void)ace_stage_begin_id(r, ACE_STAGE_DIFFUSION, &run->stage);
+        status = ace_stage_open(&run->stage);
     }
-    if (status == ACESTEP_OK) {
-        ace_stage_load_begin(&run->stage, job->models->dit);
-        ace_dit_load(&run->stage.loader, &job->models->dit_config, &run->dit);
-        status = ace_stage_load_end(&run->stage);
-    }
-    run->loaded = status == ACESTEP_OK ? ace_mark(&run->stage.stream) : run->loaded;
+    run->empty = status == ACESTEP_OK ? ace_mark(&run->stage.stream) : run->empty;
     while (status == ACESTEP_OK && choose_batch(run, songs, n_songs)) {
         status = run_batch(run);
     }
-    ace_status end = ace_stage_end(&run->stage);
+    ace_status end = run->stage.runner != NULL ? ace_stage_end(&run->stage) : ACESTEP_OK;
     ace_free(run);
     return status != ACESTEP_OK ? status : end;
 }

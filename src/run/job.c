@@ -1,6 +1,7 @@
 #include "run/job.h"
 
 #include "base/memory.h"
+#include "device/sim_device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,10 +9,6 @@
 
 /* ---- settings
  * ---------------------------------------------------------------------------------------------- */
-
-/* Latent frames a CPU decodes at once where the user leaves the choice: wide enough for the
- * kernels, small enough that the widest level stays near 200 MB. */
-enum { DEFAULT_VAE_CORE = 128, DEFAULT_VAE_HALO = 12 };
 
 /* "0.9, 0.5, 0.1" → owned array. */
 static ace_status read_timesteps(const char *text, double **out, int *n, ace_error *err)
@@ -94,14 +91,6 @@ static ace_status read_settings(const ace_request *r, const ace_models *m, ace_j
     out->mask_value = r->chunk_mask_mode == 1 ? 2.0f : 1.0f;
     out->noise_grid = (uint64_t)r->noise_grid;
     out->vae_sample = r->vae_sample;
-    out->vae_halo = r->vae_overlap > 0 ? r->vae_overlap : DEFAULT_VAE_HALO;
-    out->vae_core = r->vae_chunk > 0 ? r->vae_chunk - 2 * out->vae_halo : DEFAULT_VAE_CORE;
-    if (out->vae_core < 1) {
-        return ace_fail(
-            err, ACESTEP_ARGUMENT,
-            "vae_chunk: %lld frames leave nothing inside an overlap of %lld on each side",
-            (long long)r->vae_chunk, (long long)out->vae_halo);
-    }
     return read_sampling(r, m, &out->sampling, warnings, err);
 }
 
@@ -150,7 +139,8 @@ static ace_status add_request(const ace_workshop *w, const ace_request *r, ace_w
         free_settings(&settings);
     }
     if (status == ACESTEP_OK) {
-        status = ace_brief_create(r, &w->models, warnings, &job->brief[job->n_briefs], err);
+        status = ace_brief_create(r, &w->models, &job->memory, warnings,
+                                  &job->brief[job->n_briefs], err);
     }
     job->n_briefs += status == ACESTEP_OK;
     return status;
@@ -161,6 +151,8 @@ ace_status ace_job_create(const ace_workshop *w, const ace_request *const *reque
 {
     memset(out, 0, sizeof *out);
     out->models = &w->models;
+    *warnings = w->warnings;
+    ace_resolve_settings(w, requests[0], warnings, &out->memory);
     int songs = 0;
     ace_status status = ACESTEP_OK;
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
@@ -186,47 +178,97 @@ void ace_job_free(ace_job *job)
     memset(job, 0, sizeof *job);
 }
 
-static ace_runner make_runner(const ace_workshop *w, ace_device *device, ace_error *err)
+ace_status ace_job_plan(const ace_workshop *w, const ace_request *request, ace_job *job,
+                        ace_warnings *warnings, ace_stage_log *plan, ace_error *err)
 {
-    ace_runner r = {
-        .device = device, .activation = w->activation, .matrix = w->matrix, .error = err};
-    return r;
+    return ace_plan_job(w, request, job, warnings, plan, err);
 }
 
-ace_status ace_job_plan(const ace_workshop *w, const ace_job *job, ace_stage_log *plan,
-                        ace_error *err)
+/* ---- running ------------------------------------------------------------------------------------ */
+
+/* What a second plan in the middle of a job needs. */
+typedef struct job_run {
+    ace_workshop *workshop;
+    const ace_request *request;
+    ace_job *job;
+    ace_stage_log second;
+} job_run;
+
+/* Everything is dropped that the new plan does not keep; sizes are measured again, and so is what
+ * is free. */
+static ace_status replan(ace_runner *r)
 {
-    ace_finished songs[ACE_MAX_SONGS];
-    int n_songs = 0;
-    ace_runner *r = ace_calloc(1, sizeof *r);
-    if (r == NULL) {
-        return ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
+    job_run *run = r->replan_context;
+    ace_plan before = run->job->plan;
+    ace_residency_settle(r->residency, &(ace_plan){.offload = ACE_OFFLOAD_CPU_DIT});
+    ace_status status = ace_plan_job(run->workshop, run->request, run->job, r->warnings,
+                                     &run->second, r->error);
+    if (status == ACESTEP_OK && run->job->plan.host) { /* the CPU starts afresh: not from here */
+        return ace_fail(r->error, ACESTEP_MEMORY,
+                        "another program took the device's memory in the middle of the job");
     }
-    *r = make_runner(w, w->measure, err);
-    ace_status status = ace_pipeline_run(r, job, songs, &n_songs);
-    *plan = r->log;
-    for (int i = 0; i < n_songs; i++) {
-        ace_finished_free(&songs[i]);
+    if (status == ACESTEP_OK) {
+        run->job->plan.songs = before.songs;
+        r->expected = &run->second;
+        ace_warn(r->warnings, "W24", "device", "the plan", "a new plan",
+                 "memory that was planned is gone; the %s stage runs again with what is left",
+                 r->residency->ledger.stage);
     }
-    ace_free(r);
     return status;
 }
 
-ace_status ace_job_run(const ace_workshop *w, const ace_job *job, const ace_stage_log *plan,
-                       ace_job_progress *progress, void *context, ace_stage_log *found,
-                       ace_finished *songs, int *n_songs, ace_error *err)
+static size_t peak_seen(const ace_workshop *w, const ace_runner *r)
+{
+    if (r->device == w->device && ace_is_sim_device(w->device)) {
+        return ace_sim_device_peak(w->device) + w->device->workspace_bytes;
+    }
+    return ace_stage_log_peak(&r->log);
+}
+
+ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job,
+                       const ace_stage_log *plan, ace_job_progress *progress, void *context,
+                       ace_warnings *warnings, ace_job_report *report, ace_finished *songs,
+                       int *n_songs, ace_error *err)
 {
     ace_runner *r = ace_calloc(1, sizeof *r);
+    job_run *run = ace_calloc(1, sizeof *run);
     *n_songs = 0;
-    if (r == NULL) {
+    if (r == NULL || run == NULL) {
+        ace_free(r);
+        ace_free(run);
         return ace_fail(err, ACESTEP_MEMORY, "job: no host memory");
     }
-    *r = make_runner(w, w->device, err);
-    r->plan = plan;
-    r->progress = progress;
-    r->progress_context = context;
+    ace_residency *residency = ace_residency_for(w, &job->plan);
+    *run = (job_run){.workshop = w, .request = request, .job = job};
+    *r = (ace_runner){.device = residency->device,
+                      .host = w->shape ? w->cpu_measure : w->cpu,
+                      .host_measure = w->cpu_measure,
+                      .residency = residency,
+                      .plan = &job->plan,
+                      .expected = plan,
+                      .activation = w->precisions.activation,
+                      .matrix = w->precisions.plain,
+                      .progress = progress,
+                      .progress_context = context,
+                      .warnings = warnings,
+                      .replan = replan,
+                      .replan_context = run,
+                      .error = err};
+    if (ace_is_sim_device(w->device)) {
+        ace_sim_device_reset_peak(w->device);
+    }
+    ace_ledger *ledger = &residency->ledger;
+    ledger->high_water = ledger->in_use;
+    ace_ledger_mark(ledger, "plan", ace_stage_log_peak(plan));
     ace_status status = ace_pipeline_run(r, job, songs, n_songs);
-    *found = r->log;
+    ledger->stage = "idle";
+    ace_ledger_mark(ledger, "end", 0);
+    *report = (ace_job_report){.log = r->log,
+                               .peak_bytes = peak_seen(w, r),
+                               .vae_place = r->vae_place,
+                               .vae_chunk = r->vae_chunk,
+                               .replans = r->replans};
+    ace_free(run);
     ace_free(r);
     return status;
 }

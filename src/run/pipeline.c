@@ -41,30 +41,62 @@ typedef struct intermediates {
     ace_heard heard[ACE_MAX_BRIEFS];
     ace_conditions conditions[ACE_MAX_BRIEFS];
     ace_array hints[ACE_MAX_BRIEFS];
+    ace_finished *songs;
+    int n_songs;
 } intermediates;
 
-static void free_intermediates(intermediates *m)
+static void free_text(intermediates *m)
 {
     for (int b = 0; b < ACE_MAX_BRIEFS; b++) {
         ace_array_free(&m->text[b].hidden);
         ace_array_free(&m->text[b].lyrics);
         ace_array_free(&m->text[b].plain_hidden);
+    }
+}
+
+static void free_heard(intermediates *m)
+{
+    for (int b = 0; b < ACE_MAX_BRIEFS; b++) {
         ace_array_free(&m->heard[b].source);
         for (int i = 0; i < ACE_MAX_SONGS; i++) {
             ace_array_free(&m->heard[b].reference[i]);
+        }
+    }
+}
+
+static void free_conditions(intermediates *m)
+{
+    for (int b = 0; b < ACE_MAX_BRIEFS; b++) {
+        for (int i = 0; i < ACE_MAX_SONGS; i++) {
             ace_array_free(&m->conditions[b].states[i]);
             ace_array_free(&m->conditions[b].plain_states[i]);
         }
+    }
+}
+
+static void free_hints(intermediates *m)
+{
+    for (int b = 0; b < ACE_MAX_BRIEFS; b++) {
         ace_array_free(&m->hints[b]);
     }
+}
+
+static void free_intermediates(intermediates *m)
+{
+    free_text(m);
+    free_heard(m);
+    free_conditions(m);
+    free_hints(m);
     ace_free(m);
 }
 
-static int list_songs(const ace_job *job, ace_finished *songs)
+/* Songs the guard left out of the plan are the last ones of the last request. */
+static int list_songs(const ace_runner *r, const ace_job *job, ace_finished *songs)
 {
     int n = 0;
+    int most = r->plan->songs > 0 && r->plan->songs < ACE_MAX_SONGS ? r->plan->songs : ACE_MAX_SONGS;
     for (int b = 0; b < job->n_briefs; b++) {
-        for (int i = 0; i < job->brief[b].n_songs && n < ACE_MAX_SONGS; i++, n++) {
+        for (int i = 0; i < job->brief[b].n_songs && n < most; i++, n++) {
             memset(&songs[n], 0, sizeof songs[n]);
             songs[n].brief = b;
             songs[n].seed = job->brief[b].seed[i];
@@ -73,29 +105,164 @@ static int list_songs(const ace_job *job, ace_finished *songs)
     return n;
 }
 
+/* ---- one stage after another ------------------------------------------------------------------ */
+
+ace_status ace_run_load(ace_runner *r)
+{
+    ace_stage stage;
+    ace_status status = ace_stage_begin_id(r, ACE_STAGE_LOAD, &stage);
+    if (status == ACESTEP_OK) {
+        ace_residency_settle(r->residency, r->plan);
+        for (int i = 0; i < ACE_PARTS; i++) {
+            ace_part part = (ace_part)i;
+            if (ace_plan_keeps(r->plan, part) && ace_residency_has(r->residency, part) &&
+                (part != ACE_PART_LM || r->plan->lm_runs)) {
+                (void)ace_stage_borrow(&stage, part);
+            }
+        }
+    }
+    return ace_stage_end(&stage);
+}
+
+typedef ace_status run_step(ace_runner *r, const ace_job *job, intermediates *m);
+
+static ace_status step_load(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    (void)job;
+    (void)m;
+    return ace_run_load(r);
+}
+
+static ace_status step_text(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    free_text(m);
+    return ace_run_text(r, job, m->text);
+}
+
+static ace_status step_encode(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    return ace_run_audio_encoder(r, job, m->heard);
+}
+
+static ace_status step_condition(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    free_conditions(m);
+    return ace_run_condition(r, job, m->text, m->heard, m->conditions);
+}
+
+static ace_status step_codes(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    free_hints(m);
+    return ace_run_codes(r, job, m->heard, m->hints);
+}
+
+static ace_status step_diffusion(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    return ace_run_diffusion(r, job, m->conditions, m->heard, m->hints, m->songs, m->n_songs);
+}
+
+static ace_status step_decode(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    return ace_run_decoder(r, job, m->songs, m->n_songs);
+}
+
+/* Before the diffusion, and all. */
+static run_step *const steps[] = {step_load,      step_text,  step_encode,
+                                  step_condition, step_codes, step_diffusion,
+                                  step_decode};
+enum { PREPARING_STEPS = 5, STEPS = sizeof steps / sizeof steps[0] };
+
+/* Memory that was planned is not there: another program took it. Once per job a new plan is made
+ * with what there is now, and the stage runs again; the stages before it keep their results. */
+static bool may_try_again(ace_runner *r, ace_status status)
+{
+    if (status != ACESTEP_MEMORY || r->expected == NULL || r->replan == NULL || r->replans > 0) {
+        return false;
+    }
+    r->replans++;
+    if (r->error != NULL) {
+        r->error->code = ACESTEP_OK;
+    }
+    return r->replan(r) == ACESTEP_OK;
+}
+
+static ace_status run_steps(ace_runner *r, const ace_job *job, intermediates *m, int n)
+{
+    ace_status status = ACESTEP_OK;
+    for (int i = 0; i < n && status == ACESTEP_OK; i++) {
+        int records = r->log.count;
+        status = steps[i](r, job, m);
+        if (may_try_again(r, status)) {
+            r->log.count = records;
+            status = steps[i](r, job, m);
+        }
+    }
+    return status;
+}
+
 ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *songs, int *n_songs)
 {
-    *n_songs = list_songs(job, songs);
+    *n_songs = list_songs(r, job, songs);
     intermediates *m = ace_calloc(1, sizeof *m);
     if (m == NULL) {
         return ace_fail(r->error, ACESTEP_MEMORY, "pipeline: no host memory");
     }
-    ace_status status = ace_run_text(r, job, m->text);
-    if (status == ACESTEP_OK) {
-        status = ace_run_audio_encoder(r, job, m->heard);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_run_condition(r, job, m->text, m->heard, m->conditions);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_run_codes(r, job, m->heard, m->hints);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_run_diffusion(r, job, m->conditions, m->heard, m->hints, songs, *n_songs);
-    }
+    m->songs = songs;
+    m->n_songs = *n_songs;
+    ace_status status = run_steps(r, job, m, STEPS);
     free_intermediates(m);
-    if (status == ACESTEP_OK) {
-        status = ace_run_decoder(r, job, songs, *n_songs);
+    if (status != ACESTEP_OK) { /* nothing half done stays on the device */
+        ace_residency_settle(r->residency, r->plan);
     }
+    return status;
+}
+
+/* ---- sizes ------------------------------------------------------------------------------------- */
+
+static void free_latents(ace_finished *songs, int n)
+{
+    for (int i = 0; i < n; i++) {
+        ace_finished_free(&songs[i]);
+    }
+}
+
+ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t work[],
+                                   size_t diffusion[])
+{
+    ace_finished songs[ACE_MAX_SONGS];
+    ace_plan plan = *r->plan;
+    ace_job *brief_job = ace_calloc(1, sizeof *brief_job);
+    intermediates *m = ace_calloc(1, sizeof *m);
+    if (m == NULL || brief_job == NULL) {
+        ace_free(m);
+        ace_free(brief_job);
+        return ace_fail(r->error, ACESTEP_MEMORY, "plan: no host memory");
+    }
+    ace_status status = run_steps(r, job, m, PREPARING_STEPS);
+    for (int i = 0; i < ACE_STAGES; i++) {
+        work[i] = 0;
+        for (int k = 0; k < r->log.count; k++) {
+            if (r->log.stage[k].key == ace_stage_key((ace_stage_id)i)) {
+                work[i] = r->log.stage[k].work_bytes;
+            }
+        }
+    }
+    *brief_job = *job; /* one step takes as much memory as all of them */
+    brief_job->settings.sampling.steps = 1;
+    brief_job->settings.sampling.n_timesteps = 0;
+    const ace_plan *before = r->plan;
+    int n = list_songs(r, job, songs);
+    for (int batch = 1; batch <= n && status == ACESTEP_OK; batch++) {
+        plan.device_batch = batch;
+        r->plan = &plan;
+        r->log.count = 0;
+        n = list_songs(r, job, songs);
+        status = ace_run_diffusion(r, brief_job, m->conditions, m->heard, m->hints, songs, n);
+        diffusion[batch] = r->log.stage[0].work_bytes;
+        free_latents(songs, n);
+    }
+    r->plan = before;
+    ace_free(brief_job);
+    free_intermediates(m);
     return status;
 }

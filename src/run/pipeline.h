@@ -1,4 +1,4 @@
-/* From briefs to songs: six stages in one direction. Each takes what earlier ones made as plain
+/* From briefs to songs: stages in one direction. Each takes what earlier ones made as plain
  * host arrays and returns its own; nothing reaches back. The same functions make the plan on the
  * measure device and the songs on a real one.
  *
@@ -6,6 +6,7 @@
 #ifndef ACE_RUN_PIPELINE_H
 #define ACE_RUN_PIPELINE_H
 
+#include "plan/planner.h"
 #include "run/brief.h"
 #include "run/stage.h"
 #include "sample/solver.h"
@@ -28,7 +29,6 @@ typedef struct ace_job_settings {
     float mask_value; /* of the chunk mask where music is to be made: 1, or 2 for "auto" */
     uint64_t noise_grid;
     bool vae_sample;
-    int64_t vae_core, vae_halo; /* latent frames; core 0: whole song at once */
 } ace_job_settings;
 
 typedef struct ace_job {
@@ -36,6 +36,8 @@ typedef struct ace_job {
     ace_brief brief[ACE_MAX_BRIEFS];
     int n_briefs;
     ace_job_settings settings;
+    ace_settings memory; /* what the machine and the tier allow, resolved */
+    ace_plan plan;
 } ace_job;
 
 /* One finished song. */
@@ -52,6 +54,11 @@ ace_status ace_pipeline_run(ace_runner *runner, const ace_job *job, ace_finished
                             int *n_songs);
 void ace_finished_free(ace_finished *song);
 
+/* In a rehearsal: the bytes of work of every stage before the diffusion (by ace_stage_id), and of
+ * the diffusion by the number of songs in one pass. */
+ace_status ace_pipeline_work_bytes(ace_runner *runner, const ace_job *job, size_t work[],
+                                   size_t diffusion[]);
+
 /* ---- the stages, each usable alone
  * ---------------------------------------------------------------- */
 
@@ -60,6 +67,9 @@ typedef struct ace_text_states { /* of one brief */
     ace_array lyrics;            /* [lyric ids, text width]: rows of its embedding table */
     ace_array plain_hidden;      /* for the steps after the cover switch; rows 0 when not needed */
 } ace_text_states;
+
+/* Brings what the plan keeps on the device there, and nothing else. */
+ace_status ace_run_load(ace_runner *r);
 
 /* states[n_briefs] */
 ace_status ace_run_text(ace_runner *r, const ace_job *job, ace_text_states *states);

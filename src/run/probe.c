@@ -31,21 +31,45 @@ static const probe_kind *find_kind(ace_probe *p)
     return NULL;
 }
 
-/* First on the measure device, to know the bytes, then on the real one with exactly those. */
-static void run_passes(ace_probe *p, const probe_kind *kind, ace_runner *measure, ace_runner *real)
+/* Nothing stays between stages; the whole decoder's window, as the case was recorded. */
+static ace_plan plan_for(const ace_workshop *w)
 {
-    const ace_workshop *w = p->workshop;
-    *measure = (ace_runner){
-        .device = w->measure, .activation = w->activation, .matrix = w->matrix, .error = p->err};
+    return (ace_plan){.offload = ACE_OFFLOAD_CPU_DIT,
+                      .window = (int)w->models.dit_config.layers,
+                      .device_batch = ACE_MAX_SONGS,
+                      .songs = ACE_MAX_SONGS,
+                      .vae = ACE_VAE_STREAMED,
+                      .encoder_chunk = 750,
+                      .encoder_overlap = 8};
+}
+
+/* First on the measure device, to know the bytes, then on the real one with exactly those. */
+static void run_passes(ace_probe *p, const probe_kind *kind, ace_runner *measure, ace_runner *real,
+                       ace_residency *rehearsed)
+{
+    ace_workshop *w = p->workshop;
+    ace_plan plan = plan_for(w);
+    ace_residency_rehearse(&w->residency, rehearsed);
+    *measure = (ace_runner){.device = w->measure,
+                            .host = w->cpu_measure,
+                            .host_measure = w->cpu_measure,
+                            .residency = rehearsed,
+                            .plan = &plan,
+                            .activation = w->precisions.activation,
+                            .matrix = w->precisions.plain,
+                            .error = p->err};
     *real = *measure;
     real->device = w->device;
-    real->plan = &measure->log;
+    real->host = w->cpu;
+    real->residency = &w->residency;
+    real->expected = &measure->log;
     p->runner = measure;
     kind->run(p);
     if (p->status == ACESTEP_OK) {
         p->runner = real;
         kind->run(p);
     }
+    ace_residency_close(rehearsed);
 }
 
 /* sft cases were recorded on base weights where there is no sft folder. */
@@ -89,8 +113,9 @@ ace_status ace_probe_run(const ace_request *request, const char *case_path, cons
     ace_probe p;
     ace_workshop *w = ace_calloc(1, sizeof *w);
     ace_runner *runners = ace_calloc(2, sizeof *runners);
+    ace_residency *rehearsed = ace_calloc(1, sizeof *rehearsed);
     ace_status status = ace_probe_open(&p, case_path, err);
-    if (w == NULL || runners == NULL) {
+    if (w == NULL || runners == NULL || rehearsed == NULL) {
         status = ace_fail(err, ACESTEP_MEMORY, "probe: no host memory");
         p.status = status;
     }
@@ -100,7 +125,7 @@ ace_status ace_probe_run(const ace_request *request, const char *case_path, cons
         p.workshop = w;
     }
     if (p.status == ACESTEP_OK) {
-        run_passes(&p, kind, &runners[0], &runners[1]);
+        run_passes(&p, kind, &runners[0], &runners[1], rehearsed);
     }
     if (p.status == ACESTEP_OK) {
         p.status = ace_safetensors_write(output_path, p.out, p.n_out, err);
@@ -112,5 +137,6 @@ ace_status ace_probe_run(const ace_request *request, const char *case_path, cons
     }
     ace_free(w);
     ace_free(runners);
+    ace_free(rehearsed);
     return status;
 }

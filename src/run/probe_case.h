@@ -11,7 +11,7 @@ typedef struct ace_probe {
     json_t *index; /* index.json, or NULL */
     json_t *meta;  /* the case's parameters; an empty object when there are none */
     char name[128], kind[32], model[32];
-    const ace_workshop *workshop;
+    ace_workshop *workshop;
     ace_runner *runner; /* of the present pass: measuring, then real */
     ace_weight *out;    /* names and data owned */
     size_t n_out, room;

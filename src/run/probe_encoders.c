@@ -15,7 +15,10 @@ bool ace_probe_begin(ace_probe *p, ace_stage *stage, const ace_weights *weights)
     if (p->status != ACESTEP_OK) {
         return false;
     }
-    p->status = ace_stage_begin(p->runner, p->kind, stage);
+    p->status = ace_stage_begin(p->runner, p->kind, p->kind, stage);
+    if (p->status == ACESTEP_OK) {
+        p->status = ace_stage_open(stage);
+    }
     if (p->status == ACESTEP_OK) {
         ace_stage_load_begin(stage, weights);
     }

@@ -1,6 +1,5 @@
 /* Prompts to hidden states. Lyrics only fetch rows of the embedding table: no layer runs on them.
  */
-#include "model/text_encoder.h"
 #include "run/pipeline.h"
 #include "weights/embedding.h"
 
@@ -49,16 +48,13 @@ ace_status ace_run_text(ace_runner *r, const ace_job *job, ace_text_states *stat
         return status;
     }
     ace_stage stage;
-    ace_text_encoder encoder;
-    if (ace_stage_begin(r, "text encoder", &stage) == ACESTEP_OK) {
-        ace_stage_load_begin(&stage, job->models->text);
-        ace_text_encoder_load(&stage.loader, &job->models->text_config, &encoder);
-        if (ace_stage_load_end(&stage) == ACESTEP_OK) {
-            for (int b = 0; b < job->n_briefs; b++) {
-                encode(&stage.stream, &encoder, &states[b].hidden);
-                if (states[b].plain_hidden.rows > 0) {
-                    encode(&stage.stream, &encoder, &states[b].plain_hidden);
-                }
+    (void)ace_stage_begin_id(r, ACE_STAGE_TEXT, &stage);
+    (void)ace_stage_borrow(&stage, ACE_PART_TEXT);
+    if (ace_stage_open(&stage) == ACESTEP_OK) {
+        for (int b = 0; b < job->n_briefs; b++) {
+            encode(&stage.stream, &r->residency->text, &states[b].hidden);
+            if (states[b].plain_hidden.rows > 0) {
+                encode(&stage.stream, &r->residency->text, &states[b].plain_hidden);
             }
         }
     }

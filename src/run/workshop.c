@@ -1,7 +1,16 @@
-#include "cpu/cpu_device.h"
-#include "run/job.h"
+#include "run/workshop.h"
 
+#include "base/file_map.h"
+#include "cpu/cpu_device.h"
+#include "device/sim_device.h"
+
+#include <stdio.h>
 #include <string.h>
+
+/* gpu.md 4.2: library workspaces and growth that no plan sees. */
+static const size_t MARGIN_BYTES = (size_t)1 << 28;
+
+/* ---- precision ---------------------------------------------------------------------------------- */
 
 static ace_precision choose_precision(const ace_request *r, const ace_models *m)
 {
@@ -11,41 +20,126 @@ static ace_precision choose_precision(const ace_request *r, const ace_models *m)
     return strcmp(m->set.card.precision, "f32") == 0 ? ACE_PRECISION_F32 : ACE_PRECISION_BF16;
 }
 
-ace_status ace_workshop_open(const ace_request *r, ace_workshop *out, ace_error *err)
+static ace_precisions precisions_of(ace_precision precision)
 {
-    memset(out, 0, sizeof *out);
-    ace_status status = ace_models_open(r, &out->models, err);
-    if (status == ACESTEP_OK) {
-        status = ace_cpu_device_open((int)r->threads, (ace_cpu_level)r->cpu, &out->device, err);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_measure_device_open(out->device, &out->measure, err);
-    }
-    switch (choose_precision(r, &out->models)) {
+    switch (precision) {
     case ACE_PRECISION_F32:
-        out->matrix = ACE_F32;
-        out->activation = ACE_F32;
-        break;
+        return (ace_precisions){.activation = ACE_F32, .plain = ACE_F32};
     case ACE_PRECISION_INT8:
-        out->matrix = ACE_I8;
-        out->activation = ACE_BF16;
-        break;
+        return (ace_precisions){.activation = ACE_BF16, .plain = ACE_I8};
     case ACE_PRECISION_BF16:
     case ACE_PRECISION_AUTO:
-        out->matrix = ACE_BF16;
-        out->activation = ACE_BF16;
         break;
     }
+    return (ace_precisions){.activation = ACE_BF16, .plain = ACE_BF16};
+}
+
+/* ---- machine -------------------------------------------------------------------------------------- */
+
+static void detect(const ace_request *r, ace_workshop *w)
+{
+    ace_hardware_wishes wishes = {.device = r->device,
+                                  .gpu = (int)r->gpu,
+                                  .max_cuda_vram = r->max_cuda_vram,
+                                  .max_mps_vram = r->max_mps_vram,
+                                  .max_xpu_vram = r->max_xpu_vram};
+    ace_hardware_detect(&wishes, &w->hardware);
+    if (w->hardware.warning[0] != '\0') {
+        ace_warn(&w->warnings, "B.1", "max_cuda_vram", r->max_cuda_vram, "nothing", "%s",
+                 w->hardware.warning);
+    }
+    if (w->hardware.wanted[0] != '\0') {
+        ace_warn(&w->warnings, "W14", "device", w->hardware.wanted,
+                 w->hardware.device == ACE_DEVICE_SIM ? "sim" : "cpu", "%s",
+                 w->hardware.n_diagnoses > 0 ? w->hardware.diagnosis[0] : "it is not there");
+    }
+}
+
+static ace_status read_tiers(const ace_request *r, ace_workshop *w, ace_error *err)
+{
+    ace_tier_table_default(&w->tiers);
+    if (r->gpu_tiers[0] == '\0') {
+        return ACESTEP_OK;
+    }
+    ace_file file;
+    ace_status status = ace_file_open(r->gpu_tiers, &file, err);
+    if (status == ACESTEP_OK) {
+        status = ace_tier_table_parse(&w->tiers, (const char *)file.data, file.bytes, r->gpu_tiers,
+                                      err);
+        ace_file_close(&file);
+    }
+    return status;
+}
+
+/* The simulated card over what computes, or over what only counts. */
+static ace_status open_device(const ace_request *r, ace_workshop *w, ace_error *err)
+{
+    ace_device *under = w->shape ? w->cpu_measure : w->cpu;
+    if (w->hardware.device != ACE_DEVICE_SIM) {
+        w->device = under;
+        w->measure = w->cpu_measure;
+        return ACESTEP_OK;
+    }
+    ace_sim_options options = {.cap_bytes = (size_t)w->hardware.cap_bytes,
+                               .fail_alloc = r->sim_fail_alloc,
+                               .shrink = r->sim_shrink,
+                               .used_gb = r->sim_used_gb};
+    ace_status status = ace_sim_device_open(under, &options, &w->device, err);
+    return status == ACESTEP_OK ? ace_measure_device_open(w->device, &w->measure, err) : status;
+}
+
+ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *err)
+{
+    memset(w, 0, sizeof *w);
+    w->shape = r->exec == 1;
+    detect(r, w);
+    ace_status status = read_tiers(r, w, err);
+    if (status == ACESTEP_OK) {
+        status = ace_models_open(r, &w->models, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = ace_cpu_device_open((int)r->threads, (ace_cpu_level)r->cpu, &w->cpu, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = ace_measure_device_open(w->cpu, &w->cpu_measure, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = open_device(r, w, err);
+    }
+    if (status == ACESTEP_OK) {
+        w->precisions = precisions_of(choose_precision(r, &w->models));
+        ace_residency_init(&w->residency, w->device, w->measure, &w->models, w->precisions);
+        ace_residency_init(&w->host_residency, w->shape ? w->cpu_measure : w->cpu, w->cpu_measure,
+                           &w->models, w->precisions);
+        status = ace_ledger_open(&w->residency.ledger, r->trace_mem, err);
+    }
     if (status != ACESTEP_OK) {
-        ace_workshop_close(out);
+        ace_workshop_close(w);
     }
     return status;
 }
 
 void ace_workshop_close(ace_workshop *w)
 {
-    ace_device_close(w->measure);
-    ace_device_close(w->device);
+    ace_residency_close(&w->residency);
+    ace_residency_close(&w->host_residency);
+    if (w->measure != w->cpu_measure) {
+        ace_device_close(w->measure);
+    }
+    if (w->device != w->cpu && w->device != w->cpu_measure) {
+        ace_device_close(w->device);
+    }
+    ace_device_close(w->cpu_measure);
+    ace_device_close(w->cpu);
     ace_models_close(&w->models);
     memset(w, 0, sizeof *w);
+}
+
+size_t ace_workshop_budget(const ace_workshop *w)
+{
+    ace_device_memory memory;
+    ace_device *device = w->device == w->cpu_measure ? w->cpu : w->device;
+    device->ops->memory(device, &memory);
+    size_t all = memory.free + memory.held + device->workspace_bytes;
+    return all > MARGIN_BYTES ? all - MARGIN_BYTES : 0;
 }

@@ -1,0 +1,183 @@
+#include "run/residency.h"
+
+#include <string.h>
+
+void ace_residency_init(ace_residency *r, ace_device *device, ace_device *measure,
+                        const ace_models *models, ace_precisions precisions)
+{
+    memset(r, 0, sizeof *r);
+    r->device = device;
+    r->measure = measure;
+    r->models = models;
+    r->precisions = precisions;
+    r->ledger.step = -1;
+    r->ledger.stage = "idle";
+}
+
+void ace_residency_close(ace_residency *r)
+{
+    for (int i = 0; i < ACE_PARTS; i++) {
+        ace_residency_drop(r, (ace_part)i);
+    }
+    ace_layer_window_free(&r->window);
+    ace_ledger_close(&r->ledger);
+    memset(r, 0, sizeof *r);
+}
+
+void ace_residency_rehearse(const ace_residency *real, ace_residency *out)
+{
+    *out = *real;
+    out->device = real->measure;
+    out->ledger.trace = NULL;
+    memset(&out->window, 0, sizeof out->window);
+    for (int i = 0; i < ACE_PARTS; i++) {
+        out->part[i].arena.device = out->part[i].held ? out->device : NULL;
+    }
+}
+
+bool ace_residency_has(const ace_residency *r, ace_part part)
+{
+    switch (part) {
+    case ACE_PART_LM:
+        return r->models->set.card.lm && r->models->set.lm[0] != '\0';
+    case ACE_PART_VAE_ENCODER:
+    case ACE_PART_TOKENIZER:
+    case ACE_PART_DETOKENIZER:
+        return r->models->set.card.audio_input;
+    default:
+        return true;
+    }
+}
+
+ace_dtype ace_part_matrix(const ace_residency *r, const ace_plan *plan, ace_part part)
+{
+    return plan->int8 && ace_part_is_quantised(part) ? ACE_I8 : r->precisions.plain;
+}
+
+static const ace_weights *weights_of(const ace_models *m, ace_part part)
+{
+    switch (part) {
+    case ACE_PART_TEXT:
+        return m->text;
+    case ACE_PART_VAE_ENCODER:
+    case ACE_PART_VAE_DECODER:
+        return m->vae;
+    default:
+        return m->dit;
+    }
+}
+
+static void load_dit(ace_residency *r, int window, ace_loader *l)
+{
+    const ace_dit_config *c = &r->models->dit_config;
+    r->dit.source = NULL;
+    ace_dit_load_core(l, c, &r->dit);
+    if (window < (int)c->layers) {
+        ace_layer_window_load(&r->window, l, r->measure, &r->ledger, window, &r->dit);
+        return;
+    }
+    for (int64_t i = 0; i < c->layers; i++) {
+        ace_dit_load_layer(l, c, i, &r->dit.layers[i]);
+    }
+}
+
+static void load_part(ace_residency *r, ace_part part, int window, ace_loader *l)
+{
+    const ace_models *m = r->models;
+    switch (part) {
+    case ACE_PART_TEXT:
+        ace_text_encoder_load(l, &m->text_config, &r->text);
+        break;
+    case ACE_PART_VAE_ENCODER:
+        ace_vae_encoder_load(l, &m->vae_config, &r->vae_encoder);
+        break;
+    case ACE_PART_CONDITION:
+        ace_condition_encoder_load(l, &m->dit_config, &r->condition);
+        break;
+    case ACE_PART_TOKENIZER:
+        ace_fsq_tokenizer_load(l, &m->dit_config, &r->tokenizer);
+        break;
+    case ACE_PART_DETOKENIZER:
+        ace_fsq_detokenizer_load(l, &m->dit_config, &r->detokenizer);
+        break;
+    case ACE_PART_DIT_CONDITION:
+        ace_dit_load_condition(l, &m->dit_config, &r->dit.condition);
+        break;
+    case ACE_PART_DIT:
+        load_dit(r, window, l);
+        break;
+    case ACE_PART_VAE_DECODER:
+        ace_vae_decoder_load(l, &m->vae_config, &r->vae_decoder);
+        break;
+    case ACE_PART_LM:
+    case ACE_PARTS:
+        break;
+    }
+}
+
+/* Matrix type and window must be as the plan wants them. */
+static bool is_as_planned(const ace_residency *r, const ace_plan *plan, ace_part part)
+{
+    const ace_held_part *p = &r->part[part];
+    return p->held && p->matrix == ace_part_matrix(r, plan, part) &&
+           (part != ACE_PART_DIT || p->window == plan->window);
+}
+
+ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part part,
+                              size_t capacity, ace_stream_counters *counters, size_t *bytes,
+                              ace_error *err)
+{
+    ace_held_part *p = &r->part[part];
+    *bytes = p->arena.high_water;
+    if (is_as_planned(r, plan, part)) {
+        return ACESTEP_OK;
+    }
+    ace_residency_drop(r, part);
+    ace_status status = ace_arena_open(&p->arena, r->device, capacity, err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    ace_stream stream;
+    ace_loader loader;
+    p->held = true;
+    p->matrix = ace_part_matrix(r, plan, part);
+    p->window = plan->window;
+    ace_stream_init(&stream, r->device, &p->arena, r->precisions.activation, err);
+    ace_set_tag(&stream, "weights");
+    ace_loader_init(&loader, &stream, weights_of(r->models, part), p->matrix);
+    loader.conv_dtype = r->precisions.plain;
+    load_part(r, part, plan->window, &loader);
+    status = ace_loader_finish(&loader);
+    counters->uploaded += stream.counters.uploaded;
+    *bytes = p->arena.high_water;
+    ace_ledger_alloc(&r->ledger, part, *bytes);
+    ace_ledger_copy(&r->ledger, ace_part_code(part), "h2d", stream.counters.uploaded);
+    if (status != ACESTEP_OK) {
+        ace_residency_drop(r, part);
+    }
+    return status;
+}
+
+void ace_residency_drop(ace_residency *r, ace_part part)
+{
+    ace_held_part *p = &r->part[part];
+    if (!p->held) {
+        return;
+    }
+    if (part == ACE_PART_DIT) {
+        ace_layer_window_stop(&r->window);
+    }
+    ace_ledger_free(&r->ledger, part, true);
+    ace_arena_close(&p->arena);
+    p->held = false;
+}
+
+void ace_residency_settle(ace_residency *r, const ace_plan *plan)
+{
+    for (int i = 0; i < ACE_PARTS; i++) {
+        ace_part part = (ace_part)i;
+        if (r->part[i].held && (!ace_plan_keeps(plan, part) || !is_as_planned(r, plan, part))) {
+            ace_residency_drop(r, part);
+        }
+    }
+}
