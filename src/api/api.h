@@ -22,6 +22,8 @@ struct acestep_plan {
     ace_plan choice;
     char device[96];
     size_t cap_bytes; /* of the device; 0: none */
+    int layers;       /* of the diffusion transformer */
+    double expected_seconds;
     ace_warnings warnings;
     char model[128];
     int songs;

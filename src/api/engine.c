@@ -64,12 +64,26 @@ char *acestep_engine_json(const acestep_engine *engine)
 /* ---- planning
  * ---------------------------------------------------------------------------------------------- */
 
+/* Products at the device's usual rate, weights packed and copied at one gigabyte a second. */
+static double expect_seconds(const ace_workshop *w, const ace_stage_log *log)
+{
+    static const double bytes_per_second = 1e9;
+    double flops = 0;
+    for (int i = 0; i < log->count; i++) {
+        flops += log->stage[i].counters.flops;
+    }
+    return flops / ace_cpu_device_flops(w->cpu, w->precisions.plain) +
+           ace_stage_log_uploaded(log) / bytes_per_second;
+}
+
 static ace_status make_plan(const ace_workshop *w, const ace_request *request, ace_job *job,
                             acestep_plan *plan, ace_error *err)
 {
     (void)snprintf(plan->model, sizeof plan->model, "%s", w->models.name);
     ace_status status = ace_job_plan(w, request, job, &plan->warnings, &plan->stages, err);
     plan->settings = job->memory;
+    plan->layers = (int)w->models.dit_config.layers;
+    plan->expected_seconds = expect_seconds(w, &plan->stages);
     plan->choice = job->plan;
     (void)snprintf(plan->device, sizeof plan->device, "%s", w->hardware.device_name);
     plan->cap_bytes =

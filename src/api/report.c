@@ -78,10 +78,13 @@ static void head(table *t, const acestep_plan *plan)
          plan->songs == 1 ? "" : "s", plan->seconds);
     human_bytes(c->budget_bytes, room, sizeof room);
     line(t, "%s: %s, %s to plan with\n", plan->device, plan->settings.tier.label, room);
-    line(t, "offload %s, quantization %s, VAE %s in windows of %lld frames",
-         c->host ? "everything (computing on the CPU)" : ace_offload_name(c->offload),
-         c->int8 ? "int8" : "none",
+    line(t, "%s%s, quantization %s, VAE %s in windows of %lld frames",
+         c->host ? "computing on the CPU" : "offload ",
+         c->host ? "" : ace_offload_name(c->offload), c->int8 ? "int8" : "none",
          c->vae == ACE_VAE_HOST ? "on the CPU" : "on the device", (long long)c->vae_chunk);
+    if (c->window < plan->layers && !c->host) {
+        line(t, ", %d of %d layers at a time", c->window, plan->layers);
+    }
     if (c->device_batch < plan->songs) {
         line(t, ", %d songs at a time", c->device_batch);
     }
@@ -130,6 +133,7 @@ char *ace_plan_table(const acestep_plan *plan)
     human_bytes((size_t)ace_stage_log_uploaded(log), copied, sizeof copied);
     line(&t, "\n  %s at the peak, with %s of the device's own workspace; %s copied to the device",
          all, workspace, copied);
+    line(&t, "\n  about %.0f s on this machine", plan->expected_seconds);
     return t.text;
 }
 
@@ -209,7 +213,7 @@ json_t *ace_plan_choice_json(const acestep_plan *plan)
     json_t *quantization = c->int8 ? json_string("int8_weight_only") : json_null();
     return json_pack(
         "{s:s, s:f, s:s, s:I, s:I, s:s, s:o, s:i, s:i, s:i, s:b, s:o, s:s, s:b, s:s, s:I, s:I, "
-        "s:f, s:i}",
+        "s:f, s:i, s:f}",
         "tier", s->tier.key, "gpu_gb", s->gb, "device", c->host ? "cpu" : plan->device,
         "cap_bytes", (json_int_t)plan->cap_bytes, "budget_bytes", (json_int_t)c->budget_bytes,
         "offload", ace_offload_name(c->offload), "quantization", quantization, "dit_window",
@@ -217,7 +221,8 @@ json_t *ace_plan_choice_json(const acestep_plan *plan)
         (int)c->lm_runs, "lm_model", lm, "lm_backend", ace_lm_backend_name(s->backend),
         "compile_model", (int)s->compile_model, "vae_tier", ace_vae_place_name(c->vae),
         "vae_chunk", (json_int_t)c->vae_chunk, "vae_overlap", (json_int_t)c->vae_overlap,
-        "max_duration", s->max_duration, "max_batch_size", s->max_batch);
+        "max_duration", s->max_duration, "max_batch_size", s->max_batch, "expected_seconds",
+        plan->expected_seconds);
 }
 
 json_t *ace_warnings_json(const ace_warnings *w)

@@ -254,6 +254,17 @@ ace_cpu_level ace_cpu_device_level(const ace_device *device)
     return ((const ace_cpu *)device)->level;
 }
 
+double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix)
+{
+    const ace_cpu *cpu = (const ace_cpu *)device;
+    /* GFLOP/s of one thread in the diffusion stage */
+    double one = cpu->level == ACE_CPU_GENERIC ? 4
+                 : cpu->level == ACE_CPU_AVX2  ? 40
+                 : cpu->has_bf16 && matrix != ACE_F32 ? 160
+                                                      : 80;
+    return one * 1e9 * ace_pool_threads(cpu->pool);
+}
+
 int ace_cpu_device_threads(const ace_device *device)
 {
     return ace_pool_threads(((const ace_cpu *)device)->pool);

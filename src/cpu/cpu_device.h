@@ -25,6 +25,9 @@ bool ace_cpu_level_parse(const char *name, ace_cpu_level *out);
 ace_status ace_cpu_device_open(int threads, ace_cpu_level max_level, ace_device **out,
                                ace_error *err);
 ace_cpu_level ace_cpu_device_level(const ace_device *device);
+/* What its products reach with all threads, for forecasts (docs/performance.md). matrix: of the
+ * weights. FLOP/s. */
+double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix);
 int ace_cpu_device_threads(const ace_device *device);
 
 #endif

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Latent frames that a CPU decodes at once: its caches, not its memory, set the size. */
+enum { HOST_VAE_CHUNK = 152 };
+
 static double gb(size_t bytes)
 {
     return (double)bytes / (double)((size_t)1 << 30);
@@ -204,6 +207,7 @@ static bool fit_encoder(search *x)
  * that the least need can be told. */
 static bool fit(search *x)
 {
+    x->plan.window = x->sizes->layers;
     bool fits = fit_lm(x);
     fits = fit_diffusion(x) && fits;
     fits = fit_vae(x) && fits;
@@ -368,6 +372,11 @@ ace_status ace_plan_make(const ace_sizes *sizes, const ace_settings *settings,
                  "the smallest plan needs %.2f GB (%s), %.2f GB are there; computing on the CPU",
                  gb(need(&x)), ace_stage_title(largest), gb(budget));
         out->host = true;
+        out->device_batch = sizes->songs;
+        out->songs = sizes->songs;
+        out->window = sizes->layers;
+        out->vae = ACE_VAE_STREAMED;
+        out->vae_chunk = HOST_VAE_CHUNK;
         return ACESTEP_OK;
     }
     /* the language model may stay where nothing else needs its room */

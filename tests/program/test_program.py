@@ -251,7 +251,8 @@ class Songs(ProgramTest):
 
     def test_shapes_only(self):
         result = self.generate("--exec", "shape", "-o", "song.flac")
-        self.assertEqual(result["outputs"], [])
+        self.assertEqual([song["path"] for song in result["outputs"]], [None])
+        self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
         self.assertEqual(self.files(), [])
 
     def test_plan_of_published_models(self):

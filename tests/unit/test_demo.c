@@ -31,7 +31,8 @@ static demo_song *play(const char *const options[][2], const float *noise)
     ace_error err = {.code = ACESTEP_OK};
     demo_song *s = calloc(1, sizeof *s);
     ace_warnings *warnings = calloc(1, sizeof *warnings);
-    ace_stage_log *plan = calloc(2, sizeof *plan);
+    ace_stage_log *plan = calloc(1, sizeof *plan);
+    ace_job_report *report = calloc(1, sizeof *report);
     ace_finished songs[ACE_MAX_SONGS];
     int n = 0;
     ace_request *r = NULL;
@@ -48,11 +49,11 @@ static demo_song *play(const char *const options[][2], const float *noise)
     }
     if (status == ACESTEP_OK) {
         s->job.brief[0].given_noise = noise;
-        status = ace_job_plan(&s->workshop, &s->job, &plan[0], &err);
+        status = ace_job_plan(&s->workshop, r, &s->job, warnings, plan, &err);
     }
     if (status == ACESTEP_OK) {
         status =
-            ace_job_run(&s->workshop, &s->job, &plan[0], NULL, NULL, &plan[1], songs, &n, &err);
+            ace_job_run(&s->workshop, r, &s->job, plan, NULL, NULL, warnings, report, songs, &n, &err);
     }
     if (status != ACESTEP_OK) {
         fail_msg("%s", err.message);
@@ -61,6 +62,7 @@ static demo_song *play(const char *const options[][2], const float *noise)
     ace_request_free(r);
     free(warnings);
     free(plan);
+    free(report);
     return s;
 }
 

@@ -3,7 +3,7 @@
 #include "base/file_map.h"
 #include "base/memory.h"
 #include "options/option_table.h"
-#include "run/job.h"
+#include "support/job_run.h"
 #include "support/golden.h"
 #include "weights/demo_model.h"
 
@@ -16,97 +16,6 @@
 
 #include <cmocka.h>
 
-/* "name=value name=value …" → request; the caller frees. */
-static ace_request *request_of(const char *options)
-{
-    ace_request *r = NULL;
-    char copy[1024];
-    assert_int_equal(ace_request_create(&r, NULL), ACESTEP_OK);
-    (void)snprintf(copy, sizeof copy, "%s", options);
-    for (char *rest = copy, *part = NULL; (part = strtok_r(rest, ";", &rest)) != NULL;) {
-        char *equals = strchr(part, '=');
-        assert_non_null(equals);
-        *equals = '\0';
-        ace_error err = {.code = ACESTEP_OK};
-        if (ace_request_set(r, part, equals + 1, ACE_FROM_CALLER, &err) != ACESTEP_OK) {
-            fail_msg("%s", err.message);
-        }
-    }
-    return r;
-}
-
-typedef struct made {
-    ace_finished song[ACE_MAX_SONGS];
-    int n;
-    ace_stage_log plan, found;
-} made;
-
-/* Plans and runs a batch of up to two requests with the engine options of the first. */
-static made *make(const char *first, const char *second)
-{
-    ace_error err = {.code = ACESTEP_OK};
-    ace_warnings *warnings = calloc(1, sizeof *warnings);
-    ace_workshop *w = calloc(1, sizeof *w);
-    ace_job *job = calloc(1, sizeof *job);
-    made *m = calloc(1, sizeof *m);
-    ace_request *r[2] = {request_of(first), second != NULL ? request_of(second) : NULL};
-    const ace_request *list[2] = {r[0], r[1]};
-    ace_embedded_files_set(ace_demo_model_files());
-    ace_status status = ace_workshop_open(r[0], w, &err);
-    if (status == ACESTEP_OK) {
-        status = ace_job_create(w, list, second != NULL ? 2 : 1, warnings, job, &err);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_job_plan(w, job, &m->plan, &err);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_job_run(w, job, &m->plan, NULL, NULL, &m->found, m->song, &m->n, &err);
-    }
-    if (status != ACESTEP_OK) {
-        fail_msg("%s", err.message);
-    }
-    ace_job_free(job);
-    ace_workshop_close(w);
-    ace_request_free(r[0]);
-    ace_request_free(r[1]);
-    free(job);
-    free(w);
-    free(warnings);
-    return m;
-}
-
-static void discard(made *m)
-{
-    for (int i = 0; i < m->n; i++) {
-        ace_finished_free(&m->song[i]);
-    }
-    free(m);
-}
-
-static void check_plan(const made *m)
-{
-    assert_int_equal(m->plan.count, m->found.count);
-    for (int i = 0; i < m->plan.count; i++) {
-        const ace_stage_record *planned = &m->plan.stage[i];
-        const ace_stage_record *found = &m->found.stage[i];
-        assert_string_equal(planned->name, found->name);
-        assert_int_equal(planned->peak_bytes, found->peak_bytes);
-        assert_int_equal(planned->n_tags, found->n_tags);
-        for (int t = 0; t < planned->n_tags; t++) {
-            assert_int_equal(planned->tags[t].peak, found->tags[t].peak);
-        }
-        assert_true(planned->counters.flops == found->counters.flops);
-        assert_true(planned->counters.uploaded == found->counters.uploaded);
-        assert_true(planned->counters.downloaded == found->counters.downloaded);
-    }
-}
-
-static bool same_song(const ace_finished *a, const ace_finished *b)
-{
-    return a->audio.frames == b->audio.frames &&
-           memcmp(a->audio.samples, b->audio.samples,
-                  (size_t)a->audio.frames * 2 * sizeof(float)) == 0;
-}
 
 /* Golden models cannot be opened side by side with a plain `models=`: their path has no ';' or '='.
  */
@@ -127,9 +36,9 @@ static void plans_are_exact(void **state)
         "duration=6;seed=1;sampler_mode=heun;audio_cover_strength=0.5",
     };
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
-        made *m = make(jobs[i], NULL);
-        check_plan(m);
-        discard(m);
+        made *m = job_make(jobs[i], NULL);
+        job_check_plan(m);
+        job_discard(m);
     }
 }
 
@@ -147,9 +56,9 @@ static void plans_are_exact_on_golden_models(void **state)
     };
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
         char options[1024];
-        made *m = make(golden_options(options, sizeof options, jobs[i]), NULL);
-        check_plan(m);
-        discard(m);
+        made *m = job_make(golden_options(options, sizeof options, jobs[i]), NULL);
+        job_check_plan(m);
+        job_discard(m);
     }
 }
 
@@ -164,12 +73,12 @@ static void threads_do_not_matter(void **state)
             (void)snprintf(options, sizeof options,
                            "duration=5.2;seed=9;caption=piano and drums;precision=%s;threads=%d",
                            precision[p], threads);
-            m[threads - 1] = make(options, NULL);
+            m[threads - 1] = job_make(options, NULL);
         }
-        assert_true(same_song(&m[0]->song[0], &m[1]->song[0]));
-        assert_true(same_song(&m[0]->song[0], &m[2]->song[0]));
+        assert_true(job_same_song(&m[0]->song[0], &m[1]->song[0]));
+        assert_true(job_same_song(&m[0]->song[0], &m[2]->song[0]));
         for (int i = 0; i < 3; i++) {
-            discard(m[i]);
+            job_discard(m[i]);
         }
     }
 }
@@ -177,16 +86,16 @@ static void threads_do_not_matter(void **state)
 static void company_does_not_matter(void **state)
 {
     (void)state;
-    made *both = make("duration=6;seed=5,6;batch_size=2;caption=happy piano", NULL);
-    made *first = make("duration=6;seed=5;caption=happy piano", NULL);
-    made *second = make("duration=6;seed=6;caption=happy piano", NULL);
+    made *both = job_make("duration=6;seed=5,6;batch_size=2;caption=happy piano", NULL);
+    made *first = job_make("duration=6;seed=5;caption=happy piano", NULL);
+    made *second = job_make("duration=6;seed=6;caption=happy piano", NULL);
     assert_int_equal(both->n, 2);
-    assert_true(same_song(&both->song[0], &first->song[0]));
-    assert_true(same_song(&both->song[1], &second->song[0]));
-    assert_false(same_song(&both->song[0], &both->song[1]));
-    discard(both);
-    discard(first);
-    discard(second);
+    assert_true(job_same_song(&both->song[0], &first->song[0]));
+    assert_true(job_same_song(&both->song[1], &second->song[0]));
+    assert_false(job_same_song(&both->song[0], &both->song[1]));
+    job_discard(both);
+    job_discard(first);
+    job_discard(second);
 }
 
 /* The original lets the shorter prompt of a batch hear padding; here each song is as if alone. */
@@ -198,22 +107,22 @@ static void unequal_prompts_do_not_matter(void **state)
         "duration=6;seed=8;bpm=75;caption=a very slow and calm ambient piece with strings and a "
         "soft pad, for the night";
     static const char longer[] = "duration=7.5;seed=8;caption=sad slow bass";
-    made *both = make(one, two);
-    made *mixed = make(one, longer);
-    made *first = make(one, NULL);
-    made *second = make(two, NULL);
-    made *third = make(longer, NULL);
-    check_plan(both);
-    check_plan(mixed);
-    assert_true(same_song(&both->song[0], &first->song[0]));
-    assert_true(same_song(&both->song[1], &second->song[0]));
-    assert_true(same_song(&mixed->song[0], &first->song[0]));
-    assert_true(same_song(&mixed->song[1], &third->song[0]));
-    discard(both);
-    discard(mixed);
-    discard(first);
-    discard(second);
-    discard(third);
+    made *both = job_make(one, two);
+    made *mixed = job_make(one, longer);
+    made *first = job_make(one, NULL);
+    made *second = job_make(two, NULL);
+    made *third = job_make(longer, NULL);
+    job_check_plan(both);
+    job_check_plan(mixed);
+    assert_true(job_same_song(&both->song[0], &first->song[0]));
+    assert_true(job_same_song(&both->song[1], &second->song[0]));
+    assert_true(job_same_song(&mixed->song[0], &first->song[0]));
+    assert_true(job_same_song(&mixed->song[1], &third->song[0]));
+    job_discard(both);
+    job_discard(mixed);
+    job_discard(first);
+    job_discard(second);
+    job_discard(third);
 }
 
 static void unequal_prompts_do_not_matter_with_guidance(void **state)
@@ -225,14 +134,14 @@ static void unequal_prompts_do_not_matter_with_guidance(void **state)
     golden_options(b, sizeof b,
                    "model=base;duration=5.2;seed=2;steps=3;caption=a much longer caption than the "
                    "other;lyrics=one two three four five six");
-    made *both = make(a, b);
-    made *first = make(a, NULL);
-    made *second = make(b, NULL);
-    assert_true(same_song(&both->song[0], &first->song[0]));
-    assert_true(same_song(&both->song[1], &second->song[0]));
-    discard(both);
-    discard(first);
-    discard(second);
+    made *both = job_make(a, b);
+    made *first = job_make(a, NULL);
+    made *second = job_make(b, NULL);
+    assert_true(job_same_song(&both->song[0], &first->song[0]));
+    assert_true(job_same_song(&both->song[1], &second->song[0]));
+    job_discard(both);
+    job_discard(first);
+    job_discard(second);
 }
 
 /* Published shapes, measured only: in milliseconds, without weights. */
@@ -250,13 +159,13 @@ static void published_shapes_can_be_planned(void **state)
         ace_stage_log *plan = calloc(1, sizeof *plan);
         (void)snprintf(options, sizeof options,
                        "weights=synthetic:%s;duration=600;seed=1;batch_size=8", names[i]);
-        ace_request *r = request_of(options);
+        ace_request *r = job_request(options);
         const ace_request *list[] = {r};
         ace_embedded_files_set(ace_demo_model_files());
         assert_int_equal(ace_workshop_open(r, w, &err), ACESTEP_OK);
         assert_int_equal(ace_job_create(w, list, 1, warnings, job, &err), ACESTEP_OK);
-        assert_int_equal(ace_job_plan(w, job, plan, &err), ACESTEP_OK);
-        peak[i] = ace_stage_log_peak(plan, w->device);
+        assert_int_equal(ace_job_plan(w, r, job, warnings, plan, &err), ACESTEP_OK);
+        peak[i] = ace_stage_log_peak(plan);
         ace_job_free(job);
         ace_workshop_close(w);
         ace_request_free(r);
@@ -274,7 +183,7 @@ static void published_shapes_can_be_planned(void **state)
 static void short_memory_is_an_error(void **state)
 {
     (void)state;
-    ace_request *r = request_of("duration=5.2;seed=1;threads=1;caption=x");
+    ace_request *r = job_request("duration=5.2;seed=1;threads=1;caption=x");
     const ace_request *list[] = {r};
     ace_embedded_files_set(ace_demo_model_files());
     uint64_t before = ace_memory_live();
@@ -292,7 +201,7 @@ static void short_memory_is_an_error(void **state)
             status = ace_job_create(w, list, 1, warnings, job, &err);
         }
         if (status == ACESTEP_OK) {
-            status = ace_job_plan(w, job, plan, &err);
+            status = ace_job_plan(w, r, job, warnings, plan, &err);
         }
         if (status != ACESTEP_OK) {
             assert_int_equal(status, ACESTEP_MEMORY);

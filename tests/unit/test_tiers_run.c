@@ -1,0 +1,300 @@
+/* Every tier at work on the simulated card: published sizes with the schedule alone, tiny models with
+ * all the computing. What the plan says is what happens, to the byte, under the cap. */
+#include "base/log.h"
+#include "support/job_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const double sizes[] = {4, 6, 7, 8, 12, 16, 20, 24};
+enum { SIZES = sizeof sizes / sizeof sizes[0] };
+
+static const size_t GB = (size_t)1 << 30;
+
+/* ---- published sizes ---------------------------------------------------------------------------- */
+
+static void check_published(double gb, const char *options)
+{
+    char text[400];
+    (void)snprintf(text, sizeof text, "exec=shape;device=sim;max_cuda_vram=%g;seed=1;%s", gb, options);
+    made *m = job_make(text, NULL);
+    job_check_plan(m);
+    assert_true(m->report.peak_bytes <= m->choice.budget_bytes);
+    assert_true(m->report.peak_bytes <= (size_t)((gb - 0.5) * (double)GB));
+    assert_false(m->choice.host);
+    assert_true(m->n == m->choice.songs);
+    job_discard(m);
+}
+
+/* The guide's limits, and a short song. */
+static void every_tier_runs_under_its_cap(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"weights=synthetic:turbo",
+                                         "weights=synthetic:base;guidance_scale=7"};
+    static const char *const songs[] = {"duration=30;batch_size=1", "duration=600;batch_size=8"};
+    for (int i = 0; i < SIZES; i++) {
+        for (int model = 0; model < 2; model++) {
+            for (int song = 0; song < 2; song++) {
+                char options[160];
+                (void)snprintf(options, sizeof options, "%s;%s", models[model], songs[song]);
+                check_published(sizes[i], options);
+            }
+        }
+    }
+}
+
+/* gpu.md 12.3: what the smallest cards could do. */
+static void beyond_the_guide(void **state)
+{
+    (void)state;
+    check_published(4, "weights=synthetic:turbo;duration=600;batch_size=8;limits=exact;"
+                       "quantization=none");
+    check_published(4, "weights=synthetic:base;guidance_scale=7;duration=600;batch_size=8;"
+                       "limits=exact;quantization=none");
+    check_published(2, "weights=synthetic:turbo;duration=30;limits=exact");
+    check_published(2, "weights=synthetic:turbo;duration=600;batch_size=4;limits=exact");
+    check_published(4, "weights=synthetic:xl-turbo;duration=600;limits=exact");
+}
+
+static size_t held(const made *m, ace_part part)
+{
+    return m->residency.part[part].held ? 1 : 0;
+}
+
+/* Who is where when nothing runs: gpu.md 7.2. */
+static void residency_after_a_job(void **state)
+{
+    (void)state;
+    made *small = job_make("exec=shape;device=sim;max_cuda_vram=8;weights=synthetic;duration=30", NULL);
+    made *middle = job_make("exec=shape;device=sim;max_cuda_vram=12;weights=synthetic;duration=30", NULL);
+    made *large = job_make("exec=shape;device=sim;max_cuda_vram=24;weights=synthetic;duration=30", NULL);
+    for (int i = 0; i < ACE_PARTS; i++) {
+        ace_part part = (ace_part)i;
+        bool is_dit = part == ACE_PART_DIT || part == ACE_PART_DIT_CONDITION ||
+                      part == ACE_PART_CONDITION || part == ACE_PART_TOKENIZER ||
+                      part == ACE_PART_DETOKENIZER;
+        assert_int_equal(held(small, part), 0);
+        assert_int_equal(held(middle, part), is_dit ? 1 : 0);
+        assert_int_equal(held(large, part), part == ACE_PART_LM ? 0 : 1);
+    }
+    job_discard(small);
+    job_discard(middle);
+    job_discard(large);
+}
+
+/* 2.43 GB against 4.46 GB of DiT: gpu.md 0.3. */
+static void int8_halves_the_dit(void **state)
+{
+    (void)state;
+    made *m[2] = {
+        job_make("exec=shape;device=sim;max_cuda_vram=12;weights=synthetic;duration=30", NULL),
+        job_make("exec=shape;device=sim;max_cuda_vram=12;weights=synthetic;duration=30;"
+                 "quantization=none",
+                 NULL)};
+    static const double expected[2] = {2.43, 4.46};
+    for (int i = 0; i < 2; i++) {
+        double gb = (double)m[i]->report.log.stage[0].counters.uploaded / (double)GB;
+        assert_true(gb > expected[i] - 0.03 && gb < expected[i] + 0.03);
+        job_discard(m[i]);
+    }
+}
+
+/* ---- tiny models, computed ---------------------------------------------------------------------- */
+
+static const char golden[] = "models=" ACESTEP_SOURCE_DIR "/tests/golden;threads=2;seed=3;"
+                             "duration=6;caption=slow piano;file_tags=none";
+
+static made *on_sim(double gb, const char *options)
+{
+    char text[700];
+    (void)snprintf(text, sizeof text, "%s;device=sim;max_cuda_vram=%g;%s", golden, gb, options);
+    return job_make(text, NULL);
+}
+
+static made *on_cpu(const char *options)
+{
+    char text[700];
+    (void)snprintf(text, sizeof text, "%s;device=cpu;%s", golden, options);
+    return job_make(text, NULL);
+}
+
+/* Bit for bit, whatever stays on the card and whatever passes through. */
+static void sim_equals_cpu(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"model=turbo;quantization=none",
+                                        "model=turbo;quantization=int8",
+                                        "model=base;guidance_scale=4;inference_steps=3;"
+                                        "quantization=int8"};
+    static const char *const ways[] = {"offload_to_cpu=true", "offload_dit_window=1",
+                                       "offload_dit_window=2", "offload_dit_policy=stage",
+                                       "vae_chunk=64", "vae_on_cpu=true"};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+        made *cpu = on_cpu(kinds[kind]);
+        for (int i = 0; i < SIZES; i += 3) {
+            char options[200];
+            (void)snprintf(options, sizeof options, "%s;limits=exact;vae_chunk=152", kinds[kind]);
+            made *sim = on_sim(sizes[i], options);
+            job_check_plan(sim);
+            assert_true(job_same_song(&cpu->song[0], &sim->song[0]));
+            job_discard(sim);
+        }
+        for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+            char options[200];
+            (void)snprintf(options, sizeof options, "%s;limits=exact;vae_chunk=152;%s", kinds[kind],
+                           ways[way]);
+            made *sim = on_sim(8, options);
+            job_check_plan(sim);
+            if (strncmp(ways[way], "vae_chunk", 9) != 0) {
+                assert_true(job_same_song(&cpu->song[0], &sim->song[0]));
+            }
+            job_discard(sim);
+        }
+        job_discard(cpu);
+    }
+}
+
+/* Songs of one batch in two passes come out as in one. */
+static void passes_change_nothing(void **state)
+{
+    (void)state;
+    made *whole = on_sim(24, "batch_size=4;seed=1,2,3,4;quantization=int8;limits=exact");
+    char options[200];
+    /* room for less than the batch: what the diffusion stage takes, and a little less */
+    const ace_stage_record *diffusion = NULL;
+    for (int i = 0; i < whole->plan.count; i++) {
+        if (strcmp(whole->plan.stage[i].key, "diffusion") == 0) {
+            diffusion = &whole->plan.stage[i];
+        }
+    }
+    assert_non_null(diffusion);
+    for (int reduce = 0; reduce < 2; reduce++) {
+        ace_device_memory unused;
+        (void)unused;
+        double room = 0.25 + 0.9 * (double)(diffusion->work_bytes + whole->plan.workspace_bytes) /
+                                 (double)GB;
+        (void)snprintf(options, sizeof options,
+                       "batch_size=4;seed=1,2,3,4;quantization=int8;limits=exact;"
+                       "vram_guard=%s;vae_chunk=64;sim_used_gb=%.9f",
+                       reduce ? "reduce" : "split", 3.5 - room);
+        made *split = on_sim(4, options);
+        if (!split->choice.host) {
+            assert_true(ace_warned(&split->warnings, "W20"));
+            assert_true(split->choice.device_batch < 4);
+            assert_int_equal(split->n, reduce ? split->choice.device_batch : 4);
+            for (int i = 0; i < split->n; i++) {
+                assert_memory_equal(split->song[i].latents.values, whole->song[i].latents.values,
+                                    (size_t)(whole->song[i].latents.rows *
+                                             whole->song[i].latents.cols) *
+                                        sizeof(float));
+            }
+        }
+        job_discard(split);
+    }
+    job_discard(whole);
+}
+
+/* ---- when the card refuses ----------------------------------------------------------------------- */
+
+static const char *const stages[] = {"load", "text", "encode", "condition",
+                                     "codes", "diffusion", "vae"};
+
+/* Every n-th allocation of every stage fails: a song, the same one, or one clear error. */
+static void every_refused_allocation_is_survived(void **state)
+{
+    (void)state;
+    made *whole = on_cpu("model=turbo;quantization=int8");
+    ace_log_set_level(ACE_LOG_QUIET);
+    for (int size = 0; size < SIZES; size += 4) {
+        for (size_t stage = 0; stage < sizeof stages / sizeof *stages; stage++) {
+            for (int n = 0; n <= 3; n++) {
+                char options[900];
+                char which[8] = "*";
+                ace_error err = {.code = ACESTEP_OK};
+                made *m = NULL;
+                if (n > 0) {
+                    (void)snprintf(which, sizeof which, "%d", n);
+                }
+                (void)snprintf(options, sizeof options,
+                               "%s;device=sim;max_cuda_vram=%g;model=turbo;quantization=int8;"
+                               "vae_chunk=152;sim_fail_alloc=%s:%s",
+                               golden, sizes[size], stages[stage], which);
+                ace_status status = job_try(options, NULL, &m, &err);
+                if (status == ACESTEP_OK) {
+                    assert_true(job_same_song(&m->song[0], &whole->song[0]) ||
+                                m->report.vae_chunk != 152);
+                } else {
+                    assert_int_equal(status, ACESTEP_MEMORY);
+                    assert_int_equal(n, 0);
+                    assert_true(err.message[0] != '\0');
+                }
+                job_discard(m);
+            }
+        }
+    }
+    ace_log_set_level(ACE_LOG_WARNING);
+    job_discard(whole);
+}
+
+static void the_vae_falls_back_twice(void **state)
+{
+    (void)state;
+    ace_log_set_level(ACE_LOG_QUIET);
+    made *a = on_sim(24, "vae_chunk=152;quantization=none");
+    made *b = on_sim(24, "vae_chunk=152;quantization=none;sim_fail_alloc=vae:1");
+    made *c = on_sim(24, "vae_chunk=152;quantization=none;sim_fail_alloc=vae:*");
+    ace_log_set_level(ACE_LOG_WARNING);
+    assert_int_equal(a->report.vae_place, ACE_VAE_DEVICE);
+    assert_int_equal(b->report.vae_place, ACE_VAE_STREAMED);
+    assert_int_equal(c->report.vae_place, ACE_VAE_HOST);
+    assert_true(ace_warned(&b->warnings, "W21"));
+    assert_true(ace_warned(&c->warnings, "W22"));
+    assert_true(job_same_song(&a->song[0], &b->song[0]));
+    assert_true(job_same_song(&a->song[0], &c->song[0]));
+    job_discard(a);
+    job_discard(b);
+    job_discard(c);
+}
+
+/* Another program takes the card between two stages: one new plan, the same song. */
+static void a_shrinking_card(void **state)
+{
+    (void)state;
+    ace_log_set_level(ACE_LOG_QUIET);
+    made *whole = on_sim(24, "vae_chunk=152;quantization=none");
+    made *less = on_sim(24, "vae_chunk=152;quantization=none;sim_shrink=diffusion:23.1");
+    ace_error err = {.code = ACESTEP_OK};
+    made *nothing = NULL;
+    char options[900];
+    (void)snprintf(options, sizeof options,
+                   "%s;device=sim;max_cuda_vram=24;vae_chunk=152;sim_shrink=diffusion:23.5", golden);
+    assert_int_equal(job_try(options, NULL, &nothing, &err), ACESTEP_MEMORY);
+    ace_log_set_level(ACE_LOG_WARNING);
+    assert_true(job_same_song(&whole->song[0], &less->song[0]));
+    job_discard(nothing);
+    job_discard(whole);
+    job_discard(less);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_tier_runs_under_its_cap),
+        cmocka_unit_test(beyond_the_guide),
+        cmocka_unit_test(residency_after_a_job),
+        cmocka_unit_test(int8_halves_the_dit),
+        cmocka_unit_test(sim_equals_cpu),
+        cmocka_unit_test(passes_change_nothing),
+        cmocka_unit_test(every_refused_allocation_is_survived),
+        cmocka_unit_test(the_vae_falls_back_twice),
+        cmocka_unit_test(a_shrinking_card),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
