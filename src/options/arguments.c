@@ -107,14 +107,20 @@ static ace_status set_value(ace_request *r, const ace_option *o, const char *val
     return status;
 }
 
-/* --no-NAME of a flag. */
+/* Flags and switches: what may stand without a value. */
+static bool stands_alone(const ace_option *o)
+{
+    return o->kind == ACE_OPTION_FLAG || ace_option_is_switch(o);
+}
+
+/* --no-NAME of a flag or a switch. */
 static bool is_negated_flag(const char *name, int *index)
 {
     if (strncmp(name, "no-", 3) != 0 && strncmp(name, "no_", 3) != 0) {
         return false;
     }
     *index = ace_option_find(name + 3);
-    return *index >= 0 && ace_option_at(*index)->kind == ACE_OPTION_FLAG;
+    return *index >= 0 && stands_alone(ace_option_at(*index));
 }
 
 static bool is_truth_word(const char *text)
@@ -144,7 +150,8 @@ static ace_status read_option(ace_request *r, int argc, char *const argv[], int 
     if (equals != NULL) {
         return set_value(r, o, equals + 1, err);
     }
-    if (o->kind == ACE_OPTION_FLAG && (argc < 2 || !is_truth_word(argv[1]))) {
+    bool is_auto = argc > 1 && ace_option_is_switch(o) && strcmp(argv[1], "auto") == 0;
+    if (stands_alone(o) && !is_auto && (argc < 2 || !is_truth_word(argv[1]))) {
         return ace_request_set(r, o->name, "true", ACE_FROM_CALLER, err);
     }
     if (argc < 2) {
@@ -172,24 +179,62 @@ ace_status ace_request_from_arguments(ace_request *r, int argc, char *const argv
     return ACESTEP_OK;
 }
 
+/* ACESTEP_<NAME>, the name in capitals; NULL when it is not set. */
+static const char *variable_of(const char *name, size_t length)
+{
+    char variable[96] = "ACESTEP_";
+    size_t n = strlen(variable);
+    for (size_t i = 0; i < length && n + 1 < sizeof variable; i++) {
+        char c = name[i] == '-' ? '_' : name[i];
+        variable[n++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    variable[n] = '\0';
+    const char *value = getenv(variable);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* By the option's name, else by one of its aliases. */
+static const char *from_environment(const ace_option *o)
+{
+    const char *value = variable_of(o->name, strlen(o->name));
+    for (const char *alias = o->aliases; value == NULL && *alias != '\0';) {
+        size_t n = strcspn(alias, ",");
+        value = variable_of(alias, n);
+        alias += n + (alias[n] == ',' ? 1 : 0);
+    }
+    return value;
+}
+
+/* Names that the original's guide gives without the program's prefix. */
+static ace_status read_guide_variables(ace_request *r, ace_error *err)
+{
+    static const char *const names[][2] = {{"MAX_CUDA_VRAM", "max_cuda_vram"},
+                                           {"MAX_MPS_VRAM", "max_mps_vram"},
+                                           {"MAX_XPU_VRAM", "max_xpu_vram"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i][0]);
+        if (value != NULL && value[0] != '\0') {
+            ace_status status =
+                ace_request_set(r, names[i][1], value, ACE_FROM_ENVIRONMENT, err);
+            if (status != ACESTEP_OK) {
+                return status;
+            }
+        }
+    }
+    return ACESTEP_OK;
+}
+
 ace_status ace_request_from_environment(ace_request *r, ace_error *err)
 {
     for (int i = 0; i < ACE_OPTION_COUNT; i++) {
-        char name[96] = "ACESTEP_";
-        size_t n = strlen(name);
-        for (const char *c = ace_option_at(i)->name; *c != '\0' && n + 1 < sizeof name; c++) {
-            name[n++] = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
-        }
-        name[n] = '\0';
-        const char *value = getenv(name);
-        if (value == NULL || value[0] == '\0') {
-            continue;
-        }
-        ace_status status =
-            ace_request_set(r, ace_option_at(i)->name, value, ACE_FROM_ENVIRONMENT, err);
+        const ace_option *o = ace_option_at(i);
+        const char *value = from_environment(o);
+        ace_status status = value != NULL
+                                ? ace_request_set(r, o->name, value, ACE_FROM_ENVIRONMENT, err)
+                                : ACESTEP_OK;
         if (status != ACESTEP_OK) {
             return status;
         }
     }
-    return ACESTEP_OK;
+    return read_guide_variables(r, err);
 }

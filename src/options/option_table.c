@@ -160,26 +160,43 @@ static ace_status put_number(ace_request *r, const ace_option *o, const char *gi
     return ACESTEP_OK;
 }
 
-static ace_status put_flag(ace_request *r, const ace_option *o, const char *value, ace_error *err)
+/* The words the original's API server takes for true, and their opposites: 1, 0, or -1. */
+static int truth_of(const char *value)
 {
-    /* the words the original's API server takes for true, and their opposites */
     static const char *const words[2][5] = {{"false", "0", "no", "n", "off"},
                                             {"true", "1", "yes", "y", "on"}};
     for (int truth = 0; truth < 2; truth++) {
         for (int i = 0; i < 5; i++) {
             if (strcasecmp(value, words[truth][i]) == 0) {
-                *(bool *)field(r, o) = truth == 1;
-                return ACESTEP_OK;
+                return truth;
             }
         }
     }
-    return ace_fail(err, ACESTEP_ARGUMENT, "%s: \"%.40s\" is neither true nor false", o->name,
-                    value);
+    return -1;
+}
+
+static ace_status put_flag(ace_request *r, const ace_option *o, const char *value, ace_error *err)
+{
+    int truth = truth_of(value);
+    if (truth < 0) {
+        return ace_fail(err, ACESTEP_ARGUMENT, "%s: \"%.40s\" is neither true nor false", o->name,
+                        value);
+    }
+    *(bool *)field(r, o) = truth == 1;
+    return ACESTEP_OK;
+}
+
+bool ace_option_is_switch(const ace_option *o)
+{
+    return o->kind == ACE_OPTION_WORD && strcmp(o->words, "auto|false|true") == 0;
 }
 
 static ace_status put_word(ace_request *r, const ace_option *o, const char *value, ace_error *err)
 {
     int index = position_in(o->words, '|', value);
+    if (index < 0 && ace_option_is_switch(o) && truth_of(value) >= 0) {
+        index = 1 + truth_of(value);
+    }
     if (index < 0) {
         return ace_fail(err, ACESTEP_ARGUMENT, "%s: \"%.40s\" is not one of %s", o->name, value,
                         o->words);

@@ -31,6 +31,8 @@ typedef struct ace_option {
 const ace_option *ace_option_at(int index); /* 0 … ACE_OPTION_COUNT - 1 */
 /* By name or alias; hyphens and underscores are the same. -1 when there is none. */
 int ace_option_find(const char *name);
+/* A WORD option "auto|false|true": takes the words of a flag, and may stand alone. */
+bool ace_option_is_switch(const ace_option *o);
 /* The word a WORD option stands at, cut to fit. */
 void ace_option_word(const ace_option *o, int index, char *out, size_t bytes);
 

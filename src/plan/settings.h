@@ -74,4 +74,7 @@ typedef struct ace_settings {
 void ace_settings_resolve(const ace_hardware *hardware, const ace_tier_table *tiers,
                           const ace_wishes *wishes, ace_warnings *warnings, ace_settings *out);
 
+/* Seconds that the language model may choose as a song's length at most (gpu.md 5). */
+int ace_settings_lm_duration_limit(const ace_settings *s);
+
 #endif

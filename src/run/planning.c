@@ -20,11 +20,19 @@ static const size_t UNLIMITED_BYTES = (size_t)1 << 50;
 
 /* ---- settings ------------------------------------------------------------------------------------ */
 
-static ace_value_source source_of(const ace_request *r, const int *field)
+static ace_value_source source_of(const ace_request *r, int option)
 {
-    (void)r;
-    (void)field;
-    return ACE_VALUE_CALLER;
+    switch ((ace_option_source)r->source[option]) {
+    case ACE_FROM_CONFIG:
+        return ACE_VALUE_CONFIG;
+    case ACE_FROM_ENVIRONMENT:
+        return ACE_VALUE_ENVIRONMENT;
+    case ACE_FROM_CALLER:
+        return ACE_VALUE_CALLER;
+    case ACE_FROM_DEFAULT:
+        break;
+    }
+    return ACE_VALUE_TABLE;
 }
 
 void ace_resolve_settings(const ace_workshop *w, const ace_request *r, ace_warnings *warnings,
@@ -36,7 +44,6 @@ void ace_resolve_settings(const ace_workshop *w, const ace_request *r, ace_warni
     const char *found[1] = {slash != NULL ? slash + 1 : w->models.set.lm};
     bool synthetic = w->models.synthetic;
     int n_found = w->models.set.card.lm && w->models.set.lm[0] != '\0' ? 1 : 0;
-    ace_value_source caller = source_of(r, NULL);
     ace_wishes wishes = {
         .init_llm = (ace_switch)r->init_llm,
         .offload_to_cpu = (ace_switch)r->offload_to_cpu,
@@ -54,15 +61,15 @@ void ace_resolve_settings(const ace_workshop *w, const ace_request *r, ace_warni
         .thinking = r->thinking,
         .lm_on_disk = synthetic ? published : found,
         .n_lm_on_disk = synthetic ? 3 : n_found,
-        .init_llm_source = caller,
-        .offload_source = caller,
-        .offload_dit_source = caller,
-        .compile_source = caller,
-        .flash_source = caller,
-        .quantization_source = caller,
-        .lm_model_source = caller,
-        .backend_source = caller,
-        .tier_source = caller,
+        .init_llm_source = source_of(r, ACE_OPTION_init_llm),
+        .offload_source = source_of(r, ACE_OPTION_offload_to_cpu),
+        .offload_dit_source = source_of(r, ACE_OPTION_offload_dit_to_cpu),
+        .compile_source = source_of(r, ACE_OPTION_compile_model),
+        .flash_source = source_of(r, ACE_OPTION_use_flash_attention),
+        .quantization_source = source_of(r, ACE_OPTION_quantization),
+        .lm_model_source = source_of(r, ACE_OPTION_lm_model_path),
+        .backend_source = source_of(r, ACE_OPTION_backend),
+        .tier_source = source_of(r, ACE_OPTION_tier),
     };
     ace_settings_resolve(&w->hardware, &w->tiers, &wishes, warnings, out);
 }

@@ -27,6 +27,13 @@ enum {
                                             ACE_COUNT_ONE, ACE_COUNT_ONE)
 };
 
+/* ACE_OPTION_<field>: place of a row in the table. */
+#define ACE_FIELD_INDEX(field, ...) ACE_OPTION_##field,
+enum {
+    ACE_REQUEST_FIELDS(ACE_FIELD_INDEX, ACE_FIELD_INDEX, ACE_FIELD_INDEX, ACE_FIELD_INDEX,
+                       ACE_FIELD_INDEX)
+};
+
 /* Who gave a value; a later source in this list wins over an earlier one. */
 typedef enum ace_option_source {
     ACE_FROM_DEFAULT,

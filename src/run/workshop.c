@@ -1,6 +1,5 @@
 #include "run/workshop.h"
 
-#include "base/file_map.h"
 #include "cpu/cpu_device.h"
 #include "device/sim_device.h"
 
@@ -55,22 +54,6 @@ static void detect(const ace_request *r, ace_workshop *w)
     }
 }
 
-static ace_status read_tiers(const ace_request *r, ace_workshop *w, ace_error *err)
-{
-    ace_tier_table_default(&w->tiers);
-    if (r->gpu_tiers[0] == '\0') {
-        return ACESTEP_OK;
-    }
-    ace_file file;
-    ace_status status = ace_file_open(r->gpu_tiers, &file, err);
-    if (status == ACESTEP_OK) {
-        status = ace_tier_table_parse(&w->tiers, (const char *)file.data, file.bytes, r->gpu_tiers,
-                                      err);
-        ace_file_close(&file);
-    }
-    return status;
-}
-
 /* The simulated card over what computes, or over what only counts. */
 static ace_status open_device(const ace_request *r, ace_workshop *w, ace_error *err)
 {
@@ -93,7 +76,7 @@ ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *e
     memset(w, 0, sizeof *w);
     w->shape = r->exec == 1;
     detect(r, w);
-    ace_status status = read_tiers(r, w, err);
+    ace_status status = ace_tier_table_load(r->gpu_tiers, &w->tiers, err);
     if (status == ACESTEP_OK) {
         status = ace_models_open(r, &w->models, err);
     }
