@@ -14,6 +14,8 @@ typedef struct command {
 static const command commands[] = {
     {"generate", command_generate, "make songs from a caption and lyrics"},
     {"plan", command_plan, "show the memory a job needs, stage by stage, without running it"},
+    {"info", command_info, "show this machine, its tier, and what a job would run with"},
+    {"tiers", command_tiers, "show the limits and defaults of all tiers"},
     {"probe", command_probe, "run one part of the networks on a recorded case"},
     {"models", command_models, "show which checkpoints would be used"},
     {"bench", command_bench, "time the stages on published shapes with made-up weights"},

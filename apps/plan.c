@@ -1,6 +1,31 @@
 #include "commands.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* Takes a switch out of the arguments. */
+static bool take(int *argc, char **argv, const char *name)
+{
+    bool found = false;
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], name) == 0) {
+            found = true;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    *argc = kept;
+    return found;
+}
+
+static int print_chunk_table(bool json)
+{
+    char *text = acestep_vae_chunk_table(json);
+    printf("%s\n", text != NULL ? text : "");
+    acestep_free(text);
+    return 0;
+}
 
 int command_plan(int argc, char **argv)
 {
@@ -9,8 +34,12 @@ int command_plan(int argc, char **argv)
         printf("usage: acestep plan [options of generate] [--json]\n\n"
                "Shows, stage by stage, the memory and the work of the job. Nothing is computed and "
                "no\n"
-               "weights are read: --weights synthetic:turbo plans without any files.\n");
+               "weights are read: --weights synthetic:turbo plans without any files.\n"
+               "--vae-chunk-table shows how many frames are decoded at once by free memory.\n");
         return 0;
+    }
+    if (take(&argc, argv, "--vae-chunk-table")) {
+        return print_chunk_table(s.json);
     }
     int exit_status = 0;
     acestep_request *request = read_request(argc, argv, &exit_status);

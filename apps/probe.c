@@ -29,7 +29,28 @@ static void print_help(void)
            "Reads the in.* tensors of a recorded case and its parameters from the index.json\n"
            "beside it, runs exactly that part, and writes tensors named like the case's out.*.\n"
            "The kind of case is its file name up to the first underscore: text, cond, fsq, dit,\n"
-           "sample, vae, e2e, guidance.\n");
+           "sample, vae, e2e, guidance.\n"
+           "acestep probe --dump-constraint duration shows what the language model may choose.\n");
+}
+
+/* What constrained decoding lets the language model choose on this card. */
+static int dump_constraint(int argc, char **argv, const char *field)
+{
+    int exit_status = 0;
+    acestep_request *request = read_request(argc, argv, &exit_status);
+    if (request == NULL) {
+        return exit_status;
+    }
+    acestep_error err = {.code = ACESTEP_OK};
+    char *text = acestep_constraint_json(request, field, &err);
+    if (text == NULL) {
+        exit_status = report_error(&err);
+    } else {
+        printf("%s\n", text);
+    }
+    acestep_free(text);
+    acestep_request_free(request);
+    return exit_status;
 }
 
 int command_probe(int argc, char **argv)
@@ -37,9 +58,13 @@ int command_probe(int argc, char **argv)
     common_switches s = take_common_switches(&argc, argv);
     const char *case_path = take_value(&argc, argv, "--case");
     const char *output_path = take_value(&argc, argv, "--output");
+    const char *constraint = take_value(&argc, argv, "--dump-constraint");
     if (s.help) {
         print_help();
         return 0;
+    }
+    if (constraint != NULL) {
+        return dump_constraint(argc, argv, constraint);
     }
     if (case_path == NULL || output_path == NULL) {
         fprintf(stderr, "acestep: probe: %s is missing; acestep probe --help tells more\n",

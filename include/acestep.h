@@ -68,6 +68,22 @@ const char *acestep_engine_note(const acestep_engine *engine);
 /* {"device", "cpu", "threads", "precision", "models": {…}, "card": {…}} */
 char *acestep_engine_json(const acestep_engine *engine);
 
+/* ---- the machine ------------------------------------------------------------------------------- */
+
+/* What this machine is and what a job with these options would run with: device, tier, limits,
+ * defaults, settings with their sources, and the controls of a page with values, choices and notes.
+ * Needs no engine and no models. NULL with err set for a damaged gpu_tiers.json. */
+char *acestep_info_json(const acestep_request *request, acestep_error *err);
+char *acestep_info_text(const acestep_request *request, acestep_error *err);
+/* The table of tiers: as rows keyed by name, in the form that gpu_tiers.json takes. */
+char *acestep_tiers_json(const acestep_request *request, acestep_error *err);
+char *acestep_tiers_text(const acestep_request *request, acestep_error *err);
+/* Frames of latents that the VAE decodes at once by free memory, as the guide's six sizes. */
+char *acestep_vae_chunk_table(bool json);
+/* What constrained decoding lets the language model choose, for "duration"; NULL for another field. */
+char *acestep_constraint_json(const acestep_request *request, const char *field,
+                              acestep_error *err);
+
 /* ---- planning ---------------------------------------------------------------------------------- */
 
 /* Walks the whole job on the measure device: milliseconds, no weights are read. */

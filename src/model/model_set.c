@@ -176,6 +176,22 @@ static ace_status read_card(const char *folder, ace_model_card *card, ace_error 
     return status;
 }
 
+static bool visit_lm(void *context, const char *name)
+{
+    ace_lm_list *list = context;
+    if (strstr(name, "5Hz-lm") != NULL && list->count < ACE_MAX_LMS &&
+        strlen(name) < sizeof list->name[0]) {
+        memcpy(list->name[list->count++], name, strlen(name) + 1);
+    }
+    return true;
+}
+
+void ace_lm_list_find(const char *folder, ace_lm_list *out)
+{
+    memset(out, 0, sizeof *out);
+    (void)ace_directory_list(folder, visit_lm, out, NULL);
+}
+
 ace_status ace_model_set_find(const char *folder, const char *model, ace_model_set *out,
                               ace_error *err)
 {
@@ -203,5 +219,6 @@ ace_status ace_model_set_find(const char *folder, const char *model, ace_model_s
                           "%s: the folder Qwen3-Embedding-0.6B is missing; there is: %s", folder,
                           s.seen);
     }
+    ace_lm_list_find(folder, &out->lms);
     return status == ACESTEP_OK ? read_card(folder, &out->card, err) : status;
 }

@@ -11,7 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { ACE_MODEL_PATH_BYTES = 4400 };
+enum { ACE_MODEL_PATH_BYTES = 4400, ACE_MODEL_NAME_BYTES = 128, ACE_MAX_LMS = 16 };
+
+/* Language models of a folder by name, in byte order: folders and files with "5Hz-lm" in it. */
+typedef struct ace_lm_list {
+    char name[ACE_MAX_LMS][ACE_MODEL_NAME_BYTES];
+    int count;
+} ace_lm_list;
 
 /* What acestep.json says; without the file everything is possible. */
 typedef struct ace_model_card {
@@ -29,9 +35,13 @@ typedef struct ace_model_set {
     char vae[ACE_MODEL_PATH_BYTES];
     char text_encoder[ACE_MODEL_PATH_BYTES];
     char lm[ACE_MODEL_PATH_BYTES]; /* empty when there is none */
+    ace_lm_list lms;               /* all of them */
     char dit_name[128];            /* last part of the path without ".gguf" */
     ace_model_card card;
 } ace_model_set;
+
+/* Empty when the folder cannot be read. */
+void ace_lm_list_find(const char *folder, ace_lm_list *out);
 
 void ace_model_card_default(ace_model_card *out);
 

@@ -152,7 +152,8 @@ ace_status ace_job_create(const ace_workshop *w, const ace_request *const *reque
     memset(out, 0, sizeof *out);
     out->models = &w->models;
     *warnings = w->warnings;
-    ace_resolve_settings(w, requests[0], warnings, &out->memory);
+    ace_resolve_settings(&w->hardware, &w->tiers, &w->models.set.lms, requests[0], warnings,
+                         &out->memory);
     int songs = 0;
     ace_status status = ACESTEP_OK;
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {

@@ -3,6 +3,7 @@
 #include "base/file_map.h"
 #include "base/memory.h"
 #include "run/gguf_tokenizer.h"
+#include "run/planning.h"
 #include "weights/torch_archive.h"
 
 #include <stdio.h>
@@ -135,6 +136,7 @@ static ace_status open_synthetic(const char *name, ace_models *m, ace_error *err
 {
     m->synthetic = true;
     ace_model_card_default(&m->set.card);
+    ace_lm_list_published(&m->set.lms);
     (void)snprintf(m->set.dit_name, sizeof m->set.dit_name, "synthetic:%s", name);
     ace_text_encoder_config_published(&m->text_config);
     ace_vae_config_published(&m->vae_config);

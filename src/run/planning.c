@@ -18,62 +18,6 @@ enum { CPU_VAE_CHUNK = 152 };
 /* Address space of a measuring arena. */
 static const size_t UNLIMITED_BYTES = (size_t)1 << 50;
 
-/* ---- settings ------------------------------------------------------------------------------------ */
-
-static ace_value_source source_of(const ace_request *r, int option)
-{
-    switch ((ace_option_source)r->source[option]) {
-    case ACE_FROM_CONFIG:
-        return ACE_VALUE_CONFIG;
-    case ACE_FROM_ENVIRONMENT:
-        return ACE_VALUE_ENVIRONMENT;
-    case ACE_FROM_CALLER:
-        return ACE_VALUE_CALLER;
-    case ACE_FROM_DEFAULT:
-        break;
-    }
-    return ACE_VALUE_TABLE;
-}
-
-void ace_resolve_settings(const ace_workshop *w, const ace_request *r, ace_warnings *warnings,
-                          ace_settings *out)
-{
-    static const char *const published[] = {"acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-1.7B",
-                                            "acestep-5Hz-lm-4B"};
-    const char *slash = strrchr(w->models.set.lm, '/');
-    const char *found[1] = {slash != NULL ? slash + 1 : w->models.set.lm};
-    bool synthetic = w->models.synthetic;
-    int n_found = w->models.set.card.lm && w->models.set.lm[0] != '\0' ? 1 : 0;
-    ace_wishes wishes = {
-        .init_llm = (ace_switch)r->init_llm,
-        .offload_to_cpu = (ace_switch)r->offload_to_cpu,
-        .offload_dit_to_cpu = (ace_switch)r->offload_dit_to_cpu,
-        .compile_model = (ace_switch)r->compile_model,
-        .flash_attention = (ace_switch)r->use_flash_attention,
-        .quantization = r->quantization >= ACE_QUANTIZATION_INT8
-                            ? ACE_QUANTIZATION_INT8
-                            : (ace_quantization)r->quantization,
-        .limits = (ace_limits)r->limits,
-        .lm_model = r->lm_model_path,
-        .backend = r->backend,
-        .tier = r->tier,
-        .force_config = r->force_config,
-        .thinking = r->thinking,
-        .lm_on_disk = synthetic ? published : found,
-        .n_lm_on_disk = synthetic ? 3 : n_found,
-        .init_llm_source = source_of(r, ACE_OPTION_init_llm),
-        .offload_source = source_of(r, ACE_OPTION_offload_to_cpu),
-        .offload_dit_source = source_of(r, ACE_OPTION_offload_dit_to_cpu),
-        .compile_source = source_of(r, ACE_OPTION_compile_model),
-        .flash_source = source_of(r, ACE_OPTION_use_flash_attention),
-        .quantization_source = source_of(r, ACE_OPTION_quantization),
-        .lm_model_source = source_of(r, ACE_OPTION_lm_model_path),
-        .backend_source = source_of(r, ACE_OPTION_backend),
-        .tier_source = source_of(r, ACE_OPTION_tier),
-    };
-    ace_settings_resolve(&w->hardware, &w->tiers, &wishes, warnings, out);
-}
-
 /* ---- sizes --------------------------------------------------------------------------------------- */
 
 static ace_runner measuring_runner(const ace_workshop *w, ace_residency *residency,

@@ -3,13 +3,20 @@
 #ifndef ACE_RUN_PLANNING_H
 #define ACE_RUN_PLANNING_H
 
+#include "model/model_set.h"
 #include "run/pipeline.h"
 #include "run/workshop.h"
 
-/* What the request says about the engine, against the machine and the tier. thinking: the language
- * model is to run for it. */
-void ace_resolve_settings(const ace_workshop *w, const ace_request *r, ace_warnings *warnings,
+/* The cards and the simulation that a request asks for. */
+ace_hardware_wishes ace_hardware_wishes_of(const ace_request *r);
+
+/* What the request says about the engine, against the machine and the tiers. lms: the language
+ * models that can be loaded. */
+void ace_resolve_settings(const ace_hardware *hardware, const ace_tier_table *tiers,
+                          const ace_lm_list *lms, const ace_request *r, ace_warnings *warnings,
                           ace_settings *out);
+/* Under synthetic weights all published sizes exist. */
+void ace_lm_list_published(ace_lm_list *out);
 
 /* Sizes for the planner. */
 ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const ace_job *job,

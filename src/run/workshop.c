@@ -2,6 +2,7 @@
 
 #include "cpu/cpu_device.h"
 #include "device/sim_device.h"
+#include "run/planning.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,11 +38,7 @@ static ace_precisions precisions_of(ace_precision precision)
 
 static void detect(const ace_request *r, ace_workshop *w)
 {
-    ace_hardware_wishes wishes = {.device = r->device,
-                                  .gpu = (int)r->gpu,
-                                  .max_cuda_vram = r->max_cuda_vram,
-                                  .max_mps_vram = r->max_mps_vram,
-                                  .max_xpu_vram = r->max_xpu_vram};
+    ace_hardware_wishes wishes = ace_hardware_wishes_of(r);
     ace_hardware_detect(&wishes, &w->hardware);
     if (w->hardware.warning[0] != '\0') {
         ace_warn(&w->warnings, "B.1", "max_cuda_vram", r->max_cuda_vram, "nothing", "%s",
