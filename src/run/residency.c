@@ -16,11 +16,11 @@ void ace_residency_init(ace_residency *r, ace_device *device, ace_device *measur
 
 void ace_residency_close(ace_residency *r)
 {
+    ace_ledger_close(&r->ledger); /* the end of the engine is no eviction */
     for (int i = 0; i < ACE_PARTS; i++) {
         ace_residency_drop(r, (ace_part)i);
     }
     ace_layer_window_free(&r->window);
-    ace_ledger_close(&r->ledger);
     memset(r, 0, sizeof *r);
 }
 

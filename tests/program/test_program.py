@@ -26,7 +26,7 @@ FAILED, ARGUMENT, MODEL, AUDIO, UNSUPPORTED, IO, CANCELLED = 1, 2, 3, 4, 6, 10, 
 
 
 def environment():
-    return {k: v for k, v in os.environ.items() if not k.startswith("ACESTEP_")}
+    return {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP_", "MAX_"))}
 
 
 def read_safetensors(path):
