@@ -7,15 +7,18 @@
 
 #include <string.h>
 
+enum { LINE = 64 };
+
 typedef struct image_device {
     ace_device base;
     ace_device *target;
 } image_device;
 
-/* A block aligned as the target's; the bytes before it remember what to free. */
+/* A block aligned to cache lines at least, as the target packs; the bytes before it remember what
+ * to free. */
 static ace_status image_reserve(ace_device *d, size_t bytes, uint64_t *addr, ace_error *err)
 {
-    size_t alignment = d->alignment;
+    size_t alignment = d->alignment > LINE ? d->alignment : LINE;
     size_t padded;
     unsigned char *block =
         ace_add_overflows(bytes, 2 * alignment, &padded) ? NULL : ace_malloc_array(padded, 1);
@@ -138,10 +141,8 @@ ace_status ace_image_device_open(ace_device *target, ace_device **out, ace_error
         return ace_fail(err, ACESTEP_MEMORY, "image device: no host memory");
     }
     /* It computes in the sense a loader asks for: files are read, tables are filled. */
-    d->base = (ace_device){.name = "image",
-                           .ops = &image_ops,
-                           .alignment = target->alignment > 64 ? target->alignment : 64,
-                           .computes = true};
+    d->base = (ace_device){
+        .name = "image", .ops = &image_ops, .alignment = target->alignment, .computes = true};
     d->target = target;
     *out = &d->base;
     return ACESTEP_OK;

@@ -61,7 +61,7 @@ void ace_sim_release(ace_device *, uint64_t addr, size_t bytes);
 void ace_sim_memory(ace_device *, ace_device_memory *);
 /* The inner device's address. To be called by the thread that reserves, or with the lock held. */
 uint64_t ace_sim_inner(const ace_sim *sim, uint64_t addr);
-/* One page without access rights; 0 when the address space is exhausted. */
+/* Addresses without access rights behind them; 0 when the address space is exhausted. */
 uint64_t ace_sim_map(size_t bytes);
 void ace_sim_unmap(uint64_t addr, size_t bytes);
 

@@ -37,7 +37,8 @@ void ace_sim_device_set_used(ace_device *device, size_t bytes);
 size_t ace_sim_device_held(const ace_device *device);
 size_t ace_sim_device_peak(const ace_device *device); /* since opening or the last reset */
 void ace_sim_device_reset_peak(ace_device *device);
-/* The ledger of copies so far: rows, in order of first use. */
+/* The ledger of copies so far: rows, in order of first use. Not while a copy is under way. When it
+ * is full its last row, "other", takes what is new. */
 int ace_sim_device_copies(const ace_device *device, const ace_sim_copies **rows);
 
 #endif
