@@ -17,7 +17,7 @@ enum { ROWS = ACE_ATTENTION_ROWS, KEYS = ACE_ATTENTION_KEYS };
 typedef struct block {
     const ace_attention_job *job;
     int64_t item, kv_head;   /* batch item; key head */
-    int64_t kv_first;        /* row of k and v with the item's key 0 */
+    ace_key_rows keys;       /* the item's */
     int64_t first_row, rows; /* stacked rows of this task */
     int64_t padded_rows;     /* rows up to a whole tile */
     int64_t begin, valid;    /* first key any row may see; end of the keys that exist */
@@ -69,7 +69,8 @@ static ace_row key_row(const block *t, ace_tensor tensor, int64_t key)
 {
     const ace_attention *a = t->job->options;
     ace_tensor part = ace_cols(tensor, t->kv_head * a->head_dim, a->head_dim);
-    return ace_row_of(part, t->kv_first + key);
+    int64_t own = t->keys.own_first + key - t->keys.shared;
+    return ace_row_of(part, key < t->keys.shared ? t->keys.shared_first + key : own);
 }
 
 /* Words of a row: as they lie in memory for pairs, else converted to f32. */
@@ -361,7 +362,10 @@ void ATTENTION_KERNEL(const ace_attention_job *job, int64_t task, void *scratch)
     int64_t left = a->q_len * job->group - t.first_row;
     t.rows = left < ROWS ? left : ROWS;
     t.padded_rows = (t.rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
-    t.kv_first = (a->kv_index != NULL ? a->kv_index[t.item] : t.item) * a->kv_len;
+    t.keys.own_first = (a->kv_index != NULL ? a->kv_index[t.item] : t.item) * a->kv_len;
+    if (a->kv_rows != NULL) {
+        t.keys = a->kv_rows[t.item];
+    }
     t.valid = a->kv_len;
     if (a->kv_valid != NULL && a->kv_valid[t.item] < t.valid) {
         t.valid = a->kv_valid[t.item] > 0 ? a->kv_valid[t.item] : 0;

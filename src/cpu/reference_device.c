@@ -299,10 +299,18 @@ static bool is_visible(const ace_attention *a, int64_t b, int64_t i, int64_t j)
     return a->window == 0 || llabs((long long)(i - j)) <= a->window;
 }
 
+static int64_t key_row(const ace_attention *a, int64_t b, int64_t j)
+{
+    if (a->kv_rows != NULL) {
+        ace_key_rows r = a->kv_rows[b];
+        return j < r.shared ? r.shared_first + j : r.own_first + j - r.shared;
+    }
+    return (a->kv_index != NULL ? a->kv_index[b] : b) * a->kv_len + j;
+}
+
 static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                        const ace_attention *a, int64_t b, int64_t i, int64_t h, double *score)
 {
-    int64_t block = a->kv_index != NULL ? a->kv_index[b] : b;
     int64_t kh = h / (a->heads / a->kv_heads);
     double peak = -INFINITY;
     for (int64_t j = 0; j < a->kv_len; j++) {
@@ -311,7 +319,7 @@ static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
             double sum = 0;
             for (int64_t c = 0; c < a->head_dim; c++) {
                 sum += (double)get(q, b * a->q_len + i, h * a->head_dim + c) *
-                       (double)get(k, block * a->kv_len + j, kh * a->head_dim + c);
+                       (double)get(k, key_row(a, b, j), kh * a->head_dim + c);
             }
             score[j] = sum * (double)a->scale;
             peak = fmax(peak, score[j]);
@@ -329,7 +337,9 @@ static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
     for (int64_t c = 0; c < a->head_dim; c++) {
         double sum = 0;
         for (int64_t j = 0; j < a->kv_len; j++) {
-            sum += score[j] * (double)get(v, block * a->kv_len + j, kh * a->head_dim + c);
+            if (score[j] > 0) { /* hidden keys need not lie in memory */
+                sum += score[j] * (double)get(v, key_row(a, b, j), kh * a->head_dim + c);
+            }
         }
         put(y, b * a->q_len + i, h * a->head_dim + c, (float)(total > 0 ? sum / total : 0));
     }

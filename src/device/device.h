@@ -77,6 +77,14 @@ typedef struct ace_head_norm {
     ace_tensor rope; /* f32 [positions, head_dim], or empty: no rotation */
 } ace_head_norm;
 
+/* Where the keys of one item lie when they are no block: keys 0 … shared - 1 in the rows from
+ * shared_first on, the rest in the rows from own_first on. Items may share the former: the prompt
+ * of several sequences is stored once. */
+typedef struct ace_key_rows {
+    int64_t shared_first, shared;
+    int64_t own_first;
+} ace_key_rows;
+
 /* Softmax attention, one head after another, no score matrix in memory.
  * q, y [batch·q_len, heads·head_dim]; k, v [kv_batch·kv_len, kv_heads·head_dim]. Query head h reads
  * key head h / (heads / kv_heads). */
@@ -89,6 +97,9 @@ typedef struct ace_attention {
     const int32_t *kv_valid;  /* host [batch]: keys that exist for each item; NULL: kv_len */
     const int32_t *kv_index;  /* host [batch]: which block of kv_len rows of k and v an item reads;
                                  NULL: its own */
+    const ace_key_rows *kv_rows; /* host [batch]: k and v are pools of rows of any number, and this
+                                    says which an item reads; NULL: blocks. Neither kv_index nor
+                                    uniform_when_hidden go with it */
     const uint8_t *kv_mask;   /* host [batch, kv_len]: 0 hides a key; NULL: none hidden */
     bool uniform_when_hidden; /* a query whose keys are all hidden averages all kv_len keys, as the
                                  original's finite mask value does; else it yields zeros */

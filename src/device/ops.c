@@ -136,6 +136,41 @@ void ace_head_rms_norm(ace_stream *s, ace_tensor x, const ace_head_norm *n)
     s->device->ops->head_norm(s->device, x, n);
 }
 
+/* Keys that exist for an item. */
+static int64_t keys_of(const ace_attention *a, int64_t item)
+{
+    bool fewer = a->kv_valid != NULL && a->kv_valid[item] < a->kv_len;
+    return fewer ? a->kv_valid[item] : a->kv_len;
+}
+
+static bool key_rows_fit(const ace_attention *a, int64_t item, int64_t rows)
+{
+    ace_key_rows r = a->kv_rows[item];
+    int64_t keys = keys_of(a, item);
+    int64_t shared = keys < r.shared ? keys : r.shared;
+    return r.shared_first >= 0 && r.shared >= 0 && r.own_first >= 0 &&
+           r.shared_first <= rows - shared &&
+           (keys <= r.shared || r.own_first <= rows - (keys - r.shared));
+}
+
+/* Every item's keys lie inside k and v. */
+static bool keys_fit(ace_tensor k, const ace_attention *a)
+{
+    bool fit = true;
+    if (a->kv_rows != NULL) {
+        fit = a->kv_index == NULL && !a->uniform_when_hidden;
+        for (int64_t b = 0; fit && b < a->batch; b++) {
+            fit = key_rows_fit(a, b, k.rows);
+        }
+        return fit;
+    }
+    fit = k.rows % a->kv_len == 0 && (a->kv_index != NULL || k.rows == a->batch * a->kv_len);
+    for (int64_t b = 0; fit && a->kv_index != NULL && b < a->batch; b++) {
+        fit = a->kv_index[b] >= 0 && a->kv_index[b] < k.rows / a->kv_len;
+    }
+    return fit;
+}
+
 void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                 const ace_attention *a)
 {
@@ -144,13 +179,7 @@ void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_ten
                  a->heads % a->kv_heads == 0 && a->head_dim > 0 && same_shape(y, q) &&
                  same_shape(k, v) && q.dtype == k.dtype && k.dtype == v.dtype &&
                  q.rows == a->batch * a->q_len && q.cols == a->heads * a->head_dim &&
-                 k.rows % a->kv_len == 0 && k.cols == a->kv_heads * a->head_dim &&
-                 (a->kv_index != NULL || k.rows == a->batch * a->kv_len);
-    if (valid && a->kv_index != NULL) {
-        for (int64_t b = 0; b < a->batch; b++) {
-            valid = valid && a->kv_index[b] >= 0 && a->kv_index[b] < k.rows / a->kv_len;
-        }
-    }
+                 k.cols == a->kv_heads * a->head_dim && keys_fit(k, a);
     if (refuse(s, valid, "attention")) {
         return;
     }

@@ -31,6 +31,18 @@ static const uint8_t *random_mask(trial *t, const ace_attention *a)
     return mask;
 }
 
+/* Items that share some of their first keys with each other, in pools of `rows` rows. */
+static const ace_key_rows *random_rows(trial *t, const ace_attention *a, int64_t rows)
+{
+    ace_key_rows *items = trial_bytes(t, (size_t)a->batch * sizeof *items);
+    for (int64_t b = 0; b < a->batch; b++) {
+        items[b].shared = trial_chance(t, 20) ? 0 : trial_between(t, 1, a->kv_len);
+        items[b].shared_first = trial_between(t, 0, rows - items[b].shared);
+        items[b].own_first = trial_between(t, 0, rows - (a->kv_len - items[b].shared));
+    }
+    return items;
+}
+
 static ace_attention random_options(trial *t)
 {
     static const int64_t published[] = {64, 128};
@@ -57,20 +69,26 @@ void case_attention(trial *t)
         kv_blocks = trial_between(t, 1, 3);
         a.kv_index = random_index(t, &a, kv_blocks);
     }
+    int64_t kv_rows = kv_blocks * a.kv_len;
+    if (a.kv_index == NULL && !a.uniform_when_hidden && trial_chance(t, 40)) {
+        kv_rows = a.kv_len + trial_between(t, 0, 50);
+        a.kv_rows = random_rows(t, &a, kv_rows);
+    }
     int64_t kv_cols = a.kv_heads * a.head_dim;
     ace_tensor q = trial_input(t, a.batch * a.q_len, a.heads * a.head_dim, dtype, -1.0f, 1.0f);
-    ace_tensor k = trial_input(t, kv_blocks * a.kv_len, kv_cols, dtype, -1.0f, 1.0f);
-    ace_tensor v = trial_input(t, kv_blocks * a.kv_len, kv_cols, dtype, -1.0f, 1.0f);
+    ace_tensor k = trial_input(t, kv_rows, kv_cols, dtype, -1.0f, 1.0f);
+    ace_tensor v = trial_input(t, kv_rows, kv_cols, dtype, -1.0f, 1.0f);
     ace_tensor y = trial_output(t, q.rows, q.cols, trial_work_type(t), false);
-    snprintf(t->about, sizeof t->about,
-             "batch %lld, %lld queries, %lld keys, %lld/%lld heads of %lld, window %lld%s%s%s%s%s, "
-             "%s -> %s",
-             (long long)a.batch, (long long)a.q_len, (long long)a.kv_len, (long long)a.heads,
-             (long long)a.kv_heads, (long long)a.head_dim, (long long)a.window,
-             a.causal ? ", causal" : "", a.kv_valid != NULL ? ", valid" : "",
-             a.kv_index != NULL ? ", index" : "", a.kv_mask != NULL ? ", mask" : "",
-             a.uniform_when_hidden ? ", uniform" : "", ace_dtype_name(dtype),
-             ace_dtype_name(y.dtype));
+    snprintf(
+        t->about, sizeof t->about,
+        "batch %lld, %lld queries, %lld keys, %lld/%lld heads of %lld, window %lld%s%s%s%s%s%s, "
+        "%s -> %s",
+        (long long)a.batch, (long long)a.q_len, (long long)a.kv_len, (long long)a.heads,
+        (long long)a.kv_heads, (long long)a.head_dim, (long long)a.window,
+        a.causal ? ", causal" : "", a.kv_valid != NULL ? ", valid" : "",
+        a.kv_index != NULL ? ", index" : "", a.kv_rows != NULL ? ", rows" : "",
+        a.kv_mask != NULL ? ", mask" : "", a.uniform_when_hidden ? ", uniform" : "",
+        ace_dtype_name(dtype), ace_dtype_name(y.dtype));
     /* Values are below one and weights sum to one. f32: scores of magnitude up to 16 (160 products
      * of numbers below one, times 4/√160) carry a relative error near 2^-22, which is the weights'
      * error. bf16: weights may be rounded to bf16, by 2^-8 at most. */
