@@ -162,12 +162,33 @@ static bool read_all(ace_loader *l, ace_tensor_source *sources, int n)
     return true;
 }
 
+/* The matrix of sources that have been found, and are still to be read. */
+static ace_matrix pack(ace_loader *l, ace_tensor_source *sources, int n, ace_matrix_shape shape)
+{
+    ace_matrix_part parts[MAX_FUSED] = {{0}};
+    if (!is_loading(l) || !read_all(l, sources, n)) {
+        return (ace_matrix){.shape = shape};
+    }
+    for (int i = 0; i < n; i++) {
+        parts[i] = (ace_matrix_part){.name = sources[i].label,
+                                     .data = sources[i].data,
+                                     .dtype = sources[i].dtype,
+                                     .rows = sources[i].leading,
+                                     .row_stride = sources[i].leading_stride,
+                                     .col_stride = 1};
+    }
+    ace_matrix m = ace_matrix_new(l->stream, &shape, parts, n);
+    for (int i = 0; i < n; i++) {
+        ace_source_release(l, &sources[i]);
+    }
+    return m;
+}
+
 ace_matrix ace_load_linear_fused(ace_loader *l, const char *const names[], const int64_t rows[],
                                  int n, int64_t cols, bool swiglu)
 {
     ace_matrix_shape shape = {.cols = cols, .taps = 1, .dtype = l->matrix_dtype, .swiglu = swiglu};
     ace_tensor_source sources[MAX_FUSED];
-    ace_matrix_part parts[MAX_FUSED] = {{0}};
     bool found = true;
     if (n > MAX_FUSED) {
         ace_stream_fail(l->stream, ACESTEP_FAILED, "%s: too many matrices in one", names[0]);
@@ -178,22 +199,18 @@ ace_matrix ace_load_linear_fused(ace_loader *l, const char *const names[], const
         found = ace_source_find(l, names[i], dims, 2, &sources[i]) && found;
         shape.rows += rows[i];
     }
-    if (!found || !is_loading(l) || !read_all(l, sources, n)) {
-        return (ace_matrix){.shape = shape};
-    }
-    for (int i = 0; i < n; i++) {
-        parts[i] = (ace_matrix_part){.name = sources[i].label,
-                                     .data = sources[i].data,
-                                     .dtype = sources[i].dtype,
-                                     .rows = rows[i],
-                                     .row_stride = sources[i].leading_stride,
-                                     .col_stride = 1};
-    }
-    ace_matrix m = ace_matrix_new(l->stream, &shape, parts, n);
-    for (int i = 0; i < n; i++) {
-        ace_source_release(l, &sources[i]);
-    }
-    return m;
+    return found ? pack(l, sources, n, shape) : (ace_matrix){.shape = shape};
+}
+
+ace_matrix ace_load_linear_rows(ace_loader *l, const char *name, int64_t rows, int64_t cols,
+                                int64_t first, int64_t n)
+{
+    ace_matrix_shape shape = {.rows = n, .cols = cols, .taps = 1, .dtype = l->matrix_dtype};
+    const int64_t dims[] = {rows, cols};
+    ace_tensor_source source;
+    bool found =
+        ace_source_find(l, name, dims, 2, &source) && ace_source_select(l, &source, first, n);
+    return found ? pack(l, &source, 1, shape) : (ace_matrix){.shape = shape};
 }
 
 ace_matrix ace_load_linear(ace_loader *l, const char *name, int64_t rows, int64_t cols)

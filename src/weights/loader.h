@@ -43,6 +43,9 @@ ace_tensor ace_load_table(ace_loader *l, const char *name, int64_t rows, int64_t
 ace_matrix ace_load_linear_fused(ace_loader *l, const char *const names[], const int64_t rows[],
                                  int n, int64_t cols, bool swiglu);
 ace_matrix ace_load_linear(ace_loader *l, const char *name, int64_t rows, int64_t cols);
+/* Rows first … first + n - 1 of a linear layer [rows, cols] alone. */
+ace_matrix ace_load_linear_rows(ace_loader *l, const char *name, int64_t rows, int64_t cols,
+                                int64_t first, int64_t n);
 
 /* Conv1d [out, in, taps]: `<prefix>.weight` as it is, or under weight normalisation `<prefix>.weight_g`
  * [out,1,1] and `<prefix>.weight_v`, folded in f32 (w = g·v/‖v‖, norm over all but the first dimension). The

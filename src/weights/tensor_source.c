@@ -140,6 +140,31 @@ bool ace_source_find(ace_loader *l, const char *name, const int64_t *dims, int r
     return check(l, name, out->weight, dims, rank);
 }
 
+bool ace_source_select(ace_loader *l, ace_tensor_source *s, int64_t first, int64_t n)
+{
+    if (first < 0 || n <= 0 || first > s->leading - n) {
+        ace_loader_problem(l, "%s (no rows %lld to %lld)", s->name, (long long)first,
+                           (long long)(first + n - 1));
+        return false;
+    }
+    if (s->weight != NULL && first * s->rest % ace_block_elements(s->weight->dtype) != 0) {
+        ace_loader_problem(l, "%s (row %lld starts inside a block)", s->name, (long long)first);
+        return false;
+    }
+    s->first = first;
+    s->leading = n;
+    return true;
+}
+
+/* The first wanted number in the file. */
+static const void *wanted_data(const ace_tensor_source *s)
+{
+    ace_dtype dtype = s->weight->dtype;
+    int64_t block = ace_block_elements(dtype);
+    size_t bytes = block > 1 ? ace_block_bytes(dtype) : ace_dtype_bytes(dtype);
+    return (const unsigned char *)s->weight->data + (size_t)(s->first * s->rest / block) * bytes;
+}
+
 static bool is_decoded(const ace_tensor_source *s, bool keep_blocks)
 {
     int64_t block = ace_block_elements(s->weight->dtype);
@@ -168,12 +193,14 @@ void ace_source_read(const ace_loader *l, ace_tensor_source *s, bool keep_blocks
     s->data = scratch;
     if (s->weight == NULL) {
         s->leading_stride = SYNTHETIC_STEP;
-        ace_synthetic_fill(ace_synthetic_seed(s->name), spread, scratch,
+        /* numbers of their own for other rows: seeds are far apart */
+        uint64_t seed = ace_synthetic_seed(s->name) + ((uint64_t)s->first << 32);
+        ace_synthetic_fill(seed, spread, scratch,
                            s->leading * SYNTHETIC_STEP + s->rest);
     } else if (is_decoded(s, keep_blocks)) {
-        ace_decode_row(s->weight->dtype, s->weight->data, s->leading * s->rest, scratch);
+        ace_decode_row(s->weight->dtype, wanted_data(s), s->leading * s->rest, scratch);
     } else {
-        s->data = s->weight->data;
+        s->data = wanted_data(s);
         s->dtype = s->weight->dtype;
     }
 }

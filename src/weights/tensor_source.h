@@ -13,6 +13,7 @@ typedef struct ace_tensor_source {
     const ace_weight *weight; /* NULL: made up, or only measured */
     int64_t leading;          /* outermost dimension */
     int64_t rest;             /* product of the others */
+    int64_t first;            /* index of the first one wanted of the outermost dimension */
     /* After ace_source_read: element (i, j) is data[i · leading_stride + j], 0 ≤ j < rest. */
     const void *data; /* NULL on a device that only measures */
     ace_dtype dtype;
@@ -30,6 +31,10 @@ bool ace_loader_reserve_scratch(ace_loader *l, size_t n);
  * type; false after noting a problem. */
 bool ace_source_find(ace_loader *l, const char *name, const int64_t *dims, int rank,
                      ace_tensor_source *out);
+
+/* Only first … first + n - 1 of the outermost dimension from here on; false after noting a problem:
+ * a block type whose blocks do not start there. */
+bool ace_source_select(ace_loader *l, ace_tensor_source *s, int64_t first, int64_t n);
 
 /* Floats of scratch that ace_source_read needs. keep_blocks: the packer takes block types as they
  * are. */
