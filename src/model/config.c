@@ -312,6 +312,34 @@ ace_status ace_dit_config_published(const char *name, ace_dit_config *out, ace_e
     return ACESTEP_OK;
 }
 
+ace_status ace_language_model_config_published(const char *name, ace_qwen3_config *out,
+                                               ace_error *err)
+{
+    static const struct {
+        const char *name;
+        int64_t hidden, intermediate, heads, layers;
+    } models[] = {
+        {"0.6B", 1024, 3072, 16, 28},
+        {"1.7B", 2048, 6144, 16, 28},
+        {"4B", 2560, 9728, 32, 36},
+    };
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, models[i].name) == 0) {
+            out->block = block_2b;
+            out->block.hidden = models[i].hidden;
+            out->block.intermediate = models[i].intermediate;
+            out->block.heads = models[i].heads;
+            out->layers = models[i].layers;
+            out->vocabulary = 217204; /* 151,669 of text, then 65,535 audio codes */
+            out->tied_embeddings = true;
+            return ACESTEP_OK;
+        }
+    }
+    return ace_fail(err, ACESTEP_ARGUMENT,
+                    "\"%.40s\": no published language model; 0.6B, 1.7B and 4B are", name);
+}
+
 void ace_text_encoder_config_published(ace_qwen3_config *out)
 {
     memset(out, 0, sizeof *out);

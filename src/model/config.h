@@ -65,6 +65,8 @@ ace_status ace_vae_config_parse(const char *json, size_t bytes, const char *path
  * dit: "turbo", "base", "sft", "xl-turbo", "xl-base", "xl-sft"; lm: "0.6B", "1.7B", "4B".
  * ARGUMENT error for another name. */
 ace_status ace_dit_config_published(const char *name, ace_dit_config *out, ace_error *err);
+ace_status ace_language_model_config_published(const char *name, ace_qwen3_config *out,
+                                               ace_error *err);
 void ace_text_encoder_config_published(ace_qwen3_config *out);
 void ace_vae_config_published(ace_vae_config *out);
 

@@ -188,6 +188,18 @@ ace_status ace_models_open(const ace_request *r, ace_models *m, ace_error *err)
     return status;
 }
 
+ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qwen3_config *config,
+                              ace_error *err)
+{
+    *weights = NULL;
+    if (m->set.lm[0] == '\0') {
+        return ace_fail(err, ACESTEP_MODEL,
+                        "%s: no language model lies beside it; acestep-5Hz-lm-1.7B is one",
+                        m->set.dit);
+    }
+    return open_part(m->set.lm, parse_qwen3, config, weights, err);
+}
+
 void ace_models_close(ace_models *m)
 {
     ace_weights_close(m->dit);

@@ -23,6 +23,9 @@ typedef struct ace_models {
 } ace_models;
 
 ace_status ace_models_open(const ace_request *request, ace_models *out, ace_error *err);
+/* The language model of the set; the caller closes *weights. MODEL when the set has none. */
+ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qwen3_config *config,
+                              ace_error *err);
 void ace_models_close(ace_models *m); /* a zeroed one is fine */
 
 #endif

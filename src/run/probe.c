@@ -14,7 +14,7 @@ typedef struct probe_kind {
 static const probe_kind kinds[] = {
     {"text", ace_probe_text_encoder}, {"cond", ace_probe_condition}, {"fsq", ace_probe_fsq},
     {"dit", ace_probe_dit},           {"vae", ace_probe_vae},        {"sample", ace_probe_sample},
-    {"guidance", ace_probe_guidance}, {"e2e", ace_probe_song},
+    {"guidance", ace_probe_guidance}, {"e2e", ace_probe_song},       {"lm", ace_probe_lm},
 };
 
 static const probe_kind *find_kind(ace_probe *p)
@@ -26,7 +26,7 @@ static const probe_kind *find_kind(ace_probe *p)
     }
     ace_probe_fail(
         p, ACESTEP_ARGUMENT,
-        "\"%s\" is no kind of case; text, cond, fsq, dit, vae, sample, guidance and e2e are",
+        "\"%s\" is no kind of case; text, cond, fsq, dit, vae, sample, guidance, e2e and lm are",
         p->kind);
     return NULL;
 }
