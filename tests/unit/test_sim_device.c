@@ -1,5 +1,8 @@
 #include "cpu/cpu_device.h"
 #include "device/sim_device.h"
+#include "device/stream.h"
+#include "model/dit.h"
+#include "support/bench_device.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -276,6 +279,63 @@ static void computes_as_the_inner_device(void **state)
     assert_int_equal(ace_sim_device_held(sim), 0);
     ace_device_close(sim);
     ace_device_close(cpu);
+}
+
+/* The velocity of the tiny diffusion transformer for made-up inputs, [2, 9, D]. */
+static float *velocity(ace_device *device, ace_dtype precision, int64_t *n)
+{
+    enum { FRAMES = 9, TOKENS = 11 };
+    static const char model[] = "acestep-v15-turbo";
+    ace_dit_config config = bench_dit_config(model);
+    int64_t width = config.latent_channels;
+    *n = 2 * FRAMES * width;
+    float *values = malloc((size_t)(2 * *n + TOKENS * config.encoder.hidden) * sizeof *values);
+    float *v = malloc((size_t)*n * sizeof *v);
+    ace_dit *dit = malloc(sizeof *dit);
+    ace_dit_session *session = malloc(sizeof *session);
+    assert_true(values != NULL && v != NULL && dit != NULL && session != NULL);
+    for (int64_t i = 0; i < 2 * *n + TOKENS * config.encoder.hidden; i++) {
+        values[i] = (float)((i * 7919) % 2003 - 1001) * 1e-3f;
+    }
+    const float *condition = values + 2 * *n;
+    int64_t length = TOKENS;
+    static const int32_t condition_of[] = {0, 0};
+    static const float t[] = {0.7f, 0.7f};
+    ace_dit_inputs in = {.batch = 2,
+                         .frames = FRAMES,
+                         .context = values,
+                         .n_conditions = 1,
+                         .condition = &condition,
+                         .condition_length = &length,
+                         .condition_of = condition_of};
+    test_bench b;
+    bench_open(&b, device, model, precision);
+    ace_dit_load(&b.loader, &config, dit);
+    bench_loaded(&b);
+    ace_dit_begin(&b.stream, dit, &in, session);
+    ace_dit_velocity(session, values, t, t, false, v);
+    bench_check(&b);
+    bench_close(&b);
+    free(session);
+    free(dit);
+    free(values);
+    return v;
+}
+
+static void networks_compute_alike(void **state)
+{
+    (void)state;
+    static const ace_dtype precisions[] = {ACE_F32, ACE_I8};
+    for (int i = 0; i < 2; i++) {
+        int64_t n = 0;
+        ace_device *cpu = open_cpu(); /* the card's; it outlives the card */
+        float *direct = velocity(open_cpu(), precisions[i], &n);
+        float *card = velocity(open_sim(cpu, 256 * MIB, NULL), precisions[i], &n);
+        assert_memory_equal(direct, card, (size_t)n * sizeof *direct);
+        free(card);
+        free(direct);
+        ace_device_close(cpu);
+    }
 }
 
 /* ---- a stray read ------------------------------------------------------------------------------
@@ -684,6 +744,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(computes_as_the_inner_device),
+        cmocka_unit_test(networks_compute_alike),
         cmocka_unit_test(host_reads_fault),
         cmocka_unit_test(host_addresses_are_refused),
         cmocka_unit_test(next_byte_is_refused),
