@@ -106,9 +106,10 @@ static ace_tile_type choose_tile_type(const ace_product *p, bool has_bf16)
     if (p->w.dtype == ACE_BF16) {
         return has_bf16 ? ACE_TILE_BF16 : ACE_TILE_F32_ROUNDED;
     }
-    /* int8 weights and bf16 inputs are both exact in bf16; for few rows f32 is as fast. */
+    /* int8 weights and bf16 inputs are both exact in bf16; sums are not, so that decoding stays
+     * with f32, in which few rows are as fast, for as many sequences as it may have. */
     bool is_exact = p->w.dtype == ACE_I8 && p->x.dtype == ACE_BF16 && p->snake_alpha.addr == 0;
-    return is_exact && has_bf16 && p->y.rows > ACE_FEW_ROWS ? ACE_TILE_BF16 : ACE_TILE_F32;
+    return is_exact && has_bf16 && p->y.rows > ACE_EQUAL_ROWS ? ACE_TILE_BF16 : ACE_TILE_F32;
 }
 
 static size_t element_bytes(const blocking *cut)

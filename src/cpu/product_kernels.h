@@ -67,6 +67,7 @@ extern const ace_product_kernels ace_product_kernels_generic, ace_product_kernel
 enum {
     ACE_TILE_STEP = 12, /* rows of register tiles on every level divide this */
     ACE_FEW_ROWS = 6,
+    ACE_EQUAL_ROWS = 32, /* up to here a row's result does not depend on the number of rows */
     ACE_MAX_STEP = 16 /* panels of one call */
 };
 
