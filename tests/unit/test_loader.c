@@ -153,6 +153,35 @@ static void fused_layers_keep_their_order(void **state)
     close_bench(&b);
 }
 
+static void rows_load_alone(void **state)
+{
+    (void)state;
+    checkpoint *f = checkpoint_new();
+    float w[5 * 4];
+    count_up(w, 20);
+    checkpoint_add(f, "odd", "U8", "[1]", "x", 1); /* what follows lies at an odd place */
+    checkpoint_add_bf16(f, "half", "[5,4]", w, 20);
+    checkpoint_add_f32(f, "full", "[5,4]", w, 20);
+    bench b;
+    open_bench(&b, checkpoint_open(f), f);
+    for (int first = 0; first < 5; first++) {
+        for (int n = 1; n <= 5 - first; n++) {
+            ace_matrix half_rows = ace_load_linear_rows(&b.l, "half", 5, 4, first, n);
+            ace_matrix full_rows = ace_load_linear_rows(&b.l, "full", 5, 4, first, n);
+            assert_int_equal(half_rows.shape.rows, n);
+            assert_matrix(&b, &half_rows, w + (size_t)first * 4, 0);
+            assert_matrix(&b, &full_rows, w + (size_t)first * 4, 0);
+        }
+    }
+    (void)ace_load_linear_rows(&b.l, "full", 5, 4, 3, 3);
+    (void)ace_load_linear_rows(&b.l, "full", 6, 4, 0, 1);
+    assert_int_equal(ace_loader_finish(&b.l), ACESTEP_MODEL);
+    assert_non_null(strstr(b.error.message, "full (no rows 3 to 5)"));
+    assert_non_null(strstr(b.error.message, "full (shape [5, 4], expected [6, 4])"));
+    b.l.problems = 0;
+    close_bench(&b);
+}
+
 static void unpatching_is_a_linear_layer(void **state)
 {
     (void)state;
@@ -353,6 +382,8 @@ static void block_types_load_everywhere(void **state)
     open_bench(&b, written_gguf(f, quants), f);
     ace_matrix m = ace_load_linear(&b.l, "m", 2, 32);
     assert_matrix(&b, &m, want, 0);
+    ace_matrix second = ace_load_linear_rows(&b.l, "m", 2, 32, 1, 1);
+    assert_matrix(&b, &second, want + 32, 0);
     assert_numbers(&b, ace_load_table(&b.l, "m", 2, 32), want, 64, 0);
     ace_matrix conv = ace_load_conv(&b.l, "c", 2, 1, 32);
     float impulse[32] = {[31] = 1};
@@ -564,6 +595,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_of_any_rank_and_type),
         cmocka_unit_test(fused_layers_keep_their_order),
+        cmocka_unit_test(rows_load_alone),
         cmocka_unit_test(unpatching_is_a_linear_layer),
         cmocka_unit_test(every_spelling_of_weight_norm),
         cmocka_unit_test(transposed_convolution_scatters),

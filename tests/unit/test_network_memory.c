@@ -4,6 +4,7 @@
 #include "model/condition_encoder.h"
 #include "model/dit.h"
 #include "model/fsq.h"
+#include "model/language_model.h"
 #include "model/text_encoder.h"
 #include "support/bench_device.h"
 #include "support/golden.h"
@@ -23,15 +24,16 @@ typedef enum network {
     TOKENIZER,
     DETOKENIZER,
     DIFFUSION,
+    LANGUAGE_MODEL,
     N_NETWORKS
 } network;
 
 static const char *const network_names[] = {"text encoder", "condition encoder", "tokenizer",
-                                            "detokenizer", "diffusion"};
+                                            "detokenizer",  "diffusion",         "language model"};
 
 typedef struct job {
     network network;
-    ace_qwen3_config text;
+    ace_qwen3_config text; /* or language model */
     ace_dit_config dit;
     const ace_weights *weights; /* NULL: only for measuring */
     ace_dtype precision;        /* of the matrices; activations as in bench_open */
@@ -54,6 +56,7 @@ typedef union model {
     ace_fsq_tokenizer tokenizer;
     ace_fsq_detokenizer detokenizer;
     ace_dit dit;
+    ace_language_model lm;
 } model;
 
 static void load(ace_loader *l, const job *j, model *m)
@@ -70,6 +73,9 @@ static void load(ace_loader *l, const job *j, model *m)
         break;
     case DETOKENIZER:
         ace_fsq_detokenizer_load(l, &j->dit, &m->detokenizer);
+        break;
+    case LANGUAGE_MODEL:
+        ace_language_model_load(l, &j->text, &m->lm);
         break;
     case DIFFUSION:
     case N_NETWORKS:
@@ -162,6 +168,33 @@ static double pass_diffusion(ace_stream *s, const job *j, const model *m)
     return flops;
 }
 
+/* Two prompts of unequal length, three sequences, and two tokens of each. */
+static void pass_language(ace_stream *s, const job *j, const model *m)
+{
+    enum { SEQUENCES = 3, STEPS = 2 };
+    const int sequences[SEQUENCES] = {0, 1, 2};
+    const ace_lm_shape shape = {.prompts = 2,
+                                .prompt_tokens = {j->size, 1 + j->size / 3},
+                                .sequences = SEQUENCES,
+                                .prompt_of = {0, 1, 0},
+                                .own_tokens = STEPS};
+    float *embeddings = zeros(s, (j->size + SEQUENCES) * j->text.block.hidden);
+    float *values = zeros(s, SEQUENCES * j->text.vocabulary);
+    ace_lm_session *session = malloc(sizeof *session);
+    assert_non_null(session);
+    ace_lm_logits logits = {.count = j->text.vocabulary, .rows = 1, .values = values};
+    ace_lm_begin(s, &m->lm, &shape, session);
+    for (int i = 0; i < shape.prompts; i++) {
+        ace_lm_read_prompt(session, i, embeddings, shape.prompt_tokens[i], &logits);
+    }
+    for (int i = 0; i < STEPS; i++) {
+        ace_lm_decode(session, sequences, SEQUENCES, embeddings, &logits);
+    }
+    free(session);
+    free(embeddings);
+    free(values);
+}
+
 static double pass(ace_stream *s, const job *j, const model *m)
 {
     double before = s->counters.flops;
@@ -175,6 +208,9 @@ static double pass(ace_stream *s, const job *j, const model *m)
     case TOKENIZER:
     case DETOKENIZER:
         pass_codes(s, j, m);
+        break;
+    case LANGUAGE_MODEL:
+        pass_language(s, j, m);
         break;
     case DIFFUSION:
     case N_NETWORKS:
@@ -220,10 +256,15 @@ static outcome measured(const ace_device *target, const job *j)
 /* ---- the small recorded models ------------------------------------------------------------------
  */
 
+static const char *qwen3_folder(network kind)
+{
+    return kind == LANGUAGE_MODEL ? "acestep-5Hz-lm-0.6B" : "Qwen3-Embedding-0.6B";
+}
+
 static job golden_job(network kind)
 {
     return (job){.network = kind,
-                 .text = bench_qwen3_config("Qwen3-Embedding-0.6B"),
+                 .text = bench_qwen3_config(qwen3_folder(kind)),
                  .dit = bench_dit_config("acestep-v15-turbo"),
                  .precision = ACE_F32,
                  .size = 13,
@@ -236,7 +277,8 @@ static job golden_job(network kind)
 static ace_weights *golden_weights(network kind)
 {
     ace_weights *w = NULL;
-    const char *folder = kind == TEXT_ENCODER ? "Qwen3-Embedding-0.6B" : "acestep-v15-turbo";
+    bool is_qwen3 = kind == TEXT_ENCODER || kind == LANGUAGE_MODEL;
+    const char *folder = is_qwen3 ? qwen3_folder(kind) : "acestep-v15-turbo";
     assert_int_equal(ace_weights_open(golden_path(folder), &w, NULL), ACESTEP_OK);
     return w;
 }
