@@ -276,7 +276,7 @@ static bool step_down(search *x, ace_warnings *w)
         return true;
     }
     if (p->lm_runs) {
-        ace_warn(w, "W05", "init_llm", "true", "false",
+        ace_warn(w, "W05", "thinking", "true", "false",
                  "the language model needs %.2f GB, %.2f GB are there; it stays off",
                  gb(ace_plan_stage_bytes(x->sizes, p, ACE_STAGE_LM)), gb(x->budget));
         p->lm_runs = false;

@@ -130,7 +130,9 @@ static ace_status clamp_seconds(const ace_request *r, const ace_models *m,
     if (m->set.card.min_duration > least) {
         least = m->set.card.min_duration;
     }
-    *seconds = asked < 0 ? fmin(DEFAULT_SECONDS, most) : asked;
+    /* with the language model the length is its choice: the plan must hold for the longest */
+    double unasked = limits->lm_runs ? limits->max_duration : DEFAULT_SECONDS;
+    *seconds = asked < 0 ? fmin(unasked, most) : asked;
     char before[32];
     char after[32];
     (void)snprintf(before, sizeof before, "%g s", asked);
@@ -327,8 +329,8 @@ static ace_status tokenise(const ace_models *m, const char *text, int64_t most, 
     return ace_tokenizer_encode(m->tokenizer, text, strlen(text), most, out, err);
 }
 
-static ace_status write_prompts(const ace_request *r, const ace_models *m, double seconds,
-                                ace_brief *b, ace_error *err)
+static ace_status write_prompts(const ace_request *r, const ace_models *m, ace_brief *b,
+                                ace_error *err)
 {
     ace_prompt_input in = {
         .task = b->follows_codes ? ACE_TASK_COVER : b->task,
@@ -341,7 +343,7 @@ static ace_status write_prompts(const ace_request *r, const ace_models *m, doubl
         .bpm = r->bpm,
         .keyscale = r->keyscale,
         .timesignature = r->timesignature,
-        .seconds = seconds,
+        .seconds = b->seconds,
     };
     ace_status status = ace_prompt_text(&in, &b->text_prompt, err);
     if (status == ACESTEP_OK) {
@@ -364,6 +366,17 @@ static ace_status write_prompts(const ace_request *r, const ace_models *m, doubl
         ace_free(plain);
     }
     return status;
+}
+
+/* The codes that the language model will write: floor(5 · seconds) of them. */
+static ace_status expect_codes(double seconds, ace_brief *b, ace_error *err)
+{
+    b->n_codes = (int64_t)(seconds * ACE_CODE_RATE);
+    b->codes = ace_calloc((size_t)b->n_codes, sizeof *b->codes);
+    b->follows_codes = true;
+    b->expects_codes = true;
+    return b->codes != NULL ? ACESTEP_OK
+                            : ace_fail(err, ACESTEP_MEMORY, "codes: no host memory");
 }
 
 ace_status ace_brief_create(const ace_request *r, const ace_models *m,
@@ -389,8 +402,13 @@ ace_status ace_brief_create(const ace_request *r, const ace_models *m,
     if (status == ACESTEP_OK) {
         status = choose_length(r, m, limits, out, &seconds, warnings, err);
     }
+    if (status == ACESTEP_OK && limits->lm_runs && out->task == ACE_TASK_TEXT2MUSIC &&
+        out->n_codes == 0) {
+        status = expect_codes(seconds, out, err);
+    }
+    out->seconds = seconds;
     if (status == ACESTEP_OK) {
-        status = write_prompts(r, m, seconds, out, err);
+        status = write_prompts(r, m, out, err);
     }
     if (status != ACESTEP_OK) {
         ace_brief_free(out);
@@ -398,13 +416,35 @@ ace_status ace_brief_create(const ace_request *r, const ace_models *m,
     return status;
 }
 
-void ace_brief_free(ace_brief *b)
+static void free_prompts(ace_brief *b)
 {
     ace_tokens_free(&b->text);
     ace_tokens_free(&b->lyrics);
     ace_tokens_free(&b->plain_text);
     ace_free(b->text_prompt);
     ace_free(b->lyric_prompt);
+    b->text_prompt = NULL;
+    b->lyric_prompt = NULL;
+}
+
+ace_status ace_brief_leave_out_lm(const ace_request *r, const ace_models *m, ace_brief *b,
+                                  ace_error *err)
+{
+    if (!b->expects_codes) {
+        return ACESTEP_OK;
+    }
+    free_prompts(b);
+    ace_free(b->codes);
+    b->codes = NULL;
+    b->n_codes = 0;
+    b->follows_codes = false;
+    b->expects_codes = false;
+    return write_prompts(r, m, b, err);
+}
+
+void ace_brief_free(ace_brief *b)
+{
+    free_prompts(b);
     ace_free(b->codes);
     ace_audio_free(&b->source);
     ace_audio_free(&b->reference);

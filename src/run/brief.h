@@ -25,8 +25,10 @@ typedef struct ace_brief {
     int64_t region_start,
         region_end; /* latent frames to make anew; the whole song when no region */
     bool has_region;
+    double seconds; /* as the prompt says it */
     int32_t *codes;
     int64_t n_codes;
+    bool expects_codes; /* they are still to be written by the language model */
     ace_audio source;    /* with the silence for outpainting around it; empty when there is none */
     ace_audio reference; /* exactly as read; the song's seed draws the cuts */
     const float
@@ -38,6 +40,9 @@ typedef struct ace_brief {
 /* Reads the audio files, tokenises, clamps to the model and to the limits. */
 ace_status ace_brief_create(const ace_request *request, const ace_models *models,
                             const ace_settings *limits, ace_warnings *warnings, ace_brief *out, ace_error *err);
+/* The language model will not run: no codes to follow, and the prompt that goes without. */
+ace_status ace_brief_leave_out_lm(const ace_request *request, const ace_models *models,
+                                  ace_brief *b, ace_error *err);
 void ace_brief_free(ace_brief *b); /* a zeroed one is fine */
 
 #endif

@@ -91,6 +91,7 @@ static ace_status read_settings(const ace_request *r, const ace_models *m, ace_j
     out->mask_value = r->chunk_mask_mode == 1 ? 2.0f : 1.0f;
     out->noise_grid = (uint64_t)r->noise_grid;
     out->vae_sample = r->vae_sample;
+    out->lm_cfg_scale = r->lm_cfg_scale;
     return read_sampling(r, m, &out->sampling, warnings, err);
 }
 
@@ -142,11 +143,25 @@ static ace_status add_request(const ace_workshop *w, const ace_request *r, ace_w
         status = ace_brief_create(r, &w->models, &job->memory, warnings,
                                   &job->brief[job->n_briefs], err);
     }
+    job->request[job->n_briefs] = r;
     job->n_briefs += status == ACESTEP_OK;
     return status;
 }
 
-ace_status ace_job_create(const ace_workshop *w, const ace_request *const *requests, int n,
+/* Another language model than the last job's: the old one leaves the device. */
+static ace_status choose_lm(ace_workshop *w, const ace_settings *s, ace_error *err)
+{
+    if (!s->lm_runs) {
+        return ACESTEP_OK;
+    }
+    if (w->models.lm != NULL && strcmp(w->models.lm_name, s->lm_model) != 0) {
+        ace_residency_drop(&w->residency, ACE_PART_LM);
+        ace_residency_drop(&w->host_residency, ACE_PART_LM);
+    }
+    return ace_models_choose_lm(&w->models, s->lm_model, err);
+}
+
+ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, int n,
                           ace_warnings *warnings, ace_job *out, ace_error *err)
 {
     memset(out, 0, sizeof *out);
@@ -155,7 +170,7 @@ ace_status ace_job_create(const ace_workshop *w, const ace_request *const *reque
     ace_resolve_settings(&w->hardware, &w->tiers, &w->models.set.lms, requests[0], warnings,
                          &out->memory);
     int songs = 0;
-    ace_status status = ACESTEP_OK;
+    ace_status status = choose_lm(w, &out->memory, err);
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
         status = add_request(w, requests[i], warnings, out, err);
         songs += status == ACESTEP_OK ? out->brief[i].n_songs : 0;
@@ -231,9 +246,14 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
                        ace_warnings *warnings, ace_job_report *report, ace_finished *songs,
                        int *n_songs, ace_error *err)
 {
+    *n_songs = 0;
+    if (job->plan.lm_runs && !w->shape) {
+        return ace_fail(err, ACESTEP_UNSUPPORTED,
+                        "thinking: the language model can be planned (acestep plan, --exec shape) "
+                        "but not run yet; leave --thinking out");
+    }
     ace_runner *r = ace_calloc(1, sizeof *r);
     job_run *run = ace_calloc(1, sizeof *run);
-    *n_songs = 0;
     if (r == NULL || run == NULL) {
         ace_free(r);
         ace_free(run);

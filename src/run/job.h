@@ -6,7 +6,7 @@
 #include "run/planning.h"
 
 /* Briefs of all requests, settings of the first; the others must ask for the same settings. */
-ace_status ace_job_create(const ace_workshop *w, const ace_request *const *requests, int n,
+ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, int n,
                           ace_warnings *warnings, ace_job *out, ace_error *err);
 void ace_job_free(ace_job *job); /* a zeroed one is fine */
 

@@ -200,8 +200,35 @@ ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qw
     return open_part(m->set.lm, parse_qwen3, config, weights, err);
 }
 
+/* The folder that holds the set is where its language model lies. */
+static ace_status open_named_lm(ace_models *m, const char *name, ace_error *err)
+{
+    char path[ACE_MODEL_PATH_BYTES + ACE_MODEL_NAME_BYTES];
+    const char *slash = strrchr(m->set.dit, '/');
+    int folder = slash != NULL ? (int)(slash - m->set.dit) : 0;
+    (void)snprintf(path, sizeof path, "%.*s/%s", folder, m->set.dit, name);
+    return open_part(path, parse_qwen3, &m->lm_config, &m->lm, err);
+}
+
+ace_status ace_models_choose_lm(ace_models *m, const char *name, ace_error *err)
+{
+    if (m->lm != NULL && strcmp(m->lm_name, name) == 0) {
+        return ACESTEP_OK;
+    }
+    ace_weights_close(m->lm);
+    m->lm = NULL;
+    (void)snprintf(m->lm_name, sizeof m->lm_name, "%s", name);
+    if (!m->synthetic) {
+        return open_named_lm(m, name, err);
+    }
+    ace_status status = ace_language_model_config_published(
+        ace_lm_size_name(ace_lm_size_of(name)), &m->lm_config, err);
+    return status == ACESTEP_OK ? ace_weights_open_synthetic(&m->lm, err) : status;
+}
+
 void ace_models_close(ace_models *m)
 {
+    ace_weights_close(m->lm);
     ace_weights_close(m->dit);
     ace_weights_close(m->vae);
     ace_weights_close(m->text);

@@ -15,6 +15,9 @@ typedef struct ace_models {
     ace_dit_config dit_config;
     ace_vae_config vae_config;
     ace_qwen3_config text_config;
+    ace_weights *lm; /* the chosen language model, NULL: none */
+    ace_qwen3_config lm_config;
+    char lm_name[ACE_MODEL_NAME_BYTES];
     ace_tokenizer *tokenizer; /* of the text encoder */
     float *silence;           /* [silence_frames, latent_channels] */
     int64_t silence_frames;   /* the longest song */
@@ -26,6 +29,8 @@ ace_status ace_models_open(const ace_request *request, ace_models *out, ace_erro
 /* The language model of the set; the caller closes *weights. MODEL when the set has none. */
 ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qwen3_config *config,
                               ace_error *err);
+/* Makes this one of the folder's language models the set's. */
+ace_status ace_models_choose_lm(ace_models *m, const char *name, ace_error *err);
 void ace_models_close(ace_models *m); /* a zeroed one is fine */
 
 #endif

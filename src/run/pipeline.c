@@ -133,6 +133,12 @@ static ace_status step_load(ace_runner *r, const ace_job *job, intermediates *m)
     return ace_run_load(r);
 }
 
+static ace_status step_lm(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    (void)m;
+    return ace_run_lm(r, job, INT64_MAX);
+}
+
 static ace_status step_text(ace_runner *r, const ace_job *job, intermediates *m)
 {
     free_text(m);
@@ -167,10 +173,9 @@ static ace_status step_decode(ace_runner *r, const ace_job *job, intermediates *
 }
 
 /* Before the diffusion, and all. */
-static run_step *const steps[] = {step_load,      step_text,  step_encode,
-                                  step_condition, step_codes, step_diffusion,
-                                  step_decode};
-enum { PREPARING_STEPS = 5, STEPS = sizeof steps / sizeof steps[0] };
+static run_step *const steps[] = {step_load,      step_lm,    step_text,      step_encode,
+                                  step_condition, step_codes, step_diffusion, step_decode};
+enum { PREPARING_STEPS = 6, STEPS = sizeof steps / sizeof steps[0] };
 
 /* Memory that was planned is not there: another program took it. Once per job a new plan is made
  * with what there is now, and the stage runs again; the stages before it keep their results. */

@@ -29,11 +29,13 @@ typedef struct ace_job_settings {
     float mask_value; /* of the chunk mask where music is to be made: 1, or 2 for "auto" */
     uint64_t noise_grid;
     bool vae_sample;
+    double lm_cfg_scale;
 } ace_job_settings;
 
 typedef struct ace_job {
     const ace_models *models;
     ace_brief brief[ACE_MAX_BRIEFS];
+    const ace_request *request[ACE_MAX_BRIEFS]; /* borrowed: they outlive the job */
     int n_briefs;
     ace_job_settings settings;
     ace_settings memory; /* what the machine and the tier allow, resolved */
@@ -70,6 +72,10 @@ typedef struct ace_text_states { /* of one brief */
 
 /* Brings what the plan keeps on the device there, and nothing else. */
 ace_status ace_run_load(ace_runner *r);
+
+/* Walks through the language model's work. Opens no stage when the plan leaves it out. most_steps:
+ * of decoding. */
+ace_status ace_run_lm(ace_runner *r, const ace_job *job, int64_t most_steps);
 
 /* states[n_briefs] */
 ace_status ace_run_text(ace_runner *r, const ace_job *job, ace_text_states *states);

@@ -105,6 +105,25 @@ static void measure_vae(const ace_workshop *w, const ace_request *r, const ace_j
     }
 }
 
+/* By songs side by side. One decoding step takes as much memory as all of them. */
+static ace_status measure_lm(const ace_workshop *w, const ace_job *job, ace_runner *runner,
+                             ace_sizes *out)
+{
+    ace_status status = ACESTEP_OK;
+    const ace_plan *before = runner->plan;
+    (void)w;
+    out->lm_songs = out->songs;
+    for (int songs = 1; songs <= out->songs && status == ACESTEP_OK; songs++) {
+        ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT, .lm_runs = true, .lm_chunk = songs};
+        runner->plan = &plan;
+        runner->log.count = 0;
+        status = ace_run_lm(runner, job, 1);
+        out->lm[songs] = runner->log.stage[0].work_bytes;
+    }
+    runner->plan = before;
+    return status;
+}
+
 static bool needs_own_codes(const ace_job *job)
 {
     for (int b = 0; b < job->n_briefs; b++) {
@@ -150,6 +169,9 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
                          .encoder_overlap = ACE_ENCODER_OVERLAP};
         *runner = measuring_runner(w, residency, &plan, err);
         status = ace_pipeline_work_bytes(runner, job, out->work, out->diffusion);
+    }
+    if (status == ACESTEP_OK && job->memory.lm_runs) {
+        status = measure_lm(w, job, runner, out);
     }
     if (status == ACESTEP_OK) {
         measure_vae(w, r, job, out);
@@ -225,6 +247,17 @@ static ace_status plan_and_rehearse(const ace_workshop *w, const ace_sizes *size
     return ace_fail(err, ACESTEP_MEMORY, "no plan fits into %zu bytes", budget);
 }
 
+/* The planner has given the language model up: the briefs must do without, and the sizes change. */
+static ace_status leave_out_lm(ace_job *job, ace_error *err)
+{
+    ace_status status = ACESTEP_OK;
+    job->memory.lm_runs = false;
+    for (int b = 0; b < job->n_briefs && status == ACESTEP_OK; b++) {
+        status = ace_brief_leave_out_lm(job->request[b], job->models, &job->brief[b], err);
+    }
+    return status;
+}
+
 ace_status ace_plan_job(const ace_workshop *w, const ace_request *r, ace_job *job,
                         ace_warnings *warnings, ace_stage_log *rehearsal, ace_error *err)
 {
@@ -234,7 +267,10 @@ ace_status ace_plan_job(const ace_workshop *w, const ace_request *r, ace_job *jo
                               .vae_on_cpu = r->vae_on_cpu,
                               .vae_overlap = vae_overlap(r),
                               .encoder_overlap = ACE_ENCODER_OVERLAP,
-                              .lm_chunk = (int)r->lm_batch_chunk_size,
+                              /* pt: one song at a time, the smallest memory */
+                              .lm_chunk = job->memory.backend == ACE_LM_PT
+                                              ? 1
+                                              : (int)r->lm_batch_chunk_size,
                               .is_cpu = w->hardware.device == ACE_DEVICE_CPU};
     ace_sizes *sizes = ace_calloc(1, sizeof *sizes);
     if (sizes == NULL) {
@@ -243,6 +279,15 @@ ace_status ace_plan_job(const ace_workshop *w, const ace_request *r, ace_job *jo
     ace_status status = ace_measure_sizes(w, r, job, sizes, err);
     if (status == ACESTEP_OK) {
         status = plan_and_rehearse(w, sizes, &wishes, job, warnings, rehearsal, err);
+    }
+    if (status == ACESTEP_OK && job->memory.lm_runs && !job->plan.lm_runs) {
+        status = leave_out_lm(job, err);
+        if (status == ACESTEP_OK) {
+            status = ace_measure_sizes(w, r, job, sizes, err);
+        }
+        if (status == ACESTEP_OK) {
+            status = plan_and_rehearse(w, sizes, &wishes, job, warnings, rehearsal, err);
+        }
     }
     ace_free(sizes);
     return status;

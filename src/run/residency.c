@@ -39,7 +39,7 @@ bool ace_residency_has(const ace_residency *r, ace_part part)
 {
     switch (part) {
     case ACE_PART_LM:
-        return r->models->set.card.lm && r->models->set.lm[0] != '\0';
+        return r->models->lm != NULL;
     case ACE_PART_VAE_ENCODER:
     case ACE_PART_TOKENIZER:
     case ACE_PART_DETOKENIZER:
@@ -57,6 +57,8 @@ ace_dtype ace_part_matrix(const ace_residency *r, const ace_plan *plan, ace_part
 static const ace_weights *weights_of(const ace_models *m, ace_part part)
 {
     switch (part) {
+    case ACE_PART_LM:
+        return m->lm;
     case ACE_PART_TEXT:
         return m->text;
     case ACE_PART_VAE_ENCODER:
@@ -110,6 +112,8 @@ static void load_part(ace_residency *r, ace_part part, int window, ace_loader *l
         ace_vae_decoder_load(l, &m->vae_config, &r->vae_decoder);
         break;
     case ACE_PART_LM:
+        ace_language_model_load(l, &m->lm_config, &r->lm);
+        break;
     case ACE_PARTS:
         break;
     }

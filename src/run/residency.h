@@ -6,6 +6,7 @@
 #include "model/condition_encoder.h"
 #include "model/dit.h"
 #include "model/fsq.h"
+#include "model/language_model.h"
 #include "model/text_encoder.h"
 #include "model/vae_decoder.h"
 #include "model/vae_encoder.h"
@@ -31,6 +32,7 @@ typedef struct ace_residency {
     ace_precisions precisions;
     ace_ledger ledger;
     ace_held_part part[ACE_PARTS];
+    ace_language_model lm;
     ace_text_encoder text;
     ace_vae_encoder vae_encoder;
     ace_condition_encoder condition;

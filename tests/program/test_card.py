@@ -151,6 +151,24 @@ class Plans(CardTest):
                         self.assertEqual(max(row["high_water"] for row in result["trace"]),
                                          found["peak_bytes"] - found["workspace_bytes"])
 
+    def test_language_model(self):  # R40, R43, R51, R53
+        for gb, row in GUIDE.items():
+            result = self.shape(gb, "--thinking", "-d", "600", "--batch-size", "8")
+            with self.subTest(gb=gb):
+                stages = [stage["stage"] for stage in result["measured"]["stages"]]
+                self.assertEqual("lm" in stages, bool(row[1]))
+                self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
+                self.assertLessEqual(result["measured"]["peak_bytes"], (gb - 0.5) * GB)
+                limit, songs = (row[4], row[6]) if row[1] else (row[5], row[7])
+                self.assertEqual([song["seconds"] for song in result["outputs"]], [limit] * songs)
+                self.assertEqual(result["plan"]["lm_backend"], row[3])
+
+    def test_copies_of_a_small_card(self):
+        result = self.shape(7, "--thinking", "-d", "480")
+        self.assertEqual(result["plan"]["host_to_device_bytes"],
+                         result["measured"]["host_to_device_bytes"])
+        self.assertLessEqual(result["measured"]["host_to_device_bytes"], 4.5 * GB)
+
     def test_plan_comes_first(self):  # R31
         trace = self.shape(8)["trace"]
         events = [row["event"] for row in trace]

@@ -38,10 +38,12 @@ static void every_tier_runs_under_its_cap(void **state)
     (void)state;
     static const char *const models[] = {"weights=synthetic:turbo",
                                          "weights=synthetic:base;guidance_scale=7"};
-    static const char *const songs[] = {"duration=30;batch_size=1", "duration=600;batch_size=8"};
+    static const char *const songs[] = {"duration=30;batch_size=1", "duration=600;batch_size=8",
+                                        "duration=30;thinking=true",
+                                        "duration=600;batch_size=8;thinking=true"};
     for (int i = 0; i < SIZES; i++) {
         for (int model = 0; model < 2; model++) {
-            for (int song = 0; song < 2; song++) {
+            for (int song = 0; song < 4; song++) {
                 char options[160];
                 (void)snprintf(options, sizeof options, "%s;%s", models[model], songs[song]);
                 check_published(sizes[i], options);
@@ -61,6 +63,34 @@ static void beyond_the_guide(void **state)
     check_published(2, "weights=synthetic:turbo;duration=30;limits=exact");
     check_published(2, "weights=synthetic:turbo;duration=600;batch_size=4;limits=exact");
     check_published(4, "weights=synthetic:xl-turbo;duration=600;limits=exact");
+}
+
+/* The language model outside its tier's list, where the plan proves that it fits; and where it
+ * does not, the song is made without. */
+static void language_models_beyond_the_guide(void **state)
+{
+    (void)state;
+    static const char common[] = "exec=shape;device=sim;weights=synthetic;duration=600;"
+                                 "thinking=true;init_llm=true;limits=exact;seed=1";
+    char options[300];
+    ace_log_set_level(ACE_LOG_QUIET);
+    (void)snprintf(options, sizeof options, "%s;max_cuda_vram=4;lm_model_path=acestep-5Hz-lm-0.6B",
+                   common);
+    made *small = job_make(options, NULL);
+    (void)snprintf(options, sizeof options, "%s;max_cuda_vram=4;lm_model_path=acestep-5Hz-lm-1.7B",
+                   common);
+    made *large = job_make(options, NULL);
+    ace_log_set_level(ACE_LOG_WARNING);
+    job_check_plan(small);
+    job_check_plan(large);
+    assert_true(small->choice.lm_runs);
+    assert_false(large->choice.lm_runs);
+    assert_true(ace_warned(&large->warnings, "W05"));
+    for (int i = 0; i < large->plan.count; i++) { /* no codes without the model that writes them */
+        assert_true(strcmp(large->plan.stage[i].key, "codes") != 0);
+    }
+    job_discard(small);
+    job_discard(large);
 }
 
 static size_t held(const made *m, ace_part part)
@@ -288,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_tier_runs_under_its_cap),
         cmocka_unit_test(beyond_the_guide),
+        cmocka_unit_test(language_models_beyond_the_guide),
         cmocka_unit_test(residency_after_a_job),
         cmocka_unit_test(int8_halves_the_dit),
         cmocka_unit_test(sim_equals_cpu),
