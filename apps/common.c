@@ -30,7 +30,8 @@ static bool take(int *argc, char **argv, const char *name, const char *short_nam
     bool found = false;
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], name) == 0 || strcmp(argv[i], short_name) == 0) {
+        bool is_value = i > 0 && acestep_option_takes_value(argv[i - 1]);
+        if (!is_value && (strcmp(argv[i], name) == 0 || strcmp(argv[i], short_name) == 0)) {
             found = true;
         } else {
             argv[kept++] = argv[i];

@@ -23,6 +23,9 @@ static void print_songs(const acestep_result *result, bool quiet)
     columns = columns > 76 ? 76 : columns;
     for (int i = 0; i < acestep_result_songs(result); i++) {
         acestep_song song = acestep_result_song(result, i);
+        if (song.path == NULL) {
+            continue; /* --exec shape makes no sound */
+        }
         if (quiet || !terminal_has_colour()) {
             printf("%s\n", song.path);
             continue;

@@ -41,6 +41,9 @@ void acestep_free(void *text);
 char *acestep_options_help(void); /* for a terminal, by groups */
 char *acestep_options_json(void); /* the option table: names, kinds, ranges, defaults, help */
 
+/* Does the argument after this one belong to it ("--caption", but not "--overwrite")? */
+bool acestep_option_takes_value(const char *argument);
+
 acestep_status acestep_request_create(acestep_request **out, acestep_error *err);
 void acestep_request_free(acestep_request *request);
 
@@ -117,7 +120,7 @@ typedef struct acestep_song {
     int64_t frames;
     int sample_rate; /* 48000 */
     uint64_t seed;
-    const char *path; /* of the audio file */
+    const char *path; /* of the audio file; NULL and no samples under exec shape */
 } acestep_song;
 
 int acestep_result_songs(const acestep_result *result);

@@ -95,3 +95,11 @@ char *acestep_request_json(const acestep_request *request, bool asked_only)
 {
     return ace_request_to_json(request->options, asked_only);
 }
+
+bool acestep_option_takes_value(const char *argument)
+{
+    const char *name = argument + strspn(argument, "-");
+    int index = name != argument && strchr(name, '=') == NULL ? ace_option_find(name) : -1;
+    const ace_option *o = index >= 0 ? ace_option_at(index) : NULL;
+    return o != NULL && o->kind != ACE_OPTION_FLAG && !ace_option_is_switch(o);
+}

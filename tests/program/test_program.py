@@ -255,6 +255,10 @@ class Songs(ProgramTest):
         self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
         self.assertEqual(self.files(), [])
 
+    def test_switches_as_values(self):
+        done = self.run_program("generate", "--exec", "shape", "--caption", "-h", "-q")
+        self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr.decode())
+
     def test_plan_of_published_models(self):
         for name in ("turbo", "base"):
             done = self.run_program("plan", "--weights", "synthetic:" + name, "--json")

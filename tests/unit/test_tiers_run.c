@@ -161,8 +161,7 @@ static void sim_equals_cpu(void **state)
     (void)state;
     static const char *const kinds[] = {"model=turbo;quantization=none",
                                         "model=turbo;quantization=int8",
-                                        "model=base;guidance_scale=4;inference_steps=3;"
-                                        "quantization=int8"};
+                                        "model=base;guidance_scale=4;inference_steps=3"};
     static const char *const ways[] = {"offload_to_cpu=true", "offload_dit_window=1",
                                        "offload_dit_window=2", "offload_dit_policy=stage",
                                        "vae_chunk=64", "vae_on_cpu=true"};
