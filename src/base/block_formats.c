@@ -121,6 +121,9 @@ static void decode_plain(ace_dtype t, const unsigned char *p, int64_t n, float *
             memcpy(&half, p + 2 * i, 2);
             out[i] = ace_f16_to_f32(half);
             break;
+        case ACE_I8:
+            out[i] = (float)(int8_t)p[i];
+            break;
         case ACE_F64:
             memcpy(&wide, p + 8 * i, 8);
             out[i] = (float)wide;

@@ -10,9 +10,9 @@ typedef struct ace_cpu {
     ace_device base;
     ace_pool *pool;
     ace_cpu_level level;
-    bool has_bf16; /* AVX512-BF16 dot products, level AVX512 only */
-    bool has_vnni; /* AVX512-VNNI */
-    size_t held;   /* bytes reserved */
+    bool has_bf16;          /* AVX512-BF16 dot products, level AVX512 only */
+    bool has_vnni;          /* AVX512-VNNI */
+    size_t held;            /* bytes reserved */
     unsigned char *scratch; /* threads · ACE_CPU_SCRATCH_BYTES, 64-byte aligned; counted as
                                base.workspace_bytes */
 } ace_cpu;
@@ -54,6 +54,7 @@ void ace_cpu_attention(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, a
 void ace_cpu_rms_norm(ace_device *, ace_tensor y, ace_tensor x, const ace_norm *);
 void ace_cpu_head_norm(ace_device *, ace_tensor x, const ace_head_norm *);
 void ace_cpu_silu(ace_device *, ace_tensor y, ace_tensor x);
+void ace_cpu_silu_mul(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up);
 void ace_cpu_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_cpu_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cpu_fill(ace_device *, ace_tensor y, float value);

@@ -213,6 +213,7 @@ static const ace_device_ops cpu_ops = {
     .head_norm = ace_cpu_head_norm,
     .attention = ace_cpu_attention,
     .silu = ace_cpu_silu,
+    .silu_mul = ace_cpu_silu_mul,
     .add = ace_cpu_add,
     .copy = ace_cpu_copy,
     .fill = ace_cpu_fill,
@@ -258,8 +259,8 @@ double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix)
 {
     const ace_cpu *cpu = (const ace_cpu *)device;
     /* GFLOP/s of one thread in the diffusion stage */
-    double one = cpu->level == ACE_CPU_GENERIC ? 4
-                 : cpu->level == ACE_CPU_AVX2  ? 40
+    double one = cpu->level == ACE_CPU_GENERIC        ? 4
+                 : cpu->level == ACE_CPU_AVX2         ? 40
                  : cpu->has_bf16 && matrix != ACE_F32 ? 160
                                                       : 80;
     return one * 1e9 * ace_pool_threads(cpu->pool);

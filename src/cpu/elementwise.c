@@ -1,9 +1,9 @@
-/* SiLU, addition, copies and fills on the pool. Tensors without gaps between their rows are cut
- * into runs of elements, so that neither one long row nor many short ones work badly; others into
- * runs of rows. */
+/* SiLU, its product with another tensor, addition, copies and fills on the pool. Tensors without
+ * gaps between their rows are cut into runs of elements, so that neither one long row nor many
+ * short ones work badly; others into runs of rows. */
 #include "cpu/row_kernels.h"
 
-typedef enum element_op { OP_SILU, OP_ADD, OP_COPY, OP_FILL } element_op;
+typedef enum element_op { OP_SILU, OP_SILU_MUL, OP_ADD, OP_COPY, OP_FILL } element_op;
 
 typedef struct element_job {
     const ace_row_kernels *kernels;
@@ -20,6 +20,9 @@ static void run_rows(const element_job *job, ace_tensor y, ace_tensor a, ace_ten
     switch (job->op) {
     case OP_SILU:
         job->kernels->silu(y, a, first, count);
+        break;
+    case OP_SILU_MUL:
+        job->kernels->silu_mul(y, a, b, first, count);
         break;
     case OP_ADD:
         job->kernels->add(y, a, b, first, count);
@@ -76,6 +79,11 @@ static void run(ace_device *device, element_job job)
 void ace_cpu_silu(ace_device *device, ace_tensor y, ace_tensor x)
 {
     run(device, (element_job){.op = OP_SILU, .y = y, .a = x});
+}
+
+void ace_cpu_silu_mul(ace_device *device, ace_tensor y, ace_tensor gate, ace_tensor up)
+{
+    run(device, (element_job){.op = OP_SILU_MUL, .y = y, .a = gate, .b = up});
 }
 
 void ace_cpu_add(ace_device *device, ace_tensor y, ace_tensor a, ace_tensor b)

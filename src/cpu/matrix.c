@@ -50,6 +50,14 @@ static source_row row_of_lane(const packing *p, int64_t panel, int lane)
     return find_row(p, s->swiglu && panel % 2 == 1 ? outputs + output : output);
 }
 
+/* int8 numbers with a scale per row: what quantising them again would yield but for rounding. */
+static bool is_quantised(const packing *p, source_row s)
+{
+    const ace_matrix_part *part = s.part;
+    return p->to.dtype == ACE_I8 && part != NULL && part->dtype == ACE_I8 &&
+           part->row_scale != NULL && part->col_scale == NULL;
+}
+
 /* n numbers from the block-coded row's column k on; blocks run through row ends. */
 static void decode_blocks(const ace_matrix_part *part, int64_t first, int64_t n, float *out)
 {
@@ -193,10 +201,27 @@ static const uint16_t *find_bf16(const packing *p, source_row s, int tap, int64_
     return (const uint16_t *)part->data + s.row * part->row_stride + tap * part->tap_stride + k;
 }
 
+static bool load_quantised(chunk *c, source_row s, int lane, int tap, int64_t n)
+{
+    const ace_matrix_part *part = s.part;
+    const int8_t *from = part->data;
+    from += s.row * part->row_stride + tap * part->tap_stride + c->first * part->col_stride;
+    for (int64_t i = 0; i < n; i++) {
+        c->lane.i8[lane][i] = from[i * part->col_stride];
+    }
+    if (n < c->n) {
+        c->lane.i8[lane][n] = 0;
+    }
+    return isfinite(part->row_scale[s.row]);
+}
+
 /* Fills one lane of the chunk; false for NaN or infinity. n numbers exist. */
 static bool load_lane(const packing *p, chunk *c, source_row s, int lane, int tap, int64_t n,
                       float scale)
 {
+    if (is_quantised(p, s)) {
+        return load_quantised(c, s, lane, tap, n);
+    }
     const uint16_t *bf16 = find_bf16(p, s, tap, c->first);
     if (bf16 != NULL) {
         memcpy(c->lane.bf16[lane], bf16, (size_t)n * sizeof *bf16);
@@ -296,7 +321,8 @@ static void pack_panel(void *context, int64_t panel, int thread)
     for (int lane = 0; lane < ACE_PANEL; lane++) {
         rows[lane] = row_of_lane(p, panel, lane);
         if (p->to.dtype == ACE_I8) {
-            scale[lane] = row_peak(p, rows[lane], c->values) / 127.0f;
+            scale[lane] = is_quantised(p, rows[lane]) ? rows[lane].part->row_scale[rows[lane].row]
+                                                      : row_peak(p, rows[lane], c->values) / 127.0f;
             p->to.scales[panel * ACE_PANEL + lane] = scale[lane];
         }
     }

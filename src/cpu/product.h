@@ -43,6 +43,7 @@ typedef struct ace_product {
     int64_t begin; /* only elements row · y.row_stride + col in [begin, end) are stored */
     int64_t end;
     bool swiglu;     /* store silu(even panel) · odd panel */
+    bool apart;      /* of such panels, store the even ones left of the odd ones */
     bool accumulate; /* y += gate ⊙ value */
     ace_tensor bias; /* f32 [1, bias.cols], read at col % bias.cols; or empty */
     ace_tensor gate; /* f32 [groups, y.cols], or empty */

@@ -143,13 +143,21 @@ static void widen_i8_to_bf16(uint16_t *restrict to, const int8_t *restrict from,
 /* One panel's constants, padded so that whole vectors can be read. */
 typedef struct panel_terms {
     int64_t col; /* of y, for the first lane */
+    int64_t end; /* column behind the last result of these rows */
     float scale[ACE_PANEL];
     float bias[ACE_PANEL];
 } panel_terms;
 
 static void load_terms(panel_terms *t, const ace_product *p, int64_t panel)
 {
-    t->col = (p->swiglu ? panel / 2 : panel) * ACE_PANEL;
+    bool is_pair = p->swiglu || p->apart;
+    t->col = (is_pair ? panel / 2 : panel) * ACE_PANEL;
+    t->end = p->y.cols;
+    if (p->apart) {
+        int64_t half = p->y.cols / 2;
+        t->col += panel % 2 * half;
+        t->end = (1 + panel % 2) * half;
+    }
     const float *bias = p->bias.addr != 0 ? ace_cpu_f32(p->bias, 0) : NULL;
     for (int i = 0; i < ACE_PANEL; i++) {
         t->scale[i] = p->w.scales != NULL ? p->w.scales[panel * ACE_PANEL + i] : 1.0f;
@@ -199,7 +207,7 @@ static ALWAYS_INLINE void finish_row(const ace_product *p, const ace_finish *f,
     int step = p->swiglu ? 2 : 1;
     for (int panel = 0; panel < f->panels; panel += step, sum += step * f->sums_panel) {
         const panel_terms *t = &terms[panel];
-        for (int lane = 0; lane < ACE_PANEL && t->col + lane < p->y.cols; lane += ACE_VF) {
+        for (int lane = 0; lane < ACE_PANEL && t->col + lane < t->end; lane += ACE_VF) {
             int64_t col = t->col + lane;
             ace_vf v = scaled(t, sum, lane);
             if (p->swiglu) {
@@ -214,10 +222,10 @@ static ALWAYS_INLINE void finish_row(const ace_product *p, const ace_finish *f,
                 v = ace_vf_add(v, ace_row_get(y, col, p->y.cols));
             }
             if (is_cut) {
-                int64_t left = p->y.cols - col < ACE_VF ? p->y.cols - col : ACE_VF;
+                int64_t left = t->end - col < ACE_VF ? t->end - col : ACE_VF;
                 put_lanes(y, col, v, clamp_lane(begin - col, left), clamp_lane(end - col, left));
             } else {
-                ace_row_put(y, col, p->y.cols, v);
+                ace_row_put(y, col, t->end, v);
             }
         }
     }

@@ -139,7 +139,9 @@ static ace_status matrix_pack(ace_device *d, const ace_matrix *m, const ace_matr
                         s->dtype == ACE_BF16 ? ace_bf16_to_f32(ace_f32_to_bf16(v)) : v;
                 }
             }
-            if (s->dtype == ACE_I8) {
+            bool is_quantised = parts[i].dtype == ACE_I8 && parts[i].row_scale != NULL &&
+                                parts[i].col_scale == NULL;
+            if (s->dtype == ACE_I8 && !is_quantised) {
                 quantise_row(out, n);
             }
         }
@@ -168,8 +170,8 @@ static double dot(const ace_matrix *w, int64_t row, int tap, ace_tensor x, int64
     if (x_row < 0 || x_row >= x.rows) {
         return 0;
     }
-    const float *weights = (const float *)(uintptr_t)w->addr +
-                           (row * w->shape.taps + tap) * w->shape.cols;
+    const float *weights =
+        (const float *)(uintptr_t)w->addr + (row * w->shape.taps + tap) * w->shape.cols;
     double sum = 0;
     for (int64_t c = 0; c < x.cols; c++) {
         float v = as_input(w, snake(alpha, inv_beta, c, get(x, x_row, c)));
@@ -200,7 +202,7 @@ static void linear(ace_device *d, ace_tensor y, ace_tensor x, const ace_matrix *
     for (int64_t r = 0; r < y.rows; r++) {
         for (int64_t c = 0; c < y.cols; c++) {
             double value = dot(w, c, 0, x, r, none, none);
-            if (w->shape.swiglu) {
+            if (w->shape.swiglu && y.cols != w->shape.rows) {
                 double up = dot(w, c + y.cols, 0, x, r, none, none);
                 put(y, r, c, (float)(value / (1.0 + exp(-value)) * up));
             } else {
@@ -374,6 +376,17 @@ static void silu(ace_device *d, ace_tensor y, ace_tensor x)
     }
 }
 
+static void silu_mul(ace_device *d, ace_tensor y, ace_tensor gate, ace_tensor up)
+{
+    (void)d;
+    for (int64_t r = 0; r < y.rows; r++) {
+        for (int64_t c = 0; c < y.cols; c++) {
+            double v = (double)get(gate, r, c);
+            put(y, r, c, (float)(v / (1.0 + exp(-v)) * (double)get(up, r, c)));
+        }
+    }
+}
+
 static void add(ace_device *d, ace_tensor y, ace_tensor a, ace_tensor b)
 {
     (void)d;
@@ -442,6 +455,7 @@ static const ace_device_ops reference_ops = {
     .head_norm = head_norm,
     .attention = attention,
     .silu = silu,
+    .silu_mul = silu_mul,
     .add = add,
     .copy = copy,
     .fill = fill,

@@ -10,6 +10,7 @@ typedef struct ace_row_kernels {
     void (*rms_norm)(ace_tensor y, ace_tensor x, const ace_norm *, int64_t first, int64_t count);
     void (*head_norm)(ace_tensor x, const ace_head_norm *, int64_t first, int64_t count);
     void (*silu)(ace_tensor y, ace_tensor x, int64_t first, int64_t count);
+    void (*silu_mul)(ace_tensor y, ace_tensor gate, ace_tensor up, int64_t first, int64_t count);
     void (*add)(ace_tensor y, ace_tensor a, ace_tensor b, int64_t first, int64_t count);
     void (*copy)(ace_tensor y, ace_tensor x, int64_t first, int64_t count);
     void (*fill)(ace_tensor y, float value, int64_t first, int64_t count);

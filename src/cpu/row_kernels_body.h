@@ -104,6 +104,19 @@ static void silu(ace_tensor y, ace_tensor x, int64_t first, int64_t count)
     }
 }
 
+static void silu_mul(ace_tensor y, ace_tensor gate, ace_tensor up, int64_t first, int64_t count)
+{
+    for (int64_t r = first; r < first + count; r++) {
+        ace_row g = ace_row_of(gate, r);
+        ace_row u = ace_row_of(up, r);
+        ace_row to = ace_row_of(y, r);
+        for (int64_t c = 0; c < y.cols; c += ACE_VF) {
+            ace_vf v = ace_vf_silu(ace_row_get(g, c, y.cols));
+            ace_row_put(to, c, y.cols, ace_vf_mul(v, ace_row_get(u, c, y.cols)));
+        }
+    }
+}
+
 static void add(ace_tensor y, ace_tensor a, ace_tensor b, int64_t first, int64_t count)
 {
     for (int64_t r = first; r < first + count; r++) {
@@ -146,6 +159,7 @@ const ace_row_kernels ROW_KERNELS = {
     .rms_norm = rms_norm,
     .head_norm = head_norm,
     .silu = silu,
+    .silu_mul = silu_mul,
     .add = add,
     .copy = copy,
     .fill = fill,

@@ -25,7 +25,8 @@ typedef struct ace_matrix_shape {
     int taps;        /* 1 for a linear layer; the kernel size of a convolution */
     ace_dtype dtype; /* ACE_F32, ACE_BF16, ACE_I8 (symmetric, one scale per row) */
     bool swiglu;     /* rows are [gate; up], each rows / 2: the product yields silu(gate)·up, so its
-                        output has rows / 2 columns */
+                        output has rows / 2 columns; or gate and up as they are, into an output of
+                        rows columns */
 } ace_matrix_shape;
 
 typedef struct ace_matrix {
@@ -40,7 +41,8 @@ typedef struct ace_matrix {
 typedef struct ace_matrix_part {
     const char *name; /* for messages */
     const void *data; /* NULL on a device that only measures */
-    ace_dtype dtype;  /* F32, BF16, F16, or a block type (then a plain linear layer, contiguous) */
+    ace_dtype dtype;  /* F32, BF16, F16, I8, or a block type (then a plain linear layer,
+                         contiguous). I8 with row_scale alone goes into an I8 matrix as it is */
     int64_t rows;
     int64_t row_stride, col_stride, tap_stride; /* elements */
     const float *row_scale, *col_scale;         /* NULL: 1 */
@@ -165,6 +167,7 @@ typedef struct ace_device_ops {
     void (*attention)(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                       const ace_attention *);
     void (*silu)(ace_device *, ace_tensor y, ace_tensor x);
+    void (*silu_mul)(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up); /* silu(gate)·up */
     /* y[r] = a[r / (rows(y)/rows(a))] + b[r % rows(b)] */
     void (*add)(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
     void (*copy)(ace_device *, ace_tensor y, ace_tensor x); /* converts between f32 and bf16 */

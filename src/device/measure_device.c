@@ -119,7 +119,7 @@ static void measure_unary(ace_device *d, ace_tensor y, ace_tensor x)
     (void)d, (void)y, (void)x;
 }
 
-static void measure_add(ace_device *d, ace_tensor y, ace_tensor a, ace_tensor b)
+static void measure_binary(ace_device *d, ace_tensor y, ace_tensor a, ace_tensor b)
 {
     (void)d, (void)y, (void)a, (void)b;
 }
@@ -151,7 +151,8 @@ static const ace_device_ops measure_ops = {
     .head_norm = measure_head_norm,
     .attention = measure_attention,
     .silu = measure_unary,
-    .add = measure_add,
+    .silu_mul = measure_binary,
+    .add = measure_binary,
     .copy = measure_unary,
     .fill = measure_fill,
     .close = measure_close,

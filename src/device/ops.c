@@ -49,9 +49,9 @@ static bool epilogue_fits(const ace_epilogue *e, ace_tensor y, const ace_matrix 
            (e->gate.addr == 0 || e->accumulate);
 }
 
-static int64_t output_cols(const ace_matrix *w)
+static bool is_output_of(ace_tensor y, const ace_matrix *w)
 {
-    return w->shape.swiglu ? w->shape.rows / 2 : w->shape.rows;
+    return y.cols == w->shape.rows || (w->shape.swiglu && y.cols == w->shape.rows / 2);
 }
 
 static double product_flops(int64_t rows, const ace_matrix *w)
@@ -63,7 +63,7 @@ void ace_linear(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
                 const ace_epilogue *e)
 {
     if (refuse(s, is_work_type(y) && is_work_type(x) && w->addr != 0 && w->shape.taps == 1 &&
-                       x.cols == w->shape.cols && y.cols == output_cols(w) && x.rows == y.rows &&
+                       x.cols == w->shape.cols && is_output_of(y, w) && x.rows == y.rows &&
                        epilogue_fits(e, y, w),
                "linear")) {
         return;
@@ -198,6 +198,16 @@ void ace_silu(ace_stream *s, ace_tensor y, ace_tensor x)
         return;
     }
     s->device->ops->silu(s->device, y, x);
+}
+
+void ace_silu_mul(ace_stream *s, ace_tensor y, ace_tensor gate, ace_tensor up)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(gate) && is_work_type(up) &&
+                       same_shape(gate, y) && same_shape(up, y),
+               "silu_mul")) {
+        return;
+    }
+    s->device->ops->silu_mul(s->device, y, gate, up);
 }
 
 void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b)

@@ -87,6 +87,7 @@ void ace_sim_head_norm(ace_device *, ace_tensor x, const ace_head_norm *);
 void ace_sim_attention(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                        const ace_attention *);
 void ace_sim_silu(ace_device *, ace_tensor y, ace_tensor x);
+void ace_sim_silu_mul(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up);
 void ace_sim_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_sim_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_sim_fill(ace_device *, ace_tensor y, float value);

@@ -33,6 +33,7 @@ static const ace_device_ops sim_ops = {
     .head_norm = ace_sim_head_norm,
     .attention = ace_sim_attention,
     .silu = ace_sim_silu,
+    .silu_mul = ace_sim_silu_mul,
     .add = ace_sim_add,
     .copy = ace_sim_copy,
     .fill = ace_sim_fill,

@@ -91,6 +91,13 @@ void ace_sim_silu(ace_device *device, ace_tensor y, ace_tensor x)
     sim->inner->ops->silu(sim->inner, inner_tensor(sim, y), inner_tensor(sim, x));
 }
 
+void ace_sim_silu_mul(ace_device *device, ace_tensor y, ace_tensor gate, ace_tensor up)
+{
+    ace_sim *sim = ace_sim_of(device);
+    sim->inner->ops->silu_mul(sim->inner, inner_tensor(sim, y), inner_tensor(sim, gate),
+                              inner_tensor(sim, up));
+}
+
 void ace_sim_add(ace_device *device, ace_tensor y, ace_tensor a, ace_tensor b)
 {
     ace_sim *sim = ace_sim_of(device);

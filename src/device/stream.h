@@ -83,6 +83,8 @@ void ace_head_rms_norm(ace_stream *s, ace_tensor x, const ace_head_norm *n);
 void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                 const ace_attention *a);
 void ace_silu(ace_stream *s, ace_tensor y, ace_tensor x);
+/* y = silu(gate) ⊙ up */
+void ace_silu_mul(ace_stream *s, ace_tensor y, ace_tensor gate, ace_tensor up);
 void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x);
 void ace_fill(ace_stream *s, ace_tensor y, float value);

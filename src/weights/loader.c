@@ -104,12 +104,27 @@ static ace_tensor load_numbers(ace_loader *l, const ace_tensor_source *s, int64_
     return t;
 }
 
+/* Vectors and tables are never quantised. */
+static bool is_plain(ace_loader *l, const ace_tensor_source *s)
+{
+    if (s->scale != NULL) {
+        ace_loader_problem(l, "%s (type I8)", s->name);
+    }
+    return s->scale == NULL;
+}
+
+static bool find_numbers(ace_loader *l, const char *name, const int64_t *dims, int rank,
+                         ace_tensor_source *out)
+{
+    return ace_source_find(l, name, dims, rank, out) && is_plain(l, out);
+}
+
 static ace_tensor load_vector(ace_loader *l, const char *name, int64_t n, int64_t times,
                               ace_vector_map *f)
 {
     ace_tensor none = {0};
     ace_tensor_source s;
-    return ace_source_find(l, name, &n, 1, &s) ? load_numbers(l, &s, 1, n, times, f) : none;
+    return find_numbers(l, name, &n, 1, &s) ? load_numbers(l, &s, 1, n, times, f) : none;
 }
 
 ace_tensor ace_load_vector(ace_loader *l, const char *name, int64_t n)
@@ -132,7 +147,7 @@ ace_tensor ace_load_table(ace_loader *l, const char *name, int64_t rows, int64_t
     ace_tensor none = {0};
     ace_tensor_source s;
     const int64_t dims[] = {rows, cols};
-    return ace_source_find(l, name, dims, 2, &s) ? load_numbers(l, &s, rows, cols, 1, NULL) : none;
+    return find_numbers(l, name, dims, 2, &s) ? load_numbers(l, &s, rows, cols, 1, NULL) : none;
 }
 
 /* ---- linear layers ---------------------------------------------------------------------- */
@@ -175,7 +190,8 @@ static ace_matrix pack(ace_loader *l, ace_tensor_source *sources, int n, ace_mat
                                      .dtype = sources[i].dtype,
                                      .rows = sources[i].leading,
                                      .row_stride = sources[i].leading_stride,
-                                     .col_stride = 1};
+                                     .col_stride = 1,
+                                     .row_scale = sources[i].row_scale};
     }
     ace_matrix m = ace_matrix_new(l->stream, &shape, parts, n);
     for (int i = 0; i < n; i++) {
@@ -259,7 +275,8 @@ static bool find_conv(ace_loader *l, const char *prefix, const int64_t dims[3], 
         if (exists(l, prefix, g) || exists(l, prefix, v)) {
             out->normed = true;
             bool found = find_suffixed(l, prefix, v, dims, 3, &out->tensor);
-            return find_suffixed(l, prefix, g, dims, 1, &out->length) && found;
+            return find_suffixed(l, prefix, g, dims, 1, &out->length) &&
+                   is_plain(l, &out->length) && found;
         }
     }
     return find_suffixed(l, prefix, "weight", dims, 3, &out->tensor);
@@ -376,8 +393,7 @@ static ace_matrix pack_by_position(ace_loader *l, const conv_source *c,
 ace_matrix ace_load_conv_transpose(ace_loader *l, const char *prefix, int64_t in, int64_t out,
                                    int64_t stride)
 {
-    ace_matrix m = {
-        .shape = {.rows = stride * out, .cols = in, .taps = 2, .dtype = l->conv_dtype}};
+    ace_matrix m = {.shape = {.rows = stride * out, .cols = in, .taps = 2, .dtype = l->conv_dtype}};
     const int64_t dims[] = {in, out, 2 * stride};
     conv_source c;
     /* Tap 0 of phase r is kernel position r + stride, tap 1 is `stride` positions before it. */
@@ -391,8 +407,7 @@ ace_matrix ace_load_conv_transpose(ace_loader *l, const char *prefix, int64_t in
 ace_matrix ace_load_unpatch(ace_loader *l, const char *prefix, int64_t in, int64_t out,
                             int64_t stride)
 {
-    ace_matrix m = {
-        .shape = {.rows = stride * out, .cols = in, .taps = 1, .dtype = l->conv_dtype}};
+    ace_matrix m = {.shape = {.rows = stride * out, .cols = in, .taps = 1, .dtype = l->conv_dtype}};
     const int64_t dims[] = {in, out, stride};
     conv_source c;
     if (find_conv(l, prefix, dims, &c) && read_conv(l, &c, in)) {

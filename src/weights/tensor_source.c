@@ -96,7 +96,20 @@ static void format_dims(const int64_t *dims, int rank, char *out, size_t size)
 
 static bool is_number_type(ace_dtype t)
 {
-    return t == ACE_F32 || t == ACE_BF16 || t == ACE_F16 || ace_block_elements(t) > 1;
+    return t == ACE_F32 || t == ACE_BF16 || t == ACE_F16 || t == ACE_I8 ||
+           ace_block_elements(t) > 1;
+}
+
+/* int8 numbers X come with their scales, f32 "X_scale" [leading]. */
+static const ace_weight *find_scale(const ace_loader *l, const char *name, const ace_weight *w,
+                                    int64_t leading)
+{
+    char scale_name[300];
+    (void)snprintf(scale_name, sizeof scale_name, "%s_scale", name);
+    const ace_weight *scale =
+        w != NULL && w->dtype == ACE_I8 ? ace_weights_find(l->weights, scale_name) : NULL;
+    bool fits = scale != NULL && scale->dtype == ACE_F32 && same_dims(scale, &leading, 1);
+    return fits ? scale : NULL;
 }
 
 static bool check(ace_loader *l, const char *name, const ace_weight *w, const int64_t *dims,
@@ -112,6 +125,10 @@ static bool check(ace_loader *l, const char *name, const ace_weight *w, const in
         format_dims(w->dim, w->rank, found, sizeof found);
         format_dims(dims, rank, expected, sizeof expected);
         ace_loader_problem(l, "%s (shape [%s], expected [%s])", name, found, expected);
+        return false;
+    }
+    if (w->dtype == ACE_I8 && find_scale(l, name, w, dims[0]) == NULL) {
+        ace_loader_problem(l, "%s (int8 without %s_scale, one f32 per row)", name, name);
         return false;
     }
     if (!is_number_type(w->dtype)) {
@@ -137,6 +154,7 @@ bool ace_source_find(ace_loader *l, const char *name, const int64_t *dims, int r
     }
     (void)snprintf(out->label, sizeof out->label, "%.250s: %s", ace_weights_path(l->weights), name);
     out->weight = ace_weights_find(l->weights, name);
+    out->scale = find_scale(l, name, out->weight, dims[0]);
     return check(l, name, out->weight, dims, rank);
 }
 
@@ -165,10 +183,12 @@ static const void *wanted_data(const ace_tensor_source *s)
     return (const unsigned char *)s->weight->data + (size_t)(s->first * s->rest / block) * bytes;
 }
 
+/* Numbers that do not go to the packer as they stand in the file. */
 static bool is_decoded(const ace_tensor_source *s, bool keep_blocks)
 {
     int64_t block = ace_block_elements(s->weight->dtype);
-    return block > 1 && !(keep_blocks && s->rest % block == 0);
+    bool is_coded = block > 1 || s->scale != NULL;
+    return is_coded && !(keep_blocks && s->rest % block == 0);
 }
 
 size_t ace_source_scratch_floats(const ace_loader *l, const ace_tensor_source *s, bool keep_blocks)
@@ -179,7 +199,27 @@ size_t ace_source_scratch_floats(const ace_loader *l, const ace_tensor_source *s
     if (s->weight == NULL) {
         return (size_t)s->leading * SYNTHETIC_STEP + (size_t)s->rest;
     }
-    return is_decoded(s, keep_blocks) ? (size_t)s->leading * (size_t)s->rest : 0;
+    size_t scales = s->scale != NULL ? (size_t)s->leading : 0;
+    return scales + (is_decoded(s, keep_blocks) ? (size_t)s->leading * (size_t)s->rest : 0);
+}
+
+static void make_up_numbers(ace_tensor_source *s, float spread, float *scratch)
+{
+    s->leading_stride = SYNTHETIC_STEP;
+    /* numbers of their own for other rows: seeds are far apart */
+    uint64_t seed = ace_synthetic_seed(s->name) + ((uint64_t)s->first << 32);
+    ace_synthetic_fill(seed, spread, scratch, s->leading * SYNTHETIC_STEP + s->rest);
+}
+
+static void decode(ace_tensor_source *s, float *out)
+{
+    ace_decode_row(s->weight->dtype, wanted_data(s), s->leading * s->rest, out);
+    for (int64_t i = 0; s->row_scale != NULL && i < s->leading; i++) {
+        for (int64_t k = 0; k < s->rest; k++) {
+            out[i * s->rest + k] *= s->row_scale[i];
+        }
+    }
+    s->row_scale = NULL;
 }
 
 void ace_source_read(const ace_loader *l, ace_tensor_source *s, bool keep_blocks, float spread,
@@ -190,15 +230,18 @@ void ace_source_read(const ace_loader *l, ace_tensor_source *s, bool keep_blocks
     if (!l->stream->device->computes) {
         return;
     }
+    if (s->scale != NULL) { /* the file's own need not be aligned */
+        const unsigned char *scales = s->scale->data;
+        memcpy(scratch, scales + (size_t)s->first * sizeof(float),
+               (size_t)s->leading * sizeof(float));
+        s->row_scale = scratch;
+        scratch += s->leading;
+    }
     s->data = scratch;
     if (s->weight == NULL) {
-        s->leading_stride = SYNTHETIC_STEP;
-        /* numbers of their own for other rows: seeds are far apart */
-        uint64_t seed = ace_synthetic_seed(s->name) + ((uint64_t)s->first << 32);
-        ace_synthetic_fill(seed, spread, scratch,
-                           s->leading * SYNTHETIC_STEP + s->rest);
+        make_up_numbers(s, spread, scratch);
     } else if (is_decoded(s, keep_blocks)) {
-        ace_decode_row(s->weight->dtype, wanted_data(s), s->leading * s->rest, scratch);
+        decode(s, scratch);
     } else {
         s->data = wanted_data(s);
         s->dtype = s->weight->dtype;

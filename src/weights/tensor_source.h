@@ -11,6 +11,7 @@ typedef struct ace_tensor_source {
     char name[256];           /* as the model asked for it */
     char label[512];          /* "file: name", for messages */
     const ace_weight *weight; /* NULL: made up, or only measured */
+    const ace_weight *scale;  /* of int8 numbers, one for each index of the outermost dimension */
     int64_t leading;          /* outermost dimension */
     int64_t rest;             /* product of the others */
     int64_t first;            /* index of the first one wanted of the outermost dimension */
@@ -18,6 +19,7 @@ typedef struct ace_tensor_source {
     const void *data; /* NULL on a device that only measures */
     ace_dtype dtype;
     int64_t leading_stride;
+    const float *row_scale; /* NULL: 1 */
 } ace_tensor_source;
 
 /* Adds one problem to the loader's report. */

@@ -12,6 +12,7 @@ void case_attention(trial *t);
 void case_rms_norm(trial *t);
 void case_head_norm(trial *t);
 void case_silu(trial *t);
+void case_silu_mul(trial *t);
 void case_add(trial *t);
 void case_copy(trial *t);
 void case_fill(trial *t);

@@ -73,8 +73,10 @@ void case_linear(trial *t)
                               .dtype = random_matrix_type(t),
                               .swiglu = trial_chance(t, 25)};
     int64_t cols = shape.rows;
+    bool is_apart = shape.swiglu && trial_chance(t, 30);
     if (shape.swiglu) {
         shape.rows *= 2;
+        cols = is_apart ? shape.rows : cols;
     }
     int64_t rows = trial_size(t, 70);
     ace_matrix w = trial_matrix(t, shape);
@@ -85,10 +87,11 @@ void case_linear(trial *t)
     if (!shape.swiglu) {
         e = random_epilogue(t, accumulate, rows, cols);
     }
-    describe(t, &w, x, &e, "");
+    describe(t, &w, x, &e, is_apart ? " apart" : "");
     double error = product_error(&w, false);
-    if (shape.swiglu) { /* silu(gate)·up: either factor, near √n at most, carries the other's error
-                         */
+    if (shape.swiglu &&
+        !is_apart) { /* silu(gate)·up: either factor, near √n at most, carries the other's error
+                      */
         error *= 2.0 * sqrt((double)shape.cols) + 2.0;
     }
     trial_bound(t, error, 4 * 0x1p-23);

@@ -84,6 +84,18 @@ void case_silu(trial *t)
     t->device->ops->silu(t->device, y, x);
 }
 
+void case_silu_mul(trial *t)
+{
+    float range = trial_chance(t, 50) ? 5.0f : 120.0f;
+    ace_tensor y = new_output(t, trial_size(t, 60), trial_size(t, 600), -range, range);
+    ace_tensor gate = input_or_output(t, y, -range, range);
+    ace_tensor up = trial_input(t, y.rows, y.cols, trial_work_type(t), -range, range);
+    describe(t, y, gate);
+    trial_bound(t, 1e-34, 5 * 0x1p-23); /* as SiLU, and a product by at most 120 */
+    trial_freeze(t);
+    t->device->ops->silu_mul(t->device, y, gate, up);
+}
+
 void case_add(trial *t)
 {
     ace_tensor y = new_output(t, trial_size(t, 60), trial_size(t, 600), -2.0f, 2.0f);

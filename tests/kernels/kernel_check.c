@@ -28,6 +28,7 @@ static const operation operations[] = {
     {"head_norm", case_head_norm},
     {"attention", case_attention},
     {"silu", case_silu},
+    {"silu_mul", case_silu_mul},
     {"add", case_add},
     {"copy", case_copy},
     {"fill", case_fill},

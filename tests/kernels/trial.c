@@ -219,8 +219,8 @@ static void make_q8_0(trial *t, ace_matrix_part *p, int64_t cols)
 
 static void make_plain(trial *t, ace_matrix_part *p, const ace_matrix_shape *s)
 {
-    static const ace_dtype types[] = {ACE_F32, ACE_BF16, ACE_F16};
-    p->dtype = types[trial_between(t, 0, 2)];
+    static const ace_dtype types[] = {ACE_F32, ACE_BF16, ACE_F16, ACE_I8};
+    p->dtype = types[trial_between(t, 0, 3)];
     int64_t n = p->rows * s->cols * s->taps;
     void *data = trial_bytes(t, (size_t)n * ace_dtype_bytes(p->dtype));
     for (int64_t i = 0; i < n; i++) {
@@ -229,6 +229,8 @@ static void make_plain(trial *t, ace_matrix_part *p, const ace_matrix_shape *s)
             ((float *)data)[i] = value;
         } else if (p->dtype == ACE_BF16) {
             ((uint16_t *)data)[i] = ace_f32_to_bf16(value);
+        } else if (p->dtype == ACE_I8) {
+            ((int8_t *)data)[i] = (int8_t)trial_between(t, -127, 127);
         } else { /* any half of exponent 2^-8 … 2^-1, either sign: below one */
             ((uint16_t *)data)[i] =
                 (uint16_t)(trial_between(t, 0x1c00, 0x3bff) | (trial_chance(t, 50) ? 0x8000 : 0));
@@ -254,6 +256,16 @@ static void make_plain(trial *t, ace_matrix_part *p, const ace_matrix_shape *s)
     }
 }
 
+/* Of int8 rows: numbers below one. */
+static const float *int8_scales(trial *t, int64_t n)
+{
+    float *values = trial_bytes(t, (size_t)n * sizeof *values);
+    for (int64_t i = 0; i < n; i++) {
+        values[i] = trial_real(t, 0.1f, 1.0f) / 127.0f;
+    }
+    return values;
+}
+
 static const float *scales(trial *t, int64_t n)
 {
     if (trial_chance(t, 70)) {
@@ -274,7 +286,7 @@ static ace_matrix_part make_part(trial *t, const ace_matrix_shape *s, int64_t ro
     } else {
         make_plain(t, &p, s);
     }
-    p.row_scale = scales(t, rows);
+    p.row_scale = p.dtype == ACE_I8 ? int8_scales(t, rows) : scales(t, rows);
     p.col_scale = scales(t, s->cols);
     return p;
 }

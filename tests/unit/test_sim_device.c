@@ -218,6 +218,8 @@ static void play_elementwise(player *p)
     ace_tensor y = ace_new(s, ACE_BF16, 12, 64);
     ace_silu(s, y, x);
     keep(p, y);
+    ace_silu_mul(s, y, x, numbers(p, ACE_BF16, 12, 64));
+    keep(p, y);
     ace_add(s, y, numbers(p, ACE_F32, 3, 64), x);
     keep(p, y);
     ace_copy(s, ace_rows(y, 2, 8), ace_rows(x, 4, 8));
