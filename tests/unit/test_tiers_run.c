@@ -208,7 +208,7 @@ static const ace_stage_record *stage_of(const made *m, const char *key)
 static void passes_change_nothing(void **state)
 {
     (void)state;
-    static const char songs[] = "duration=60;batch_size=8;seed=1,2,3,4,5,6,7,8;quantization=int8;"
+    static const char songs[] = "duration=20;batch_size=8;seed=1,2,3,4,5,6,7,8;quantization=int8;"
                                 "limits=exact";
     ace_log_set_level(ACE_LOG_QUIET);
     made *whole = on_sim(24, songs);
