@@ -23,32 +23,32 @@ static ace_status refuse(const place *at, const char *expected)
                     at->key, expected);
 }
 
-static ace_status read_duration(const place *at, const json_t *value, double *out)
+static ace_status read_duration(const place *at, json_t *value, void *out)
 {
     double seconds = json_number_value(value);
     if (!json_is_number(value) || !(seconds >= ACE_SHORTEST_SONG && seconds <= ACE_LONGEST_SONG)) {
         return refuse(at, "seconds, 10 to 600");
     }
-    *out = seconds;
+    *(double *)out = seconds;
     return ACESTEP_OK;
 }
 
-static ace_status read_batch(const place *at, const json_t *value, int *out)
+static ace_status read_batch(const place *at, json_t *value, void *out)
 {
     json_int_t songs = json_integer_value(value);
     if (!json_is_integer(value) || songs < 1 || songs > ACE_LARGEST_BATCH) {
         return refuse(at, "a whole number of songs, 1 to 8");
     }
-    *out = (int)songs;
+    *(int *)out = (int)songs;
     return ACESTEP_OK;
 }
 
-static ace_status read_switch(const place *at, const json_t *value, bool *out)
+static ace_status read_switch(const place *at, json_t *value, void *out)
 {
     if (!json_is_boolean(value)) {
         return refuse(at, "true or false");
     }
-    *out = json_is_true(value);
+    *(bool *)out = json_is_true(value);
     return ACESTEP_OK;
 }
 
@@ -58,7 +58,7 @@ static bool is_lm_size(const json_t *value, ace_lm_size *out)
     return json_is_string(value) && ace_lm_size_parse(json_string_value(value), out);
 }
 
-static ace_status read_available_lm(const place *at, const json_t *value, bool *out)
+static ace_status read_available_lm(const place *at, json_t *value, void *out)
 {
     bool available[ACE_LM_SIZES] = {false};
     bool good = json_is_array(value);
@@ -74,21 +74,21 @@ static ace_status read_available_lm(const place *at, const json_t *value, bool *
     return ACESTEP_OK;
 }
 
-static ace_status read_recommended_lm(const place *at, const json_t *value, int *out)
+static ace_status read_recommended_lm(const place *at, json_t *value, void *out)
 {
     ace_lm_size size = ACE_LM_06B;
     if (json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0)) {
-        *out = -1;
+        *(int *)out = -1;
         return ACESTEP_OK;
     }
     if (!is_lm_size(value, &size)) {
         return refuse(at, "\"0.6B\", \"1.7B\", \"4B\" or \"\"");
     }
-    *out = (int)size;
+    *(int *)out = (int)size;
     return ACESTEP_OK;
 }
 
-static ace_status read_lm_memory(const place *at, json_t *value, double *out)
+static ace_status read_lm_memory(const place *at, json_t *value, void *out)
 {
     double gb[ACE_LM_SIZES] = {0};
     const char *name = NULL;
@@ -110,17 +110,17 @@ static ace_status read_lm_memory(const place *at, json_t *value, double *out)
     return ACESTEP_OK;
 }
 
-static ace_status read_restriction(const place *at, const json_t *value, bool *vllm_allowed)
+static ace_status read_restriction(const place *at, json_t *value, void *out)
 {
     const char *word = json_is_string(value) ? json_string_value(value) : "";
     if (strcmp(word, "all") != 0 && strcmp(word, "pt_mlx_only") != 0) {
         return refuse(at, "\"all\" or \"pt_mlx_only\"");
     }
-    *vllm_allowed = strcmp(word, "all") == 0;
+    *(bool *)out = strcmp(word, "all") == 0;
     return ACESTEP_OK;
 }
 
-static ace_status read_backend(const place *at, const json_t *value, ace_lm_backend *out)
+static ace_status read_backend(const place *at, json_t *value, void *out)
 {
     if (!json_is_string(value) || !ace_lm_backend_parse(json_string_value(value), out)) {
         return refuse(at, "\"vllm\", \"pt\" or \"mlx\"");
@@ -129,66 +129,68 @@ static ace_status read_backend(const place *at, const json_t *value, ace_lm_back
 }
 
 /* A switch, or the original's word for it. */
-static ace_status read_quantization(const place *at, const json_t *value, bool *out)
+static ace_status read_quantization(const place *at, json_t *value, void *out)
 {
     const char *word = json_is_string(value) ? json_string_value(value) : "";
     if (json_is_boolean(value)) {
-        *out = json_is_true(value);
+        *(bool *)out = json_is_true(value);
     } else if (json_is_null(value) || strcmp(word, "none") == 0) {
-        *out = false;
+        *(bool *)out = false;
     } else if (strcmp(word, "int8_weight_only") == 0) {
-        *out = true;
+        *(bool *)out = true;
     } else {
         return refuse(at, "\"int8_weight_only\" or \"none\"");
     }
     return ACESTEP_OK;
 }
 
-static ace_status read_label(const place *at, const json_t *value, ace_tier *row)
+static ace_status read_label(const place *at, json_t *value, void *out)
 {
     size_t n = json_is_string(value) ? json_string_length(value) : 0;
-    if (n == 0 || n >= sizeof row->label) {
+    if (n == 0 || n >= sizeof(((ace_tier *)NULL)->label)) {
         return refuse(at, "a text of at most 31 bytes");
     }
-    memcpy(row->label, json_string_value(value), n + 1);
+    memcpy(out, json_string_value(value), n + 1);
     return ACESTEP_OK;
 }
 
+/* The values of a row, by the names of the original's GPUConfig (acestep/gpu_config.py). */
+typedef ace_status read_field(const place *at, json_t *value, void *field);
+
+static const struct {
+    const char *key;
+    read_field *read;
+    size_t offset;
+} fields[] = {
+    {"max_duration_with_lm", read_duration, offsetof(ace_tier, max_duration_with_lm)},
+    {"max_duration_without_lm", read_duration, offsetof(ace_tier, max_duration_without_lm)},
+    {"max_batch_size_with_lm", read_batch, offsetof(ace_tier, max_batch_with_lm)},
+    {"max_batch_size_without_lm", read_batch, offsetof(ace_tier, max_batch_without_lm)},
+    {"max_batch_with_lm", read_batch, offsetof(ace_tier, max_batch_with_lm)},
+    {"max_batch_without_lm", read_batch, offsetof(ace_tier, max_batch_without_lm)},
+    {"init_lm_default", read_switch, offsetof(ace_tier, init_lm_default)},
+    {"available_lm_models", read_available_lm, offsetof(ace_tier, available_lm)},
+    {"recommended_lm_model", read_recommended_lm, offsetof(ace_tier, recommended_lm)},
+    {"lm_memory_gb", read_lm_memory, offsetof(ace_tier, lm_memory_gb)},
+    {"lm_backend_restriction", read_restriction, offsetof(ace_tier, vllm_allowed)},
+    {"recommended_backend", read_backend, offsetof(ace_tier, recommended_backend)},
+    {"offload_to_cpu_default", read_switch, offsetof(ace_tier, offload_to_cpu_default)},
+    {"offload_dit_to_cpu_default", read_switch, offsetof(ace_tier, offload_dit_to_cpu_default)},
+    {"quantization_default", read_quantization, offsetof(ace_tier, quantization_default)},
+    {"compile_model_default", read_switch, offsetof(ace_tier, compile_model_default)},
+    {"label", read_label, offsetof(ace_tier, label)},
+};
+
 static ace_status read_value(const place *at, json_t *value, ace_tier *row)
 {
-    const char *key = at->key;
-    return strcmp(key, "max_duration_with_lm") == 0
-               ? read_duration(at, value, &row->max_duration_with_lm)
-           : strcmp(key, "max_duration_without_lm") == 0
-               ? read_duration(at, value, &row->max_duration_without_lm)
-           : strcmp(key, "max_batch_size_with_lm") == 0 || strcmp(key, "max_batch_with_lm") == 0
-               ? read_batch(at, value, &row->max_batch_with_lm)
-           : strcmp(key, "max_batch_size_without_lm") == 0 ||
-                   strcmp(key, "max_batch_without_lm") == 0
-               ? read_batch(at, value, &row->max_batch_without_lm)
-           : strcmp(key, "init_lm_default") == 0 ? read_switch(at, value, &row->init_lm_default)
-           : strcmp(key, "available_lm_models") == 0
-               ? read_available_lm(at, value, row->available_lm)
-           : strcmp(key, "recommended_lm_model") == 0
-               ? read_recommended_lm(at, value, &row->recommended_lm)
-           : strcmp(key, "lm_memory_gb") == 0 ? read_lm_memory(at, value, row->lm_memory_gb)
-           : strcmp(key, "lm_backend_restriction") == 0
-               ? read_restriction(at, value, &row->vllm_allowed)
-           : strcmp(key, "recommended_backend") == 0
-               ? read_backend(at, value, &row->recommended_backend)
-           : strcmp(key, "offload_to_cpu_default") == 0
-               ? read_switch(at, value, &row->offload_to_cpu_default)
-           : strcmp(key, "offload_dit_to_cpu_default") == 0
-               ? read_switch(at, value, &row->offload_dit_to_cpu_default)
-           : strcmp(key, "quantization_default") == 0
-               ? read_quantization(at, value, &row->quantization_default)
-           : strcmp(key, "compile_model_default") == 0
-               ? read_switch(at, value, &row->compile_model_default)
-           : strcmp(key, "label") == 0
-               ? read_label(at, value, row)
-               : ace_fail(at->err, ACESTEP_ARGUMENT,
-                          "%s: %.20s: no value is called \"%.40s\"; acestep tiers --json shows all",
-                          at->path, at->row, key);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (strcmp(at->key, fields[i].key) == 0) {
+            return fields[i].read(at, value, (unsigned char *)row + fields[i].offset);
+        }
+    }
+    return ace_fail(at->err, ACESTEP_ARGUMENT,
+                    "%s: %.20s: no value is called \"%.40s\"; acestep tiers --json shows all",
+                    at->path, at->row, at->key);
 }
 
 /* A default has to be one of the choices that the same row offers. */
@@ -284,10 +286,9 @@ ace_status ace_tier_table_parse(ace_tier_table *table, const char *json, size_t 
     }
     ace_tier_table changed = *table;
     memset(changed.from_file, 0, sizeof changed.from_file);
-    ace_status status =
-        json_is_object(root)
-            ? read_rows(&changed, root, path, err)
-            : ace_fail(err, ACESTEP_ARGUMENT, "%s: expected {\"tier1\": {…}, …}", path);
+    ace_status status = json_is_object(root) ? read_rows(&changed, root, path, err)
+                                             : ace_fail(err, ACESTEP_ARGUMENT,
+                                                        "%s: expected {\"tier1\": {…}, …}", path);
     json_decref(root);
     if (status == ACESTEP_OK) {
         for (int i = 0; i < ACE_TIERS; i++) {

@@ -271,6 +271,50 @@ class Songs(ProgramTest):
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             self.assertIn(b"acestep", done.stdout)
 
+    def info(self, vram, *arguments):
+        done = self.run_program("info", "--json", *arguments, env={"MAX_CUDA_VRAM": vram})
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return json.loads(done.stdout)
+
+    def test_info_of_every_tier(self):
+        seen = {}
+        for vram in ("4", "6", "7", "8", "12", "16", "20", "24"):
+            info = self.info(vram)
+            self.assertEqual((info["source"], info["device"]["variable"]),
+                             ("detected", "MAX_CUDA_VRAM"))
+            self.assertEqual(info["attention"], "tiled")
+            self.assertTrue(info["controls"]["use_flash_attention"]["disabled"])
+            self.assertEqual(info["controls"]["init_llm"]["disabled"], vram in ("4", "6"))
+            self.assertEqual("vllm" in info["controls"]["backend"]["choices"], float(vram) >= 8)
+            seen[info["tier"]] = (info["limits"], info["defaults"])
+        self.assertEqual(list(seen), ["tier1", "tier2", "tier3", "tier4", "tier5", "tier6a",
+                                      "tier6b", "unlimited"])
+        tiers = json.loads(self.run_program("tiers", "--json").stdout)
+        for key, (limits, defaults) in seen.items():
+            self.assertEqual({**limits, **defaults, "label": tiers[key]["label"]}, tiers[key])
+
+    def test_tier_file(self):
+        with open(self.path("tiers.json"), "w", encoding="utf-8") as f:
+            json.dump({"tier4": {"max_batch_size_with_lm": 3}}, f)
+        info = self.info("8", "--gpu-tiers", "tiers.json")
+        self.assertEqual(info["limits"]["max_batch_size_with_lm"], 3)
+        self.assertEqual(info["settings"]["quantization"]["source"], "file")
+        printed = self.run_program("tiers", "--json").stdout
+        with open(self.path("all.json"), "wb") as f:
+            f.write(printed)  # what the program prints is what it reads
+        self.assertEqual(self.run_program("tiers", "--json", "--gpu-tiers", "all.json").stdout, printed)
+        with open(self.path("tiers.json"), "w", encoding="utf-8") as f:
+            f.write('{"tier4": {"max_batch": 3}}')
+        self.refused(ARGUMENT, "info", "--gpu-tiers", "tiers.json", says=("tier4", "max_batch"))
+
+    def test_what_the_lm_may_choose(self):
+        for vram, most in (("4", 240), ("8", 480), ("24", 600)):
+            done = self.run_program("probe", "--dump-constraint", "duration",
+                                    env={"MAX_CUDA_VRAM": vram})
+            found = json.loads(done.stdout)
+            self.assertEqual((found["minimum"], found["maximum"], found["values"]),
+                             (10, most, most - 9))
+
     def test_interrupt(self):
         running = subprocess.Popen([PROGRAM, "generate", "--caption", "x", "-d", "60", "-q",
                                     "--threads", "1", "--batch-size", "8", "-o", "song.flac"],

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,70 @@ static void callers_win_over_the_environment(void **state)
     ace_request_free(r);
 }
 
+enum { AUTO, OFF, ON }; /* the words of a switch */
+
+static void switches_stand_alone_or_take_a_word(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second;
+        int expected;
+    } cases[] = {
+        {"--offload-to-cpu", NULL, ON},     {"--no-offload-to-cpu", NULL, OFF},
+        {"--offload_to_cpu", "false", OFF}, {"--offload_to_cpu", "true", ON},
+        {"--offload-to-cpu", "auto", AUTO}, {"--offload-to-cpu=no", NULL, OFF},
+        {"--offload=1", NULL, ON},          {"--offload-to-cpu", "--overwrite", ON},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ace_request *r = new_request();
+        char first[32];
+        char second[32];
+        (void)snprintf(first, sizeof first, "%s", cases[i].first);
+        (void)snprintf(second, sizeof second, "%s", cases[i].second != NULL ? cases[i].second : "");
+        char *argv[] = {first, second};
+        int argc = cases[i].second != NULL ? 2 : 1;
+        assert_int_equal(ace_request_from_arguments(r, argc, argv, NULL), ACESTEP_OK);
+        assert_int_equal(r->offload_to_cpu, cases[i].expected);
+        ace_request_free(r);
+    }
+    ace_request *r = new_request();
+    assert_int_equal(ace_request_set(r, "init_llm", "maybe", ACE_FROM_CALLER, NULL),
+                     ACESTEP_ARGUMENT);
+    const char json[] = "{\"init_llm\": false, \"compile_model\": true, \"offload_to_cpu\": 1}";
+    assert_int_equal(ace_request_from_json(r, json, sizeof json - 1, false, NULL), ACESTEP_OK);
+    assert_int_equal(r->init_llm, OFF);
+    assert_int_equal(r->compile_model, ON);
+    assert_int_equal(r->offload_to_cpu, ON);
+    ace_request_free(r);
+}
+
+static void the_environment_knows_the_names_of_the_guide(void **state)
+{
+    (void)state;
+    static const char *const variables[][2] = {
+        {"ACESTEP_CONFIG_PATH", "base"},  {"ACESTEP_LM_BACKEND", "pt"},
+        {"ACESTEP_INIT_LLM", "true"},     {"ACESTEP_VAE_DECODE_CHUNK_SIZE", "256"},
+        {"MAX_CUDA_VRAM", "plenty of it"},
+        {"MAX_MPS_VRAM", "12"},           {"MAX_XPU_VRAM", "16"},
+    };
+    ace_request *r = new_request();
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        setenv(variables[i][0], variables[i][1], 1);
+    }
+    assert_int_equal(ace_request_from_environment(r, NULL), ACESTEP_OK);
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        unsetenv(variables[i][0]);
+    }
+    assert_string_equal(r->model, "base");
+    assert_string_equal(r->backend, "pt");
+    assert_int_equal(r->init_llm, ON);
+    assert_int_equal(r->vae_chunk, 256);
+    assert_string_equal(r->max_cuda_vram, "plenty of it"); /* detection warns of it */
+    assert_string_equal(r->max_mps_vram, "12");
+    assert_string_equal(r->max_xpu_vram, "16");
+    ace_request_free(r);
+}
+
 static ace_status read_json(ace_request *r, const char *text)
 {
     return ace_request_from_json(r, text, strlen(text), false, NULL);
@@ -152,6 +217,8 @@ int main(void)
         cmocka_unit_test(task_words_follow_the_enumeration),
         cmocka_unit_test(arguments_are_read_or_refused),
         cmocka_unit_test(callers_win_over_the_environment),
+        cmocka_unit_test(switches_stand_alone_or_take_a_word),
+        cmocka_unit_test(the_environment_knows_the_names_of_the_guide),
         cmocka_unit_test(json_is_read_or_refused),
         cmocka_unit_test(json_brings_every_option_back),
         cmocka_unit_test(shortage_of_memory_leaves_nothing),
