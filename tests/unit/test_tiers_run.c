@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -239,8 +240,69 @@ static void passes_change_nothing(void **state)
 
 /* ---- when the card refuses ----------------------------------------------------------------------- */
 
-static const char *const stages[] = {"load", "text", "encode", "condition",
-                                     "codes", "diffusion", "vae"};
+static const char *const stages[] = {"load", "text", "condition", "diffusion", "vae"};
+
+/* A source to cover: 5.2 s of a tone, 16 bit stereo at 48 kHz. The caller removes the file. */
+static void write_source(char *path, size_t room)
+{
+    enum { SAMPLES = 249600 };
+    static const unsigned char head[44] = {
+        'R', 'I', 'F', 'F', 0x24, 0x3c, 0x0f, 0,    'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0,
+        0,   0,   1,   0,   2,    0,    0x80, 0xbb, 0,   0,   0,   0xee, 2,  0,   4,   0,   16, 0,
+        'd', 'a', 't', 'a', 0,    0x3c, 0x0f, 0};
+    (void)snprintf(path, room, "/tmp/acestep_tiers_%ld.wav", (long)getpid());
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(head, sizeof head, 1, f), 1);
+    for (int i = 0; i < SAMPLES; i++) {
+        int16_t value = (int16_t)(8000 * ((i / 100) % 2) - 4000);
+        int16_t both[2] = {value, (int16_t)-value};
+        assert_int_equal(fwrite(both, sizeof both, 1, f), 1);
+    }
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Audio goes in: encoder and codes are among the stages that may be refused memory. */
+static void refused_allocations_of_a_cover(void **state)
+{
+    (void)state;
+    static const char *const audio_stages[] = {"encode", "codes", "condition", "diffusion"};
+    char source[64];
+    char options[900];
+    write_source(source, sizeof source);
+    (void)snprintf(options, sizeof options,
+                   "%s;model=turbo;task_type=cover;src_audio=%s;reference_audio=%s;vae_chunk=152",
+                   golden, source, source);
+    ace_log_set_level(ACE_LOG_QUIET);
+    made *whole = job_make(options, NULL);
+    for (size_t stage = 0; stage < sizeof audio_stages / sizeof *audio_stages; stage++) {
+        for (int n = 0; n <= 2; n++) {
+            char failing[1000];
+            char which[8] = "*";
+            ace_error err = {.code = ACESTEP_OK};
+            made *m = NULL;
+            if (n > 0) {
+                (void)snprintf(which, sizeof which, "%d", n);
+            }
+            (void)snprintf(failing, sizeof failing,
+                           "%s;device=sim;max_cuda_vram=8;quantization=none;limits=exact;"
+                           "sim_fail_alloc=%s:%s",
+                           options, audio_stages[stage], which);
+            ace_status status = job_try(failing, NULL, &m, &err);
+            bool has_fallback = n > 0 || stage == 0; /* the encoder can go to the CPU */
+            assert_int_equal(status, has_fallback ? ACESTEP_OK : ACESTEP_MEMORY);
+            if (status == ACESTEP_OK && stage > 0) {
+                assert_true(job_same_song(&m->song[0], &whole->song[0]));
+            } else if (status == ACESTEP_OK) { /* smaller windows: the same up to rounding */
+                assert_int_equal(m->song[0].audio.frames, whole->song[0].audio.frames);
+            }
+            job_discard(m);
+        }
+    }
+    ace_log_set_level(ACE_LOG_WARNING);
+    job_discard(whole);
+    assert_int_equal(remove(source), 0);
+}
 
 /* Every n-th allocation of every stage fails: a song, the same one, or one clear error. */
 static void every_refused_allocation_is_survived(void **state)
@@ -336,6 +398,7 @@ int main(void)
         cmocka_unit_test(sim_equals_cpu),
         cmocka_unit_test(passes_change_nothing),
         cmocka_unit_test(every_refused_allocation_is_survived),
+        cmocka_unit_test(refused_allocations_of_a_cover),
         cmocka_unit_test(the_vae_falls_back_twice),
         cmocka_unit_test(a_shrinking_card),
     };
