@@ -7,6 +7,7 @@
 #ifndef ACE_MODEL_DIT_H
 #define ACE_MODEL_DIT_H
 
+#include "model/dit_adapters.h"
 #include "model/observer.h"
 #include "model/transformer.h"
 
@@ -56,7 +57,8 @@ typedef struct ace_dit {
     ace_tensor patch_out_bias;
     ace_dit_layer layers[ACE_MAX_LAYERS];
     ace_dit_condition condition;
-    const ace_layer_source *source; /* NULL: all layers are there */
+    const ace_layer_source *source;   /* NULL: all layers are there */
+    const ace_dit_adapters *adapters; /* of the job at hand; NULL: none */
     ace_observer observer;
 } ace_dit;
 

@@ -93,6 +93,7 @@ void ace_dit_load(ace_loader *l, const ace_dit_config *c, ace_dit *out)
 {
     out->observer = (ace_observer){0};
     out->source = NULL;
+    out->adapters = NULL;
     ace_dit_load_condition(l, c, &out->condition);
     ace_dit_load_core(l, c, out);
     for (int64_t i = 0; i < c->layers; i++) {

@@ -23,12 +23,12 @@ static void observe_layer(const ace_dit_session *d, int64_t layer, const char *p
 
 /* The product alone, for an observer: the fused epilogue adds it to the residual unseen. */
 static void observe_product(const ace_dit_session *d, int64_t layer, const char *part, ace_tensor x,
-                            const ace_matrix *w)
+                            const ace_matrix *w, const ace_low_rank *added)
 {
     if (d->model->observer.observe != NULL) {
         ace_arena_mark mark = ace_mark(d->stream);
         ace_tensor y = ace_new(d->stream, ACE_F32, x.rows, w->shape.rows);
-        ace_linear(d->stream, y, x, w, NULL);
+        ace_linear_added(d->stream, y, x, w, added, NULL);
         observe_layer(d, layer, part, y);
         ace_reset(d->stream, &mark);
     }
@@ -67,7 +67,8 @@ static void project_condition(ace_dit_session *d, int index, const float *condit
         ace_tensor kv = ace_rows(d->cross_kv[i], first, length);
         ace_tensor no_rope = {0};
         ace_head_norm norm = {c->kv_heads, w->cross_k_norm[i], c->rms_eps, no_rope};
-        ace_linear(s, kv, embedded, &w->cross_kv[i], NULL);
+        ace_linear_added(s, kv, embedded, &w->cross_kv[i],
+                         ace_dit_added(d->model->adapters, i, ACE_DIT_CROSS_KV), NULL);
         ace_head_rms_norm(s, ace_cols(kv, 0, c->kv_heads * c->head_dim), &norm);
         if (padding > 0) {
             ace_fill(s, ace_rows(d->cross_kv[i], first + length, padding), 0);
@@ -93,7 +94,8 @@ static void project_null(ace_dit_session *d)
     ace_epilogue bias = {.bias = m->condition.embedder_bias};
     ace_linear(s, embedded, m->condition.null_condition, &m->condition.embedder, &bias);
     for (int64_t i = 0; i < m->config.layers; i++) {
-        ace_linear(s, kv, embedded, &m->condition.cross_kv[i], NULL);
+        ace_linear_added(s, kv, embedded, &m->condition.cross_kv[i],
+                         ace_dit_added(m->adapters, i, ACE_DIT_CROSS_KV), NULL);
         for (int64_t h = 0; h < c->heads; h++) {
             ace_copy(s, ace_cols(d->null_heads[i], h * c->head_dim, c->head_dim),
                      ace_cols(kv, kv_cols + h / group * c->head_dim, c->head_dim));
@@ -184,10 +186,13 @@ static void self_attention(ace_dit_session *d, int64_t i, ace_tensor x, ace_tens
         .rope = d->rope,
         .window = c->sliding[i] ? c->decoder.window : 0,
     };
-    ace_tensor attended = ace_self_attend(s, &c->decoder, &layer->self_attention, x, &norm, &seq);
-    observe_product(d, i, ".self_attn", attended, &layer->self_attention.out);
+    const ace_low_rank *added = ace_dit_added(d->model->adapters, i, ACE_DIT_SELF_OUT);
+    ace_attention_weights w = layer->self_attention;
+    w.qkv_added = ace_dit_added(d->model->adapters, i, ACE_DIT_SELF_QKV);
+    ace_tensor attended = ace_self_attend(s, &c->decoder, &w, x, &norm, &seq);
+    observe_product(d, i, ".self_attn", attended, &w.out, added);
     ace_epilogue into = {.accumulate = true, .gate = modulation(six, d->batch, 2)};
-    ace_linear(s, x, attended, &layer->self_attention.out, &into);
+    ace_linear_added(s, x, attended, &w.out, added, &into);
     ace_reset(s, &mark);
 }
 
@@ -204,7 +209,8 @@ static void cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
     ace_tensor normed = ace_new(s, s->activation, x.rows, x.cols);
     ace_norm norm = {.weight = layer->cross_norm, .eps = c->rms_eps};
     ace_rms_norm(s, normed, x, &norm);
-    ace_linear(s, q, normed, &layer->cross_q, NULL);
+    ace_linear_added(s, q, normed, &layer->cross_q,
+                     ace_dit_added(d->model->adapters, i, ACE_DIT_CROSS_Q), NULL);
     ace_reset(s, &inner);
     ace_tensor no_rope = {0};
     ace_head_norm q_norm = {c->heads, layer->cross_q_norm, c->rms_eps, no_rope};
@@ -224,9 +230,10 @@ static void cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
     };
     ace_attend(s, attended, q, ace_cols(d->cross_kv[i], 0, kv_cols),
                ace_cols(d->cross_kv[i], kv_cols, kv_cols), &a);
-    observe_product(d, i, ".cross_attn", attended, &layer->cross_out);
+    const ace_low_rank *added = ace_dit_added(d->model->adapters, i, ACE_DIT_CROSS_OUT);
+    observe_product(d, i, ".cross_attn", attended, &layer->cross_out, added);
     ace_epilogue into = {.accumulate = true};
-    ace_linear(s, x, attended, &layer->cross_out, &into);
+    ace_linear_added(s, x, attended, &layer->cross_out, added, &into);
     ace_reset(s, &mark);
 }
 
@@ -236,9 +243,18 @@ static void null_cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
     ace_stream *s = d->stream;
     ace_arena_mark mark = ace_mark(s);
     ace_tensor row = ace_new(s, ACE_F32, 1, x.cols);
-    ace_linear(s, row, d->null_heads[i], &d->model->layers[i].cross_out, NULL);
+    ace_linear_added(s, row, d->null_heads[i], &d->model->layers[i].cross_out,
+                     ace_dit_added(d->model->adapters, i, ACE_DIT_CROSS_OUT), NULL);
     ace_add(s, x, x, row);
     ace_reset(s, &mark);
+}
+
+static ace_mlp_weights mlp_of(const ace_dit_session *d, int64_t i)
+{
+    ace_mlp_weights w = d->model->layers[i].mlp;
+    w.gate_up_added = ace_dit_added(d->model->adapters, i, ACE_DIT_GATE_UP);
+    w.down_added = ace_dit_added(d->model->adapters, i, ACE_DIT_DOWN);
+    return w;
 }
 
 static void observe_mlp(ace_dit_session *d, int64_t i, ace_tensor x, const ace_norm *norm)
@@ -247,9 +263,9 @@ static void observe_mlp(ace_dit_session *d, int64_t i, ace_tensor x, const ace_n
         ace_arena_mark mark = ace_mark(d->stream);
         ace_tensor alone = ace_new(d->stream, ACE_F32, x.rows, x.cols);
         ace_tensor no_gate = {0};
+        ace_mlp_weights w = mlp_of(d, i);
         ace_copy(d->stream, alone, x);
-        ace_mlp_forward(d->stream, &d->model->config.decoder, &d->model->layers[i].mlp, alone, norm,
-                        no_gate, d->tokens);
+        ace_mlp_forward(d->stream, &d->model->config.decoder, &w, alone, norm, no_gate, d->tokens);
         /* what the MLP adds: its result minus x, by adding -x */
         float *host = ace_malloc_array((size_t)(2 * x.rows * x.cols), sizeof *host);
         if (host != NULL) {
@@ -288,7 +304,8 @@ static void run_layer(ace_dit_session *d, int64_t i, ace_tensor x, ace_tensor ti
         .scale = modulation(six, d->batch, 4),
     };
     observe_mlp(d, i, x, &norm);
-    ace_mlp_forward(s, c, &layer->mlp, x, &norm, modulation(six, d->batch, 5), d->tokens);
+    ace_mlp_weights mlp = mlp_of(d, i);
+    ace_mlp_forward(s, c, &mlp, x, &norm, modulation(six, d->batch, 5), d->tokens);
     observe_layer(d, i, "", x);
     ace_reset(s, &mark);
 }

@@ -18,6 +18,7 @@ void ace_attention_load(ace_loader *l, const ace_block_config *c, const char *no
     const char *const names[] = {q, k, v};
     const int64_t kv = c->kv_heads * c->head_dim;
     const int64_t rows[] = {c->heads * c->head_dim, kv, kv};
+    out->qkv_added = NULL;
     out->norm = ace_load_vector(l, norm_name, c->hidden);
     out->qkv = ace_load_linear_fused(l, names, rows, 3, c->hidden, false);
     (void)snprintf(name, sizeof name, "%s.o_proj.weight", prefix);
@@ -39,6 +40,8 @@ void ace_mlp_load(ace_loader *l, const ace_block_config *c, const char *norm_nam
     (void)snprintf(down, sizeof down, "%s.down_proj.weight", prefix);
     const char *const names[] = {gate, up};
     const int64_t rows[] = {c->intermediate, c->intermediate};
+    out->gate_up_added = NULL;
+    out->down_added = NULL;
     out->norm = ace_load_vector(l, norm_name, c->hidden);
     out->gate_up = ace_load_linear_fused(l, names, rows, 2, c->hidden, true);
     out->down = ace_load_linear(l, down, c->hidden, c->intermediate);
@@ -84,7 +87,7 @@ ace_tensor ace_self_attend(ace_stream *s, const ace_block_config *c, const ace_a
     ace_arena_mark mark = ace_mark(s);
     ace_tensor normed = ace_new(s, s->activation, x.rows, x.cols);
     ace_rms_norm(s, normed, x, norm);
-    ace_linear(s, qkv, normed, &w->qkv, NULL);
+    ace_linear_added(s, qkv, normed, &w->qkv, w->qkv_added, NULL);
     ace_reset(s, &mark); /* the attended rows take the place of the normed ones */
 
     ace_tensor q = ace_cols(qkv, 0, q_cols);
@@ -115,6 +118,21 @@ ace_tensor ace_self_attend(ace_stream *s, const ace_block_config *c, const ace_a
     return attended;
 }
 
+/* silu(gate · x) ⊙ (up · x); apart where something is added to either before. */
+static void gated_product(ace_stream *s, const ace_mlp_weights *w, ace_tensor hidden, ace_tensor x)
+{
+    if (!ace_adds(w->gate_up_added)) {
+        ace_linear(s, hidden, x, &w->gate_up, NULL);
+        return;
+    }
+    ace_arena_mark mark = ace_mark(s);
+    ace_tensor both = ace_new(s, s->activation, x.rows, w->gate_up.shape.rows);
+    ace_linear_added(s, both, x, &w->gate_up, w->gate_up_added, NULL);
+    ace_silu_mul(s, hidden, ace_cols(both, 0, hidden.cols),
+                 ace_cols(both, hidden.cols, hidden.cols));
+    ace_reset(s, &mark);
+}
+
 /* One run of rows that belong to one item; view copies of norm and gate select that item's rows. */
 static void mlp_rows(ace_stream *s, const ace_block_config *c, const ace_mlp_weights *w,
                      ace_tensor x, const ace_norm *norm, ace_tensor gate)
@@ -124,10 +142,10 @@ static void mlp_rows(ace_stream *s, const ace_block_config *c, const ace_mlp_wei
     ace_arena_mark inner = ace_mark(s);
     ace_tensor normed = ace_new(s, s->activation, x.rows, x.cols);
     ace_rms_norm(s, normed, x, norm);
-    ace_linear(s, hidden, normed, &w->gate_up, NULL);
+    gated_product(s, w, hidden, normed);
     ace_reset(s, &inner);
     ace_epilogue into = {.accumulate = true, .gate = gate};
-    ace_linear(s, x, hidden, &w->down, &into);
+    ace_linear_added(s, x, hidden, &w->down, w->down_added, &into);
     ace_reset(s, &mark);
 }
 
