@@ -343,7 +343,11 @@ char *acestep_tiers_text(const acestep_request *request, acestep_error *err)
 {
     ace_tier_table tiers;
     char *text = calloc(TEXT_BYTES, 1);
-    if (text == NULL || ace_tier_table_load(request->options->gpu_tiers, &tiers,
+    if (text == NULL) {
+        (void)ace_fail(ace_inner_error(err), ACESTEP_MEMORY, "tiers: no host memory");
+        return NULL;
+    }
+    if (ace_tier_table_load(request->options->gpu_tiers, &tiers,
                                             ace_inner_error(err)) != ACESTEP_OK) {
         free(text);
         return NULL;
@@ -371,8 +375,11 @@ char *acestep_info_text(const acestep_request *request, acestep_error *err)
 {
     ace_info *info = ace_calloc(1, sizeof *info);
     char *text = calloc(TEXT_BYTES, 1);
-    if (info == NULL || text == NULL ||
-        ace_info_gather(request->options, info, ace_inner_error(err)) != ACESTEP_OK) {
+    ace_error *inner = ace_inner_error(err);
+    ace_status status = info != NULL && text != NULL
+                            ? ace_info_gather(request->options, info, inner)
+                            : ace_fail(inner, ACESTEP_MEMORY, "info: no host memory");
+    if (status != ACESTEP_OK) {
         ace_free(info);
         free(text);
         return NULL;

@@ -2,6 +2,7 @@
 
 #include "hardware/parts.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,17 @@ uint64_t ace_simulated_cap(double gb)
     return (uint64_t)((usable > 0.5 ? usable : 0.5) * GB);
 }
 
+/* A decimal number and nothing else; strtod alone would take "0x8" and "inf" too. */
+static bool read_gb(const char *text, double *out)
+{
+    char *end = NULL;
+    if (text[strspn(text, "0123456789+-.eE \t")] != '\0') {
+        return false;
+    }
+    *out = strtod(text, &end);
+    return end != text && end[strspn(end, " \t")] == '\0' && isfinite(*out);
+}
+
 /* The first of the variables that holds a number (gpu.md 2.2). */
 static bool read_simulation(const ace_hardware_wishes *w, ace_hardware *h)
 {
@@ -41,10 +53,8 @@ static bool read_simulation(const ace_hardware_wishes *w, ace_hardware *h)
         if (texts[i] == NULL || texts[i][0] == '\0') {
             continue;
         }
-        char *end = NULL;
-        double gb = strtod(texts[i], &end);
-        end += strspn(end, " \t");
-        if (end == texts[i] || *end != '\0' || !isfinite(gb)) {
+        double gb = 0;
+        if (!read_gb(texts[i], &gb)) {
             (void)snprintf(h->warning, sizeof h->warning,
                            "%s: \"%.40s\" is not a number of GB; it is ignored", names[i],
                            texts[i]);
@@ -87,13 +97,31 @@ static int choose_card(const ace_hardware *h, int wanted)
     return best;
 }
 
-/* "cuda:N" names a card, as --gpu does. */
+/* "cuda:N" names a card, as --gpu does; -1: any. What is no number names a card that is not there. */
 static int wanted_card(const ace_hardware_wishes *w)
 {
-    if (w->device != NULL && strncasecmp(w->device, "cuda:", 5) == 0) {
-        return (int)strtol(w->device + 5, NULL, 10);
+    if (w->device == NULL || strncasecmp(w->device, "cuda:", 5) != 0) {
+        return w->gpu;
     }
-    return w->gpu;
+    const char *digits = w->device + 5;
+    size_t n = strspn(digits, "0123456789");
+    bool is_number = n > 0 && n < 6 && digits[n] == '\0';
+    return is_number ? (int)strtol(digits, NULL, 10) : INT_MAX;
+}
+
+/* A card that is not there leads to the largest one (gpu.md 2.4: cuda comes first). */
+static void find_card(const ace_hardware_wishes *w, ace_hardware *h)
+{
+    int wanted = wanted_card(w);
+    h->chosen = choose_card(h, wanted);
+    if (h->chosen < 0 && wanted >= 0) {
+        h->chosen = choose_card(h, -1);
+        if (wanted == w->gpu) {
+            (void)snprintf(h->wanted, sizeof h->wanted, "cuda:%d", wanted);
+        } else {
+            (void)snprintf(h->wanted, sizeof h->wanted, "%.31s", w->device);
+        }
+    }
 }
 
 static bool is_device(const ace_hardware_wishes *w, const char *name)
@@ -193,7 +221,12 @@ void ace_hardware_detect(const ace_hardware_wishes *wishes, ace_hardware *out)
     memset(out, 0, sizeof *out);
     ace_hardware_host(out);
     ace_hardware_nvidia(out);
-    out->chosen = choose_card(out, wanted_card(wishes));
-    (void)read_simulation(wishes, out);
-    choose_device(wishes, out);
+    ace_hardware_choose(wishes, out);
+}
+
+void ace_hardware_choose(const ace_hardware_wishes *wishes, ace_hardware *h)
+{
+    find_card(wishes, h);
+    (void)read_simulation(wishes, h);
+    choose_device(wishes, h);
 }

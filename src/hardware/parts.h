@@ -4,6 +4,9 @@
 
 #include "hardware/hardware.h"
 
+/* The pure half of detection: h holds cards, driver and host; fills in everything else. */
+void ace_hardware_choose(const ace_hardware_wishes *wishes, ace_hardware *h);
+
 /* Memory and CPUs of the host, from /proc. */
 void ace_hardware_host(ace_hardware *h);
 void ace_hardware_cpu_name(char *out, size_t room);

@@ -123,11 +123,6 @@ static bool is_negated_flag(const char *name, int *index)
     return *index >= 0 && stands_alone(ace_option_at(*index));
 }
 
-static bool is_truth_word(const char *text)
-{
-    return strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
-}
-
 /* One option and, where it takes one, its value; *used counts the arguments consumed. */
 static ace_status read_option(ace_request *r, int argc, char *const argv[], int *used,
                               ace_error *err)
@@ -151,7 +146,7 @@ static ace_status read_option(ace_request *r, int argc, char *const argv[], int 
         return set_value(r, o, equals + 1, err);
     }
     bool is_auto = argc > 1 && ace_option_is_switch(o) && strcmp(argv[1], "auto") == 0;
-    if (stands_alone(o) && !is_auto && (argc < 2 || !is_truth_word(argv[1]))) {
+    if (stands_alone(o) && !is_auto && (argc < 2 || ace_option_truth(argv[1]) < 0)) {
         return ace_request_set(r, o->name, "true", ACE_FROM_CALLER, err);
     }
     if (argc < 2) {
@@ -214,8 +209,10 @@ static ace_status read_guide_variables(ace_request *r, ace_error *err)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i][0]);
         if (value != NULL && value[0] != '\0') {
-            ace_status status =
-                ace_request_set(r, names[i][1], value, ACE_FROM_ENVIRONMENT, err);
+            /* cut: what is too long is no number, and detection warns of it */
+            char text[32];
+            (void)snprintf(text, sizeof text, "%s", value);
+            ace_status status = ace_request_set(r, names[i][1], text, ACE_FROM_ENVIRONMENT, err);
             if (status != ACESTEP_OK) {
                 return status;
             }

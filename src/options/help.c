@@ -38,10 +38,11 @@ static void describe_name(const ace_option *o, char *out, size_t bytes)
         a += n + (a[n] == ',' ? 1 : 0);
     }
     static const char *const values[] = {"", " N", " X", " TEXT", " WORD"};
+    const char *value = ace_option_is_switch(o) ? " [WORD]" : values[o->kind];
     if (letter != '\0') {
-        (void)snprintf(out, bytes, "-%c, --%s%s", letter, name, values[o->kind]);
+        (void)snprintf(out, bytes, "-%c, --%s%s", letter, name, value);
     } else {
-        (void)snprintf(out, bytes, "    --%s%s", name, values[o->kind]);
+        (void)snprintf(out, bytes, "    --%s%s", name, value);
     }
 }
 

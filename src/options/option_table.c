@@ -160,8 +160,8 @@ static ace_status put_number(ace_request *r, const ace_option *o, const char *gi
     return ACESTEP_OK;
 }
 
-/* The words the original's API server takes for true, and their opposites: 1, 0, or -1. */
-static int truth_of(const char *value)
+/* The words that the original's API server takes for true, and their opposites. */
+int ace_option_truth(const char *value)
 {
     static const char *const words[2][5] = {{"false", "0", "no", "n", "off"},
                                             {"true", "1", "yes", "y", "on"}};
@@ -177,7 +177,7 @@ static int truth_of(const char *value)
 
 static ace_status put_flag(ace_request *r, const ace_option *o, const char *value, ace_error *err)
 {
-    int truth = truth_of(value);
+    int truth = ace_option_truth(value);
     if (truth < 0) {
         return ace_fail(err, ACESTEP_ARGUMENT, "%s: \"%.40s\" is neither true nor false", o->name,
                         value);
@@ -194,8 +194,8 @@ bool ace_option_is_switch(const ace_option *o)
 static ace_status put_word(ace_request *r, const ace_option *o, const char *value, ace_error *err)
 {
     int index = position_in(o->words, '|', value);
-    if (index < 0 && ace_option_is_switch(o) && truth_of(value) >= 0) {
-        index = 1 + truth_of(value);
+    if (index < 0 && ace_option_is_switch(o) && ace_option_truth(value) >= 0) {
+        index = 1 + ace_option_truth(value);
     }
     if (index < 0) {
         return ace_fail(err, ACESTEP_ARGUMENT, "%s: \"%.40s\" is not one of %s", o->name, value,

@@ -33,6 +33,8 @@ const ace_option *ace_option_at(int index); /* 0 … ACE_OPTION_COUNT - 1 */
 int ace_option_find(const char *name);
 /* A WORD option "auto|false|true": takes the words of a flag, and may stand alone. */
 bool ace_option_is_switch(const ace_option *o);
+/* The words of a flag: 1 true, 0 false, -1 neither. */
+int ace_option_truth(const char *value);
 /* The word a WORD option stands at, cut to fit. */
 void ace_option_word(const ace_option *o, int index, char *out, size_t bytes);
 

@@ -11,6 +11,7 @@ typedef struct resolver {
     ace_warnings *warnings;
     ace_settings *out;
     bool is_card;              /* real or simulated */
+    bool is_plain_cpu;         /* no card, and no tier asked for: memory is the only limit */
     ace_value_source defaults; /* of the row in force */
 } resolver;
 
@@ -39,11 +40,13 @@ static void choose_tier(resolver *r)
     s->gb = r->hardware->gb;
     s->tier_index = ace_tier_of_gb(s->gb);
     s->tier_source = ACE_VALUE_DETECTED;
+    r->is_plain_cpu = !r->is_card && !r->hardware->simulated;
     if (given(r->wishes->tier)) {
         int index = ace_tier_find(r->wishes->tier);
         if (index >= 0) {
             s->tier_index = index;
             s->tier_source = r->wishes->tier_source;
+            r->is_plain_cpu = false;
         } else {
             ace_warn(r->warnings, "W00", "tier", r->wishes->tier, r->tiers->row[s->tier_index].key,
                      "there is no tier of this name: tier1 to tier5, tier6a, tier6b and unlimited");
@@ -52,7 +55,7 @@ static void choose_tier(resolver *r)
     s->tier = r->tiers->row[s->tier_index];
     r->defaults = r->tiers->from_file[s->tier_index] ? ACE_VALUE_TIER_FILE : ACE_VALUE_TABLE;
     s->exact_limits = r->wishes->limits == ACE_LIMITS_EXACT ||
-                      (r->wishes->limits == ACE_LIMITS_AUTO && !r->is_card);
+                      (r->wishes->limits == ACE_LIMITS_AUTO && r->is_plain_cpu);
     s->force_config = r->wishes->force_config;
 }
 
@@ -124,6 +127,11 @@ static void choose_lm_model(resolver *r)
         } else {
             name = found;
             s->lm_model_source = w->lm_model_source;
+            if (strcmp(found, w->lm_model) != 0) {
+                ace_warn(r->warnings, "W07", "lm_model_path", w->lm_model, found,
+                         "it is not among the models; this one has the same size");
+                s->lm_model_source = ACE_VALUE_FALLBACK;
+            }
         }
     } else {
         name = recommended(r);
@@ -238,6 +246,14 @@ static void choose_offload(resolver *r)
         cpu = true;
         dit = s->tier.offload_dit_to_cpu_default;
         s->offload_source = ACE_VALUE_FALLBACK;
+    }
+    if (!dit && s->tier.offload_dit_to_cpu_default && is_smallest(r) && !is_free(r)) {
+        if (cpu && w->offload_dit_to_cpu == ACE_SWITCH_OFF) {
+            ace_warn(r->warnings, "W10", "offload_dit_to_cpu", "false", "true",
+                     "the diffusion transformer stays offloaded: %s requires it", s->tier.label);
+            s->offload_dit_source = ACE_VALUE_FALLBACK;
+        }
+        dit = true;
     }
     if (dit && !cpu) {
         ace_warn(r->warnings, "W12", "offload_dit_to_cpu", "true", "false",

@@ -94,6 +94,7 @@ static void switches_stand_alone_or_take_a_word(void **state)
         {"--offload_to_cpu", "false", OFF}, {"--offload_to_cpu", "true", ON},
         {"--offload-to-cpu", "auto", AUTO}, {"--offload-to-cpu=no", NULL, OFF},
         {"--offload=1", NULL, ON},          {"--offload-to-cpu", "--overwrite", ON},
+        {"--offload-to-cpu", "0", OFF},     {"--offload-to-cpu", "Yes", ON},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ace_request *r = new_request();
@@ -124,7 +125,7 @@ static void the_environment_knows_the_names_of_the_guide(void **state)
     static const char *const variables[][2] = {
         {"ACESTEP_CONFIG_PATH", "base"},  {"ACESTEP_LM_BACKEND", "pt"},
         {"ACESTEP_INIT_LLM", "true"},     {"ACESTEP_VAE_DECODE_CHUNK_SIZE", "256"},
-        {"MAX_CUDA_VRAM", "plenty of it"},
+        {"MAX_CUDA_VRAM", "plenty of it, far more than any card ever had"},
         {"MAX_MPS_VRAM", "12"},           {"MAX_XPU_VRAM", "16"},
     };
     ace_request *r = new_request();
@@ -139,7 +140,7 @@ static void the_environment_knows_the_names_of_the_guide(void **state)
     assert_string_equal(r->backend, "pt");
     assert_int_equal(r->init_llm, ON);
     assert_int_equal(r->vae_chunk, 256);
-    assert_string_equal(r->max_cuda_vram, "plenty of it"); /* detection warns of it */
+    assert_int_equal(strncmp(r->max_cuda_vram, "plenty of it", 12), 0); /* detection warns of it */
     assert_string_equal(r->max_mps_vram, "12");
     assert_string_equal(r->max_xpu_vram, "16");
     ace_request_free(r);
