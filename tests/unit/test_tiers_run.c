@@ -1,8 +1,11 @@
 /* Every tier at work on the simulated card: published sizes with the schedule alone, tiny models with
  * all the computing. What the plan says is what happens, to the byte, under the cap. */
 #include "base/log.h"
+#include "device/sim_device.h"
+#include "options/option_table.h"
 #include "support/job_run.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -238,6 +241,37 @@ static void passes_change_nothing(void **state)
     job_discard(whole);
 }
 
+/* INT8 weights against bf16 ones, on the latents of a whole song of eight steps: the tiny model's
+ * rounding errors are larger than a trained one's, whose layers are a hundred times as wide. */
+static void int8_stays_close(void **state)
+{
+    (void)state;
+    made *plain = on_sim(8, "model=turbo;precision=bf16;quantization=none;limits=exact");
+    made *int8 = on_sim(8, "model=turbo;precision=bf16;quantization=int8");
+    const ace_array *a = &plain->song[0].latents;
+    const ace_array *b = &int8->song[0].latents;
+    double difference = 0;
+    double power = 0;
+    double product = 0;
+    double other = 0;
+    for (int64_t i = 0; i < a->rows * a->cols; i++) {
+        double x = (double)a->values[i];
+        double y = (double)b->values[i];
+        difference += (x - y) * (x - y);
+        power += x * x;
+        other += y * y;
+        product += x * y;
+    }
+    double relative = sqrt(difference / power);
+    double cosine = product / sqrt(power * other);
+    print_message("int8 against bf16: relative RMS %.4f, cosine %.5f\n", relative, cosine);
+    assert_true(relative > 0); /* they are not the same weights */
+    assert_true(relative < 0.03);
+    assert_true(cosine > 0.9995);
+    job_discard(plain);
+    job_discard(int8);
+}
+
 /* ---- when the card refuses ----------------------------------------------------------------------- */
 
 static const char *const stages[] = {"load", "text", "condition", "diffusion", "vae"};
@@ -387,6 +421,55 @@ static void a_shrinking_card(void **state)
     job_discard(less);
 }
 
+/* A job that finds no memory leaves nothing behind, and the next one in the same engine runs. */
+static void the_next_job_runs(void **state)
+{
+    (void)state;
+    char options[700];
+    ace_error err = {.code = ACESTEP_OK};
+    (void)snprintf(options, sizeof options, "%s;device=sim;max_cuda_vram=12;model=turbo", golden);
+    ace_request *r = job_request(options);
+    const ace_request *list[] = {r};
+    ace_workshop *w = calloc(1, sizeof *w);
+    ace_job *job = calloc(1, sizeof *job);
+    ace_warnings *warnings = calloc(1, sizeof *warnings);
+    ace_stage_log *plan = calloc(1, sizeof *plan);
+    ace_job_report *report = calloc(1, sizeof *report);
+    ace_log_set_level(ACE_LOG_QUIET);
+    assert_int_equal(ace_workshop_open(r, w, &err), ACESTEP_OK);
+    size_t held = 0;
+    for (int run = 0; run < 4; run++) {
+        ace_finished songs[ACE_MAX_SONGS];
+        int n = 0;
+        bool starved = run % 2 == 0;
+        ace_sim_device_set_used(w->device, 0);
+        assert_int_equal(ace_job_create(w, list, 1, warnings, job, &err), ACESTEP_OK);
+        assert_int_equal(ace_job_plan(w, r, job, warnings, plan, &err), ACESTEP_OK);
+        if (starved) { /* after the plan another program takes everything */
+            ace_sim_device_set_used(w->device, (size_t)1 << 50);
+        }
+        ace_status status = ace_job_run(w, r, job, plan, NULL, NULL, warnings, report, songs, &n, &err);
+        assert_int_equal(status, starved ? ACESTEP_MEMORY : ACESTEP_OK);
+        for (int i = 0; i < n; i++) {
+            ace_finished_free(&songs[i]);
+        }
+        ace_job_free(job);
+        if (run == 1) {
+            held = ace_sim_device_held(w->device);
+        }
+    }
+    assert_true(held > 0); /* tier 5 keeps the DiT */
+    assert_int_equal(ace_sim_device_held(w->device), held);
+    ace_log_set_level(ACE_LOG_WARNING);
+    ace_workshop_close(w);
+    ace_request_free(r);
+    free(w);
+    free(job);
+    free(warnings);
+    free(plan);
+    free(report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,10 +480,12 @@ int main(void)
         cmocka_unit_test(int8_halves_the_dit),
         cmocka_unit_test(sim_equals_cpu),
         cmocka_unit_test(passes_change_nothing),
+        cmocka_unit_test(int8_stays_close),
         cmocka_unit_test(every_refused_allocation_is_survived),
         cmocka_unit_test(refused_allocations_of_a_cover),
         cmocka_unit_test(the_vae_falls_back_twice),
         cmocka_unit_test(a_shrinking_card),
+        cmocka_unit_test(the_next_job_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
