@@ -80,7 +80,9 @@ static void runs_inside_a_task_are_inline(void **state)
     free(l);
 }
 
-static void make_song(const char *precision)
+/* window: layers of the diffusion transformer on a simulated card, the others copied by a second
+ * thread; "0": on the CPU. */
+static void make_song(const char *precision, const char *window)
 {
     char path[128];
     acestep_error err;
@@ -95,7 +97,10 @@ static void make_song(const char *precision)
                                       {"output", path},
                                       {"overwrite", "true"},
                                       {"sidecar", "false"},
-                                      {"precision", precision}};
+                                      {"precision", precision},
+                                      {"device", window[0] == '0' ? "cpu" : "sim"},
+                                      {"max_cuda_vram", window[0] == '0' ? "" : "4"},
+                                      {"offload_dit_window", window}};
     assert_int_equal(acestep_request_create(&request, &err), ACESTEP_OK);
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         assert_int_equal(acestep_request_set(request, options[i][0], options[i][1], &err),
@@ -116,8 +121,15 @@ static void make_song(const char *precision)
 static void songs_on_three_threads(void **state)
 {
     (void)state;
-    make_song("f32");
-    make_song("bf16");
+    make_song("f32", "0");
+    make_song("bf16", "0");
+}
+
+static void layers_through_a_window(void **state)
+{
+    (void)state;
+    make_song("f32", "1");
+    make_song("f32", "2");
 }
 
 int main(void)
@@ -126,6 +138,7 @@ int main(void)
         cmocka_unit_test(every_task_runs_once),
         cmocka_unit_test(runs_inside_a_task_are_inline),
         cmocka_unit_test(songs_on_three_threads),
+        cmocka_unit_test(layers_through_a_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
