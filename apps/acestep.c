@@ -18,6 +18,7 @@ static const command commands[] = {
     {"tiers", command_tiers, "show the limits and defaults of all tiers"},
     {"probe", command_probe, "run one part of the networks on a recorded case"},
     {"models", command_models, "show which checkpoints would be used"},
+    {"quantize", command_quantize, "write a models folder with an INT8 diffusion model"},
     {"bench", command_bench, "time the stages on published shapes with made-up weights"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

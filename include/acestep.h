@@ -130,6 +130,14 @@ char *acestep_result_json(const acestep_result *result);
 /* Stages with their times and memory, a table for people. */
 char *acestep_result_text(const acestep_result *result);
 
+/* ---- checkpoints -------------------------------------------------------------------------------- */
+
+/* Writes the request's model set once more into its folder `output`, the diffusion model with int8
+ * weights: a complete folder for --models. Nothing is overwritten. On failure the new diffusion
+ * model is not left behind. */
+acestep_status acestep_quantize(const acestep_request *request, acestep_progress *progress,
+                                void *context, acestep_error *err);
+
 /* ---- checking ----------------------------------------------------------------------------------- */
 
 /* Runs exactly one part of the networks on the inputs of a recorded case (a safetensors file with an

@@ -41,17 +41,36 @@ static int write_all(int fd, const unsigned char *data, size_t bytes)
     return 0;
 }
 
-static ace_status write_directly(const char *path, const void *data, size_t bytes, ace_error *err)
+void ace_file_put(ace_file_sink *sink, const void *data, size_t bytes)
+{
+    if (sink->code == 0) {
+        sink->code = write_all(sink->fd, data, bytes);
+    }
+}
+
+/* The pieces of one file; *code: errno of a failed write. */
+static ace_status produce_into(int fd, ace_file_producer *produce, void *context, int *code,
+                               ace_error *err)
+{
+    ace_file_sink sink = {.fd = fd};
+    ace_status status = produce(context, &sink, err);
+    *code = sink.code;
+    return status;
+}
+
+static ace_status write_directly(const char *path, ace_file_producer *produce, void *context,
+                                 ace_error *err)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int code = 0;
     if (fd < 0) {
         return fail_with(path, errno, err);
     }
-    int code = write_all(fd, data, bytes);
+    ace_status status = produce_into(fd, produce, context, &code, err);
     if (close(fd) != 0 && code == 0) {
         code = errno;
     }
-    return code == 0 ? ACESTEP_OK : fail_with(path, code, err);
+    return status != ACESTEP_OK ? status : code == 0 ? ACESTEP_OK : fail_with(path, code, err);
 }
 
 /* Creates a new file beside path; its name goes to temporary, which has room for `room` bytes. */
@@ -70,42 +89,65 @@ static int create_temporary(const char *path, char *temporary, size_t room)
     return -1;
 }
 
-static ace_status write_beside(const char *path, char *temporary, size_t room, const void *data,
-                               size_t bytes, ace_error *err)
+static ace_status write_beside(const char *path, char *temporary, size_t room,
+                               ace_file_producer *produce, void *context, ace_error *err)
 {
+    int code = 0;
     int fd = create_temporary(path, temporary, room);
     if (fd < 0) {
         return fail_with(path, errno, err);
     }
-    int code = write_all(fd, data, bytes);
-    if (code == 0 && fsync(fd) != 0) {
+    ace_status status = produce_into(fd, produce, context, &code, err);
+    if (status == ACESTEP_OK && code == 0 && fsync(fd) != 0) {
         code = errno;
     }
     if (close(fd) != 0 && code == 0) {
         code = errno;
     }
-    if (code == 0 && rename(temporary, path) != 0) {
+    if (status == ACESTEP_OK && code == 0 && rename(temporary, path) != 0) {
         code = errno;
     }
-    if (code != 0) {
+    if (status != ACESTEP_OK || code != 0) {
         (void)unlink(temporary);
-        return fail_with(path, code, err);
+        return status != ACESTEP_OK ? status : fail_with(path, code, err);
     }
     return ACESTEP_OK;
 }
 
-ace_status ace_file_write(const char *path, const void *data, size_t bytes, ace_error *err)
+ace_status ace_file_write_pieces(const char *path, ace_file_producer *produce, void *context,
+                                 ace_error *err)
 {
     struct stat st;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        return write_directly(path, data, bytes, err);
+        return write_directly(path, produce, context, err);
     }
     size_t room = strlen(path) + 64;
     char *temporary = ace_malloc_array(room, 1);
     if (temporary == NULL) {
         return ace_fail(err, ACESTEP_MEMORY, "%s: no memory to write it", path);
     }
-    ace_status status = write_beside(path, temporary, room, data, bytes, err);
+    ace_status status = write_beside(path, temporary, room, produce, context, err);
     ace_free(temporary);
     return status;
+}
+
+/* ---- one piece ------------------------------------------------------------------------------- */
+
+typedef struct whole {
+    const void *data;
+    size_t bytes;
+} whole;
+
+static ace_status put_whole(void *context, ace_file_sink *sink, ace_error *err)
+{
+    const whole *w = context;
+    (void)err;
+    ace_file_put(sink, w->data, w->bytes);
+    return ACESTEP_OK;
+}
+
+ace_status ace_file_write(const char *path, const void *data, size_t bytes, ace_error *err)
+{
+    whole w = {data, bytes};
+    return ace_file_write_pieces(path, put_whole, &w, err);
 }

@@ -69,6 +69,10 @@ void ace_dit_load_core(ace_loader *l, const ace_dit_config *c, ace_dit *out);
 void ace_dit_load_layer(ace_loader *l, const ace_dit_config *c, int64_t index, ace_dit_layer *out);
 void ace_dit_load_condition(ace_loader *l, const ace_dit_config *c, ace_dit_condition *out);
 
+/* Matrices of a checkpoint that int8_weight_only quantises: the linear layers of decoder and
+ * condition encoder, not those of tokenizer and detokenizer (gpu.md 8.2). */
+bool ace_dit_is_quantised(const char *name);
+
 /* What stays the same over all steps of a batch. Host data; read during ace_dit_begin only. */
 typedef struct ace_dit_inputs {
     int64_t batch, frames;

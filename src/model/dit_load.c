@@ -1,6 +1,7 @@
 #include "model/dit.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void load_time(ace_loader *l, int64_t hidden, const char *prefix, ace_time_embedding *out)
 {
@@ -99,4 +100,17 @@ void ace_dit_load(ace_loader *l, const ace_dit_config *c, ace_dit *out)
     for (int64_t i = 0; i < c->layers; i++) {
         ace_dit_load_layer(l, c, i, &out->layers[i]);
     }
+}
+
+bool ace_dit_is_quantised(const char *name)
+{
+    static const char prefix[] = "model.";
+    static const char end[] = ".weight";
+    size_t n = strlen(name);
+    if (strncmp(name, prefix, sizeof prefix - 1) == 0) {
+        name += sizeof prefix - 1;
+        n -= sizeof prefix - 1;
+    }
+    return (strncmp(name, "decoder.", 8) == 0 || strncmp(name, "encoder.", 8) == 0) &&
+           n >= sizeof end && strcmp(name + n - (sizeof end - 1), end) == 0;
 }

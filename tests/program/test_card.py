@@ -336,5 +336,30 @@ class Fallbacks(CardTest):
             self.assertEqual(sim, cpu)
 
 
+class Quantize(CardTest):
+    def song(self, models, name):
+        path = self.path(name)
+        done = self.run_program("generate", "--models", models, "--quantization", "int8", "-d", "6", "--seed",
+                                "5", "--caption", "c", "--file-tags", "none", "--no-sidecar", "-o", path)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        with open(path, "rb") as f:
+            return f.read()
+
+    def test_same_song_from_disk(self):
+        smaller = self.path("smaller")
+        done = self.run_program("quantize", "--models", GOLDEN, "--output", smaller)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        model = os.path.join("acestep-v15-turbo", "model.safetensors")
+        self.assertLess(os.path.getsize(os.path.join(smaller, model)),
+                        0.7 * os.path.getsize(os.path.join(GOLDEN, model)))
+        self.assertEqual(self.song(smaller, "a.wav"), self.song(GOLDEN, "b.wav"))
+        self.refused(10, "quantize", "--models", GOLDEN, "--output", smaller, says=("is there already",))
+
+    def test_refusals(self):
+        self.refused(2, "quantize", "--models", GOLDEN, says=("output",))
+        self.refused(3, "quantize", "--models", self.folder, "--output", self.path("x"))
+        self.refused(10, "quantize", "--models", GOLDEN, "--output", self.path("no", "such"))
+
+
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]])

@@ -266,7 +266,8 @@ class Songs(ProgramTest):
             self.assertGreater(json.loads(done.stdout)["peak_bytes"], 1 << 30)
 
     def test_help(self):
-        for command in ((), ("generate",), ("plan",), ("probe",), ("models",), ("bench",)):
+        for command in ((), ("generate",), ("plan",), ("probe",), ("models",), ("bench",), ("info",),
+                        ("tiers",), ("quantize",)):
             done = self.run_program(*command, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             self.assertIn(b"acestep", done.stdout)
