@@ -1,11 +1,11 @@
 #include "plan/plan.h"
 
-static const char *const codes[ACE_PARTS] = {"LM", "TE", "VE", "CE", "TK", "DK", "DD", "DD", "VD"};
+static const char *const codes[ACE_PARTS] = {"LM", "TE", "VE", "CE", "TK", "DK", "DD", "DD", "LORA", "VD"};
 
 static const char *const titles[ACE_PARTS] = {
     "language model",  "text encoder",      "audio encoder",         "condition encoder",
     "audio tokenizer", "audio detokenizer", "diffusion transformer", "diffusion transformer",
-    "audio decoder"};
+    "adapters",        "audio decoder"};
 
 static const char *const stage_keys[ACE_STAGES] = {"load",      "lm",    "text",      "encode",
                                                    "condition", "codes", "diffusion", "vae"};
@@ -16,6 +16,9 @@ static const char *const stage_titles[ACE_STAGES] = {
 
 bool ace_plan_keeps(const ace_plan *plan, ace_part part)
 {
+    if (part == ACE_PART_ADAPTERS) {
+        return false;
+    }
     switch (plan->offload) {
     case ACE_OFFLOAD_NONE:
         return true;

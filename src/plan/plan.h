@@ -17,6 +17,7 @@ typedef enum ace_part {
     ACE_PART_DETOKENIZER,   /* DK: codes to latents */
     ACE_PART_DIT_CONDITION, /* DD: its part that reads the condition, before the first step */
     ACE_PART_DIT,           /* DD: core and layers */
+    ACE_PART_ADAPTERS,      /* LORA: what a request's adapters add to it; leave with the stage */
     ACE_PART_VAE_DECODER,   /* VD */
     ACE_PARTS
 } ace_part;

@@ -70,7 +70,7 @@ static size_t encoder_work(const ace_sizes *s, const ace_plan *p)
 /* The condition part works first and may go before the layers come. */
 static size_t diffusion_bytes(const ace_sizes *s, const ace_plan *p)
 {
-    size_t work = s->diffusion[p->device_batch];
+    size_t work = s->diffusion[p->device_batch] + brought(s, p, ACE_PART_ADAPTERS);
     size_t condition = brought(s, p, ACE_PART_DIT_CONDITION);
     size_t dit = brought(s, p, ACE_PART_DIT);
     bool together = p->whole_dit || s->many_sessions || p->device_batch < p->songs;

@@ -98,6 +98,9 @@ static void begin_session(diffusion_run *run, int condition)
     in.context = context;
     ace_reset(s, &run->empty);
     ace_residency *models = run->runner->residency;
+    if (models->n_uses > 0) {
+        (void)ace_stage_borrow(&run->stage, ACE_PART_ADAPTERS);
+    }
     (void)ace_stage_borrow(&run->stage, ACE_PART_DIT_CONDITION);
     models->dit.config = run->job->models->dit_config;
     ace_dit_begin(s, &models->dit, &in, &run->session);

@@ -127,7 +127,11 @@ static ace_status add_request(const ace_workshop *w, const ace_request *r, ace_w
     ace_job_settings settings = {0};
     ace_status status = read_settings(r, &w->models, &settings, warnings, err);
     if (status == ACESTEP_OK && job->n_briefs > 0) {
-        if (!same_sampling(&settings.sampling, &job->settings.sampling)) {
+        if (strcmp(r->lora, job->request[0]->lora) != 0) {
+            status = ace_fail(err, ACESTEP_ARGUMENT,
+                              "request %d of the batch asks for other adapters than the first",
+                              job->n_briefs + 1);
+        } else if (!same_sampling(&settings.sampling, &job->settings.sampling)) {
             status =
                 ace_fail(err, ACESTEP_ARGUMENT,
                          "request %d of the batch asks for other sampling options than the first",
@@ -161,6 +165,18 @@ static ace_status choose_lm(ace_workshop *w, const ace_settings *s, ace_error *e
     return ace_models_choose_lm(&w->models, s->lm_model, err);
 }
 
+static ace_status open_adapters(const ace_workshop *w, const ace_request *r, ace_warnings *warnings,
+                                ace_job *job, ace_error *err)
+{
+    ace_status status =
+        ace_job_adapters_open(r->lora, &w->models.dit_config, &job->adapters, err);
+    if (status == ACESTEP_OK && job->adapters.n > 0 && job->memory.int8) {
+        ace_warn(warnings, "W18", "lora", r->lora, r->lora,
+                 "applied beside the INT8 weights, not merged into them");
+    }
+    return status;
+}
+
 ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, int n,
                           ace_warnings *warnings, ace_job *out, ace_error *err)
 {
@@ -171,6 +187,9 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
                          &out->memory);
     int songs = 0;
     ace_status status = choose_lm(w, &out->memory, err);
+    if (status == ACESTEP_OK) {
+        status = open_adapters(w, requests[0], warnings, out, err);
+    }
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
         status = add_request(w, requests[i], warnings, out, err);
         songs += status == ACESTEP_OK ? out->brief[i].n_songs : 0;
@@ -191,6 +210,7 @@ void ace_job_free(ace_job *job)
         ace_brief_free(&job->brief[i]);
     }
     free_settings(&job->settings);
+    ace_job_adapters_close(&job->adapters);
     memset(job, 0, sizeof *job);
 }
 

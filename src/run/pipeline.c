@@ -205,6 +205,13 @@ static ace_status run_steps(ace_runner *r, const ace_job *job, intermediates *m,
     return status;
 }
 
+/* The residency loads what this job's adapters add. */
+static void take_adapters(ace_runner *r, const ace_job *job)
+{
+    r->residency->uses = job->adapters.use;
+    r->residency->n_uses = job->adapters.n;
+}
+
 ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *songs, int *n_songs)
 {
     *n_songs = list_songs(r, job, songs);
@@ -212,6 +219,7 @@ ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *son
     if (m == NULL) {
         return ace_fail(r->error, ACESTEP_MEMORY, "pipeline: no host memory");
     }
+    take_adapters(r, job);
     m->songs = songs;
     m->n_songs = *n_songs;
     ace_status status = run_steps(r, job, m, STEPS);
@@ -243,6 +251,7 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
         ace_free(brief_job);
         return ace_fail(r->error, ACESTEP_MEMORY, "plan: no host memory");
     }
+    take_adapters(r, job);
     ace_status status = run_steps(r, job, m, PREPARING_STEPS);
     for (int i = 0; i < ACE_STAGES; i++) {
         work[i] = 0;

@@ -7,6 +7,7 @@
 #define ACE_RUN_PIPELINE_H
 
 #include "plan/planner.h"
+#include "run/adapters.h"
 #include "run/brief.h"
 #include "run/stage.h"
 #include "sample/solver.h"
@@ -38,6 +39,7 @@ typedef struct ace_job {
     const ace_request *request[ACE_MAX_BRIEFS]; /* borrowed: they outlive the job */
     int n_briefs;
     ace_job_settings settings;
+    ace_job_adapters adapters;
     ace_settings memory; /* what the machine and the tier allow, resolved */
     ace_plan plan;
 } ace_job;

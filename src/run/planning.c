@@ -159,6 +159,8 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
         return ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
     }
     ace_residency_init(residency, w->measure, w->measure, &w->models, w->precisions);
+    residency->uses = job->adapters.use;
+    residency->n_uses = job->adapters.n;
     ace_status status = measure_parts(w, residency, out, err);
     if (status == ACESTEP_OK) {
         ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT,

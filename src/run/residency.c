@@ -30,6 +30,7 @@ void ace_residency_rehearse(const ace_residency *real, ace_residency *out)
     out->device = real->measure;
     out->ledger.trace = NULL;
     memset(&out->window, 0, sizeof out->window);
+    out->dit.adapters = out->part[ACE_PART_ADAPTERS].held ? &out->adapters : NULL;
     for (int i = 0; i < ACE_PARTS; i++) {
         out->part[i].arena.device = out->part[i].held ? out->device : NULL;
     }
@@ -40,6 +41,8 @@ bool ace_residency_has(const ace_residency *r, ace_part part)
     switch (part) {
     case ACE_PART_LM:
         return r->models->lm != NULL;
+    case ACE_PART_ADAPTERS:
+        return r->n_uses > 0;
     case ACE_PART_VAE_ENCODER:
     case ACE_PART_TOKENIZER:
     case ACE_PART_DETOKENIZER:
@@ -108,6 +111,10 @@ static void load_part(ace_residency *r, ace_part part, int window, ace_loader *l
     case ACE_PART_DIT:
         load_dit(r, window, l);
         break;
+    case ACE_PART_ADAPTERS:
+        ace_dit_adapters_load(l->stream, &m->dit_config, r->uses, r->n_uses, &r->adapters);
+        r->dit.adapters = &r->adapters;
+        break;
     case ACE_PART_VAE_DECODER:
         ace_vae_decoder_load(l, &m->vae_config, &r->vae_decoder);
         break;
@@ -170,6 +177,9 @@ void ace_residency_drop(ace_residency *r, ace_part part)
     }
     if (part == ACE_PART_DIT) {
         ace_layer_window_stop(&r->window);
+    }
+    if (part == ACE_PART_ADAPTERS) {
+        r->dit.adapters = NULL;
     }
     ace_ledger_free(&r->ledger, part, true);
     ace_arena_close(&p->arena);

@@ -10,6 +10,7 @@
 #include "model/text_encoder.h"
 #include "model/vae_decoder.h"
 #include "model/vae_encoder.h"
+#include "model/dit_adapters.h"
 #include "run/layer_window.h"
 #include "run/ledger.h"
 #include "run/models.h"
@@ -39,7 +40,10 @@ typedef struct ace_residency {
     ace_fsq_tokenizer tokenizer;
     ace_fsq_detokenizer detokenizer;
     ace_dit dit;
+    ace_dit_adapters adapters;
     ace_vae_decoder vae_decoder;
+    const ace_adapter_use *uses; /* of the job at hand; borrowed */
+    int n_uses;
     ace_layer_window window;
 } ace_residency;
 

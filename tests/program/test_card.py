@@ -5,10 +5,13 @@ on simulated cards. Names like R12 number those sentences in the order of the gu
 usage: test_card.py PATH/TO/acestep [unittest options]"""
 import json
 import os
+import random
+import shutil
+import struct
 import sys
 import unittest
 
-from test_program import GOLDEN, ProgramTest
+from test_program import GOLDEN, PARTS, TURBO, ProgramTest, read_safetensors, write_safetensors
 
 GB = 1 << 30
 # key, LM sizes, recommended, backend, seconds with and without LM, songs with and without, offload, INT8
@@ -334,6 +337,111 @@ class Fallbacks(CardTest):
         for gb in (4, 12):
             _, sim = self.song(gb)
             self.assertEqual(sim, cpu)
+
+
+class Adapters(CardTest):
+    RANK, ALPHA = 2, 4
+
+    def make_adapter(self, folder):
+        """A PEFT folder for every projection of the small turbo model; {name: (A, B)}."""
+        header, data = read_safetensors(os.path.join(GOLDEN, TURBO))
+        draw = random.Random(7)
+        pairs, tensors = {}, []
+        for name, t in header.items():
+            if name.startswith("decoder.layers") and name.endswith("_proj.weight"):
+                rows, cols = t["shape"]
+                a = [[draw.uniform(-0.2, 0.2) for _ in range(cols)] for _ in range(self.RANK)]
+                b = [[draw.uniform(-0.2, 0.2) for _ in range(self.RANK)] for _ in range(rows)]
+                pairs[name] = (a, b)
+                base = "base_model.model." + name[:-len(".weight")]
+                tensors += [(base + ".lora_A.weight", a), (base + ".lora_B.weight", b)]
+        out, content = {}, b""
+        for name, rows in tensors:
+            piece = b"".join(struct.pack("<%df" % len(row), *row) for row in rows)
+            out[name] = {"dtype": "F32", "shape": [len(rows), len(rows[0])],
+                         "data_offsets": [len(content), len(content) + len(piece)]}
+            content += piece
+        os.makedirs(folder)
+        write_safetensors(os.path.join(folder, "adapter_model.safetensors"), out, content)
+        with open(os.path.join(folder, "adapter_config.json"), "w", encoding="utf-8") as f:
+            json.dump({"peft_type": "LORA", "r": self.RANK, "lora_alpha": self.ALPHA, "bias": "none",
+                       "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj",
+                                          "up_proj", "down_proj"]}, f)
+        return pairs, header, data
+
+    def merge(self, pairs, header, data, folder):
+        """The same model with W + alpha / r * B A in the place of W."""
+        merged, content = {}, b""
+        for name, t in header.items():
+            if name == "__metadata__":
+                continue
+            piece, dtype = data[t["data_offsets"][0]:t["data_offsets"][1]], t["dtype"]
+            if name in pairs:
+                self.assertEqual(dtype, "BF16")
+                a, b = pairs[name]
+                rows, cols = t["shape"]
+                # bfloat16 is the upper half of a float
+                halves = struct.unpack("<%dH" % (rows * cols), piece)
+                floats = struct.unpack("<%df" % (rows * cols),
+                                       struct.pack("<%dI" % (rows * cols), *(h << 16 for h in halves)))
+                sums = [x + self.ALPHA / self.RANK * sum(b[i // cols][k] * a[k][i % cols]
+                                                         for k in range(self.RANK))
+                        for i, x in enumerate(floats)]
+                piece, dtype = struct.pack("<%df" % len(sums), *sums), "F32"
+            merged[name] = {"dtype": dtype, "shape": t["shape"],
+                            "data_offsets": [len(content), len(content) + len(piece)]}
+            content += piece
+        for part in PARTS:
+            shutil.copytree(os.path.join(GOLDEN, part), os.path.join(folder, part))
+        write_safetensors(os.path.join(folder, TURBO), merged, content)
+
+    def song(self, *options, models=GOLDEN):
+        path = self.path("song.wav")
+        done = self.run_program("generate", "--models", models, "-d", "6", "--seed", "5", "--caption", "c",
+                                "--precision", "f32", "--file-tags", "none", "--no-sidecar", "-o", path,
+                                "-y", *options)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        with open(path, "rb") as f:
+            return f.read()
+
+    def samples(self, sound):
+        at = sound.index(b"data") + 8
+        return struct.unpack("<%dh" % ((len(sound) - at) // 2), sound[at:])
+
+    def far(self, one, other):
+        """Largest difference of two songs in steps of 16 bit."""
+        return max(abs(x - y) for x, y in zip(self.samples(one), self.samples(other)))
+
+    def test_adapters(self):
+        folder, merged = self.path("adapter"), self.path("merged")
+        self.merge(*self.make_adapter(folder), merged)
+        plain, adapted = self.song(), self.song("--lora", folder)
+        self.assertEqual(self.song("--lora", folder + ":0"), plain)
+        self.assertGreater(self.far(adapted, plain), 500)
+        self.assertLess(self.far(adapted, self.song(models=merged)), 30)
+        halves = self.song("--lora", folder + ":0.5," + folder + ":0.5")
+        self.assertLess(self.far(adapted, halves), 30)
+        window = ("--device", "sim", "--max-cuda-vram", "8", "--offload-dit-window", "1", "--limits", "exact",
+                  "--quantization", "none", "--vae-chunk", "152")
+        self.assertEqual(self.song("--lora", folder, *window), adapted)
+
+    def test_refusals(self):
+        self.make_adapter(self.path("adapter"))
+        generate = ("generate", "--models", GOLDEN, "-d", "6", "-o", self.path("x.wav"), "--lora")
+        self.refused(2, *generate, self.path("adapter") + ":9", says=("lora", "scale"))
+        self.refused(3, *generate, self.path("nothing"), says=("nothing",))
+        generate = ("generate", "-d", "6", "-o", self.path("x.wav"), "--lora")
+        self.refused(3, *generate, self.path("adapter"), says=("adapter",))  # another model's sizes
+
+    def test_beside_int8(self):
+        folder = self.path("adapter")
+        self.make_adapter(folder)
+        done = self.run_program("generate", "--models", GOLDEN, "-d", "6", "-o", self.path("x.wav"), "--json",
+                                "--lora", folder, env={"MAX_CUDA_VRAM": "6"})
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        result = json.loads(done.stdout)
+        self.assertIn("W18", self.ids(result))
+        self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
 
 
 class Quantize(CardTest):
