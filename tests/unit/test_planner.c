@@ -51,7 +51,7 @@ static plan_case simple(int songs)
     c.sizes.songs = songs;
     c.sizes.layers = 10;
     for (int i = 0; i < ACE_PARTS; i++) {
-        c.sizes.has[i] = i != ACE_PART_LM;
+        c.sizes.has[i] = i != ACE_PART_LM && i != ACE_PART_ADAPTERS;
         c.sizes.part[i][0] = (size_t)100 << 20;
         c.sizes.part[i][1] = (size_t)50 << 20;
     }
