@@ -58,7 +58,7 @@ void checkpoint_write(const char *path, const void *head, size_t n, const void *
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(head, 1, n, file), n);
-    assert_int_equal(fwrite(tail, 1, m, file), m);
+    assert_true(m == 0 || fwrite(tail, 1, m, file) == m);
     assert_int_equal(fclose(file), 0);
 }
 
