@@ -126,26 +126,47 @@ ace_tensor ace_new_from(ace_stream *s, ace_dtype dtype, int64_t rows, int64_t co
     return t;
 }
 
+/* The numbers that fill writes, owned by the caller; NULL on a device that only counts, and with a
+ * failed stream. */
+static float *computed_values(ace_stream *s, int64_t rows, int64_t cols, ace_fill_values *fill,
+                              const void *context)
+{
+    if (s->status != ACESTEP_OK || !s->device->computes) {
+        return NULL;
+    }
+    float *values = ace_malloc_array((size_t)(rows * cols), sizeof *values);
+    if (values == NULL) {
+        ace_stream_fail(s, ACESTEP_MEMORY, "no host memory for a table of %lld numbers",
+                        (long long)(rows * cols));
+        return NULL;
+    }
+    fill(context, rows, cols, values);
+    return values;
+}
+
 ace_tensor ace_new_table(ace_stream *s, int64_t rows, int64_t cols, ace_fill_values *fill,
                          const void *context)
 {
     ace_tensor t = ace_new(s, ACE_F32, rows, cols);
-    if (s->status != ACESTEP_OK) {
-        return t;
-    }
-    float *values = NULL;
-    if (s->device->computes) {
-        values = ace_malloc_array((size_t)(rows * cols), sizeof *values);
-        if (values == NULL) {
-            ace_stream_fail(s, ACESTEP_MEMORY, "no host memory for a table of %lld numbers",
-                            (long long)(rows * cols));
-            return t;
-        }
-        fill(context, rows, cols, values);
-    }
+    float *values = computed_values(s, rows, cols, fill, context);
     ace_upload(s, t, values);
     ace_free(values);
     return t;
+}
+
+ace_matrix ace_matrix_new_filled(ace_stream *s, const ace_matrix_shape *shape, const char *name,
+                                 ace_fill_values *fill, const void *context)
+{
+    float *values = computed_values(s, shape->rows, shape->cols, fill, context);
+    ace_matrix_part part = {.name = name,
+                            .data = values,
+                            .dtype = ACE_F32,
+                            .rows = shape->rows,
+                            .row_stride = shape->cols,
+                            .col_stride = 1};
+    ace_matrix m = ace_matrix_new(s, shape, &part, 1);
+    ace_free(values);
+    return m;
 }
 
 ace_matrix ace_matrix_new(ace_stream *s, const ace_matrix_shape *shape,

@@ -69,6 +69,10 @@ ace_tensor ace_new_table(ace_stream *s, int64_t rows, int64_t cols, ace_fill_val
 ace_matrix ace_matrix_new(ace_stream *s, const ace_matrix_shape *shape,
                           const ace_matrix_part *parts, int n_parts);
 
+/* A packed matrix of plain rows computed on the host, as ace_new_table. */
+ace_matrix ace_matrix_new_filled(ace_stream *s, const ace_matrix_shape *shape, const char *name,
+                                 ace_fill_values *fill, const void *context);
+
 /* ---- operations: checked, counted, then passed to the device -----------------------------------
  */
 

@@ -1,7 +1,6 @@
 #include "model/dit_adapters.h"
 
 #include "base/block_formats.h"
-#include "base/memory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -100,10 +99,11 @@ ace_status ace_dit_adapter_check(const ace_dit_config *c, const ace_adapter *ada
 
 /* Everything that is added to one matrix. */
 typedef struct gathering {
-    ace_stream *stream;
     const ace_adapter_use *uses;
     int n_uses;
     int64_t layer;
+    ace_adapter_target target[ACE_LOW_RANK_PARTS]; /* those that something is added to */
+    int n_targets;
 } gathering;
 
 /* The module of one use; NULL when it leaves the target alone. */
@@ -123,34 +123,45 @@ static int64_t rank_of(const gathering *g, ace_adapter_target target)
     return rank;
 }
 
-/* All A of a target, one below the other, from row first_rank of `to` on. */
-static void gather_down(const gathering *g, ace_adapter_target target, float *to)
+/* A of all targets and uses, one below the other. */
+static void gather_down(const void *context, int64_t ranks, int64_t in, float *to)
 {
-    for (int i = 0; i < g->n_uses; i++) {
-        const ace_adapter_module *m = module_of(g, i, target);
-        if (m != NULL) {
-            int64_t n = m->down->dim[0] * m->down->dim[1];
-            ace_decode_row(m->down->dtype, m->down->data, n, to);
-            to += n;
+    const gathering *g = context;
+    (void)ranks;
+    for (int t = 0; t < g->n_targets; t++) {
+        for (int i = 0; i < g->n_uses; i++) {
+            const ace_adapter_module *m = module_of(g, i, g->target[t]);
+            if (m != NULL) {
+                int64_t n = m->down->dim[0] * in;
+                ace_decode_row(m->down->dtype, m->down->data, n, to);
+                to += n;
+            }
         }
     }
 }
 
-/* All B side by side, times their scales: [rows, rank]. */
-static void gather_up(const gathering *g, ace_adapter_target target, int64_t rank, float *to)
+/* B of one target. */
+typedef struct gathering_up {
+    const gathering *all;
+    ace_adapter_target target;
+} gathering_up;
+
+/* Side by side for all uses, times their scales. */
+static void gather_up(const void *context, int64_t rows, int64_t rank, float *to)
 {
-    for (int i = 0; i < g->n_uses; i++) {
-        const ace_adapter_module *m = module_of(g, i, target);
+    const gathering_up *up = context;
+    for (int i = 0; i < up->all->n_uses; i++) {
+        const ace_adapter_module *m = module_of(up->all, i, up->target);
         if (m == NULL) {
             continue;
         }
         int64_t own = m->up->dim[1];
         size_t row_bytes = (size_t)own * ace_dtype_bytes(m->up->dtype);
-        float scale = m->scale * g->uses[i].scale;
-        for (int64_t r = 0; r < m->up->dim[0]; r++) {
-            const unsigned char *row = m->up->data;
+        float scale = m->scale * up->all->uses[i].scale;
+        for (int64_t r = 0; r < rows; r++) {
+            const unsigned char *from = m->up->data;
             float *at = to + r * rank;
-            ace_decode_row(m->up->dtype, row + (size_t)r * row_bytes, own, at);
+            ace_decode_row(m->up->dtype, from + (size_t)r * row_bytes, own, at);
             for (int64_t c = 0; c < own; c++) {
                 at[c] *= scale;
             }
@@ -159,87 +170,50 @@ static void gather_up(const gathering *g, ace_adapter_target target, int64_t ran
     }
 }
 
-static ace_matrix pack(const gathering *g, const char *name, int64_t rows, int64_t cols,
-                       const float *values)
+/* Ranks and rows of the parts that something is added to; shapes of their matrices. */
+static void lay_out(gathering *g, const ace_dit_config *c, ace_dit_matrix matrix, ace_low_rank *out)
 {
-    ace_dtype dtype = g->stream->activation == ACE_F32 ? ACE_F32 : ACE_BF16;
-    ace_matrix_shape shape = {.rows = rows, .cols = cols, .taps = 1, .dtype = dtype};
-    ace_matrix_part part = {.name = name,
-                            .data = values,
-                            .dtype = ACE_F32,
-                            .rows = rows,
-                            .row_stride = cols,
-                            .col_stride = 1};
-    return ace_matrix_new(g->stream, &shape, &part, 1);
-}
-
-/* Ranks and rows of the parts that are added to; all ranks together. */
-static int64_t lay_out(const gathering *g, const ace_dit_config *c, ace_dit_matrix matrix,
-                       ace_low_rank *out, ace_adapter_target *targets, int64_t *most_numbers)
-{
-    int64_t ranks = 0;
+    ace_matrix_shape *down = &out->down.shape;
     int64_t row = 0;
-    int64_t in = 0;
-    *most_numbers = 0;
     for (int i = 0; i < matrices[matrix].n; i++) {
         ace_adapter_target target = matrices[matrix].part[i];
         int64_t rows = 0;
         int64_t rank = rank_of(g, target);
-        shape_of(c, target, &rows, &in);
+        shape_of(c, target, &rows, &down->cols);
         if (rank > 0) {
-            targets[out->n_parts] = target;
-            out->part[out->n_parts++] = (ace_low_rank_part){
-                .first_rank = ranks, .rank = rank, .first_row = row, .up.shape.rows = rows};
-            *most_numbers = rows * rank > *most_numbers ? rows * rank : *most_numbers;
+            ace_low_rank_part *p = &out->part[out->n_parts++];
+            *p = (ace_low_rank_part){.first_rank = down->rows, .rank = rank, .first_row = row};
+            p->up.shape = (ace_matrix_shape){.rows = rows, .cols = rank};
+            g->target[g->n_targets++] = target;
         }
-        ranks += rank;
+        down->rows += rank;
         row += rows;
     }
-    *most_numbers = ranks * in > *most_numbers ? ranks * in : *most_numbers;
-    out->down.shape.rows = ranks;
-    out->down.shape.cols = in;
-    return ranks;
 }
 
-/* values: room for the largest matrix, or NULL on a device that only counts. */
-static void fill(const gathering *g, ace_low_rank *out, const ace_adapter_target *targets,
-                 float *values)
+static ace_matrix pack(ace_stream *s, ace_matrix_shape shape, const char *name,
+                       ace_fill_values *fill, const void *context)
 {
-    int64_t in = out->down.shape.cols;
-    char name[200];
-    (void)snprintf(name, sizeof name, "adapter %.100s, layer %d", g->uses[0].adapter->path,
-                   (int)g->layer);
-    for (int i = 0; i < out->n_parts && values != NULL; i++) {
-        gather_down(g, targets[i], values + out->part[i].first_rank * in);
-    }
-    out->down = pack(g, name, out->down.shape.rows, in, values);
-    for (int i = 0; i < out->n_parts; i++) {
-        ace_low_rank_part *p = &out->part[i];
-        if (values != NULL) {
-            gather_up(g, targets[i], p->rank, values);
-        }
-        p->up = pack(g, name, p->up.shape.rows, p->rank, values);
-    }
+    shape.taps = 1;
+    shape.dtype = s->activation == ACE_F32 ? ACE_F32 : ACE_BF16;
+    return ace_matrix_new_filled(s, &shape, name, fill, context);
 }
 
-static void load_matrix(const gathering *g, const ace_dit_config *c, ace_dit_matrix matrix,
+static void load_matrix(ace_stream *s, const ace_dit_config *c, gathering g, ace_dit_matrix matrix,
                         ace_low_rank *out)
 {
-    ace_adapter_target targets[ACE_LOW_RANK_PARTS];
-    int64_t numbers = 0;
-    if (lay_out(g, c, matrix, out, targets, &numbers) == 0) {
+    char name[200];
+    lay_out(&g, c, matrix, out);
+    if (out->n_parts == 0) {
         return;
     }
-    float *values = NULL;
-    if (g->stream->device->computes) {
-        values = ace_malloc_array((size_t)numbers, sizeof *values);
-        if (values == NULL) {
-            ace_stream_fail(g->stream, ACESTEP_MEMORY, "adapter: no host memory");
-            return;
-        }
+    (void)snprintf(name, sizeof name, "adapter %.100s, layer %d", g.uses[0].adapter->path,
+                   (int)g.layer);
+    out->down = pack(s, out->down.shape, name, gather_down, &g);
+    for (int i = 0; i < out->n_parts; i++) {
+        gathering_up up = {&g, g.target[i]};
+        out->part[i].up = pack(s, out->part[i].up.shape, name, gather_up, &up);
     }
-    fill(g, out, targets, values);
-    ace_free(values);
 }
 
 void ace_dit_adapters_load(ace_stream *s, const ace_dit_config *c, const ace_adapter_use *uses,
@@ -247,9 +221,9 @@ void ace_dit_adapters_load(ace_stream *s, const ace_dit_config *c, const ace_ada
 {
     memset(out, 0, sizeof *out);
     for (int64_t layer = 0; layer < c->layers; layer++) {
-        gathering g = {.stream = s, .uses = uses, .n_uses = n, .layer = layer};
+        gathering g = {.uses = uses, .n_uses = n, .layer = layer};
         for (int m = 0; m < ACE_DIT_MATRICES && s->status == ACESTEP_OK; m++) {
-            load_matrix(&g, c, (ace_dit_matrix)m, &out->added[layer][m]);
+            load_matrix(s, c, g, (ace_dit_matrix)m, &out->added[layer][m]);
         }
     }
 }
