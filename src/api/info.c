@@ -27,11 +27,10 @@ static void find_language_models(const ace_request *r, ace_lm_list *out)
 }
 
 /* The same settings as if the language model worked for the request, or did not. */
-static void resolve_as(const ace_info *info, const ace_request *r, bool lm_runs, ace_settings *out)
+static void resolve_as(const ace_info *info, bool lm_runs, ace_settings *out)
 {
     *out = info->settings;
     out->lm_runs = lm_runs;
-    (void)r;
     out->max_duration = info->settings.exact_limits ? ACE_LONGEST_SONG
                         : lm_runs                   ? out->tier.max_duration_with_lm
                                                     : out->tier.max_duration_without_lm;
@@ -61,8 +60,8 @@ ace_status ace_info_gather(const ace_request *r, ace_info *out, ace_error *err)
     find_language_models(r, &out->lms);
     ace_resolve_settings(&out->hardware, &out->tiers, &out->lms, r, &out->warnings,
                          &out->settings);
-    resolve_as(out, r, true, &out->with_lm);
-    resolve_as(out, r, false, &out->without_lm);
+    resolve_as(out, true, &out->with_lm);
+    resolve_as(out, false, &out->without_lm);
     return ACESTEP_OK;
 }
 

@@ -27,6 +27,20 @@ bool ace_warned(const ace_warnings *w, const char *id)
     return false;
 }
 
+/* Cut to fit, but never inside a character: half of one is no UTF-8. */
+static void put(char *out, size_t room, const char *text)
+{
+    (void)snprintf(out, room, "%s", text);
+    size_t n = strlen(out);
+    if (strlen(text) > n) {
+        while (n > 0 && ((unsigned char)out[n - 1] & 0xc0) == 0x80) {
+            n--;
+        }
+        n -= n > 0 && ((unsigned char)out[n - 1] & 0x80) != 0 ? 1 : 0;
+        out[n] = '\0';
+    }
+}
+
 void ace_warn(ace_warnings *w, const char *id, const char *field, const char *asked,
               const char *used, const char *reason, ...)
 {
@@ -40,9 +54,9 @@ void ace_warn(ace_warnings *w, const char *id, const char *field, const char *as
     (void)vsnprintf(warning.reason, sizeof warning.reason, reason, args);
     va_end(args);
     (void)snprintf(warning.id, sizeof warning.id, "%s", id);
-    (void)snprintf(warning.field, sizeof warning.field, "%s", field);
-    (void)snprintf(warning.asked, sizeof warning.asked, "%s", asked);
-    (void)snprintf(warning.used, sizeof warning.used, "%s", used);
+    put(warning.field, sizeof warning.field, field);
+    put(warning.asked, sizeof warning.asked, asked);
+    put(warning.used, sizeof warning.used, used);
     ace_log(ACE_LOG_WARNING, field, "%s%s%s instead of %s: %s", warning.id,
             warning.id[0] != '\0' ? " " : "", warning.used, warning.asked, warning.reason);
     if (w->count < ACE_MAX_WARNINGS) {

@@ -126,10 +126,7 @@ static ace_status velocity(void *context, const float *x, float t, int condition
     if (run->begun != condition) {
         begin_session(run, condition);
     }
-    run->runner->residency->ledger.step = run->evaluations;
-    if (run->runner->expected != NULL) {
-        ace_ledger_mark(&run->runner->residency->ledger, "step", 0);
-    }
+    ace_ledger_step(&run->runner->residency->ledger, run->evaluations);
     double evaluation = run->expected > 0 ? 1.0 / run->expected : 0;
     run->session.progress = run->evaluations * evaluation;
     run->session.progress_share = guided ? evaluation / 2 : evaluation;

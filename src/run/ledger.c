@@ -99,5 +99,11 @@ void ace_ledger_copy(ace_ledger *l, const char *component, const char *event, do
 
 void ace_ledger_mark(ace_ledger *l, const char *event, size_t bytes)
 {
-    write_line(l, "DD", event, (double)bytes, component_bytes(l, ACE_PART_DIT));
+    write_line(l, "all", event, (double)bytes, l->in_use);
+}
+
+void ace_ledger_step(ace_ledger *l, int step)
+{
+    l->step = step;
+    write_line(l, "DD", "step", 0, component_bytes(l, ACE_PART_DIT));
 }

@@ -29,7 +29,9 @@ void ace_ledger_alloc_work(ace_ledger *l, size_t bytes);
 void ace_ledger_free_work(ace_ledger *l);
 /* Copies change no memory; they are traced only. */
 void ace_ledger_copy(ace_ledger *l, const char *component, const char *event, double bytes);
-/* "plan", "stage", "step" and the like: the state as it is. */
+/* "plan", "stage", "end": the state as it is. */
 void ace_ledger_mark(ace_ledger *l, const char *event, size_t bytes);
+/* A step of the diffusion begins, with so much of the transformer on the device. */
+void ace_ledger_step(ace_ledger *l, int step);
 
 #endif

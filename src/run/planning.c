@@ -106,12 +106,10 @@ static void measure_vae(const ace_workshop *w, const ace_request *r, const ace_j
 }
 
 /* By songs side by side. One decoding step takes as much memory as all of them. */
-static ace_status measure_lm(const ace_workshop *w, const ace_job *job, ace_runner *runner,
-                             ace_sizes *out)
+static ace_status measure_lm(const ace_job *job, ace_runner *runner, ace_sizes *out)
 {
     ace_status status = ACESTEP_OK;
     const ace_plan *before = runner->plan;
-    (void)w;
     out->lm_songs = out->songs;
     for (int songs = 1; songs <= out->songs && status == ACESTEP_OK; songs++) {
         ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT, .lm_runs = true, .lm_chunk = songs};
@@ -173,7 +171,7 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
         status = ace_pipeline_work_bytes(runner, job, out->work, out->diffusion);
     }
     if (status == ACESTEP_OK && job->memory.lm_runs) {
-        status = measure_lm(w, job, runner, out);
+        status = measure_lm(job, runner, out);
     }
     if (status == ACESTEP_OK) {
         measure_vae(w, r, job, out);
