@@ -103,6 +103,9 @@ typedef struct ace_dit_session {
     /* One evaluation takes seconds: its layers report `progress` up to `progress` +
      * `progress_share` of the stage. Set by the caller before each evaluation; share 0: silent. */
     double progress, progress_share;
+    /* The next evaluation is of the x that is on the device already (the other branch of guidance):
+     * it is not copied again. Set by the caller, reset by the evaluation. */
+    bool same_x;
 } ace_dit_session;
 
 /* Null branch: its condition is one vector repeated, so all keys and all values are equal, the

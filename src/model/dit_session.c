@@ -407,7 +407,11 @@ void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const 
         return;
     }
     ace_arena_mark mark = ace_mark(s);
-    ace_upload(s, ace_cols(d->input, c->in_channels - c->latent_channels, c->latent_channels), x);
+    if (!d->same_x) {
+        ace_upload(s, ace_cols(d->input, c->in_channels - c->latent_channels, c->latent_channels),
+                   x);
+    }
+    d->same_x = false;
     ace_tensor temb = ace_new(s, ACE_F32, d->batch, hidden);
     ace_tensor time = ace_new(s, ACE_F32, d->batch, ACE_DIT_MODULATIONS * hidden);
     embed_time(d, t, t_r, temb, time);

@@ -133,6 +133,7 @@ static ace_status velocity(void *context, const float *x, float t, int condition
     ace_dit_velocity(&run->session, x, times, times, false, v_cond);
     if (guided) {
         run->session.progress += evaluation / 2;
+        run->session.same_x = true;
         ace_dit_velocity(&run->session, x, times, times, true, v_null);
     }
     run->evaluations++;
