@@ -115,11 +115,20 @@ void ace_workshop_close(ace_workshop *w)
     memset(w, 0, sizeof *w);
 }
 
-size_t ace_workshop_budget(const ace_workshop *w)
+static size_t within_reach(ace_device *device)
 {
     ace_device_memory memory;
-    ace_device *device = w->device == w->cpu_measure ? w->cpu : w->device;
     device->ops->memory(device, &memory);
-    size_t all = memory.free + memory.held + device->workspace_bytes;
+    return memory.free + memory.held + device->workspace_bytes;
+}
+
+size_t ace_workshop_budget(const ace_workshop *w)
+{
+    ace_device *device = w->device == w->cpu_measure ? w->cpu : w->device;
+    size_t all = within_reach(device);
+    if (device != w->cpu && !w->shape) { /* a simulated card that computes lies in host memory */
+        size_t host = within_reach(w->cpu);
+        all = all < host ? all : host;
+    }
     return all > MARGIN_BYTES ? all - MARGIN_BYTES : 0;
 }

@@ -422,6 +422,30 @@ static void a_shrinking_card(void **state)
     job_discard(less);
 }
 
+/* A card larger than the machine: what computes on it still has to fit into the machine. */
+static void a_simulated_card_is_no_larger_than_the_host(void **state)
+{
+    (void)state;
+    static const char *const exec[] = {"full", "shape"};
+    size_t budget[2];
+    size_t host = 0;
+    for (int i = 0; i < 2; i++) {
+        char options[100];
+        ace_error err = {.code = ACESTEP_OK};
+        ace_workshop *w = calloc(1, sizeof *w);
+        (void)snprintf(options, sizeof options, "device=sim;max_cuda_vram=1000;exec=%s", exec[i]);
+        ace_request *r = job_request(options);
+        assert_int_equal(ace_workshop_open(r, w, &err), ACESTEP_OK);
+        budget[i] = ace_workshop_budget(w);
+        host = (size_t)w->hardware.host_total_bytes;
+        ace_workshop_close(w);
+        ace_request_free(r);
+        free(w);
+    }
+    assert_true(budget[0] <= host);
+    assert_true(budget[1] > 990 * GB);
+}
+
 /* A job that finds no memory leaves nothing behind, and the next one in the same engine runs. */
 static void the_next_job_runs(void **state)
 {
@@ -487,6 +511,7 @@ int main(void)
         cmocka_unit_test(the_vae_falls_back_twice),
         cmocka_unit_test(a_shrinking_card),
         cmocka_unit_test(the_next_job_runs),
+        cmocka_unit_test(a_simulated_card_is_no_larger_than_the_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
