@@ -24,6 +24,10 @@ common_switches take_common_switches(int *argc, char **argv);
  * arguments. On failure prints the error and returns NULL with *exit_status set. */
 acestep_request *read_request(int argc, char **argv, int *exit_status);
 
+/* Prints what a function of the library says about the request that the arguments make. */
+typedef char *description(const acestep_request *request, acestep_error *err);
+int print_description(int argc, char **argv, description *describe);
+
 /* Prints "acestep: message" on stderr and returns the exit status of the error. */
 int report_error(const acestep_error *err);
 int exit_status_of(acestep_status status);

@@ -114,3 +114,22 @@ acestep_request *read_request(int argc, char **argv, int *exit_status)
     }
     return request;
 }
+
+int print_description(int argc, char **argv, description *describe)
+{
+    int exit_status = 0;
+    acestep_request *request = read_request(argc, argv, &exit_status);
+    if (request == NULL) {
+        return exit_status;
+    }
+    acestep_error err = {.code = ACESTEP_OK};
+    char *text = describe(request, &err);
+    if (text == NULL) {
+        exit_status = report_error(&err);
+    } else {
+        printf("%s\n", text);
+    }
+    acestep_free(text);
+    acestep_request_free(request);
+    return exit_status;
+}

@@ -2,28 +2,6 @@
 
 #include <stdio.h>
 
-typedef char *describe(const acestep_request *request, acestep_error *err);
-
-/* Prints what one of two functions says. */
-static int print(int argc, char **argv, common_switches s, describe *as_json, describe *as_text)
-{
-    int exit_status = 0;
-    acestep_request *request = read_request(argc, argv, &exit_status);
-    if (request == NULL) {
-        return exit_status;
-    }
-    acestep_error err = {.code = ACESTEP_OK};
-    char *text = s.json ? as_json(request, &err) : as_text(request, &err);
-    if (text == NULL) {
-        exit_status = report_error(&err);
-    } else {
-        printf("%s\n", text);
-    }
-    acestep_free(text);
-    acestep_request_free(request);
-    return exit_status;
-}
-
 int command_info(int argc, char **argv)
 {
     common_switches s = take_common_switches(&argc, argv);
@@ -33,7 +11,7 @@ int command_info(int argc, char **argv)
                "source. MAX_CUDA_VRAM=8 acestep info shows it for a card of 8 GB.\n");
         return 0;
     }
-    return print(argc, argv, s, acestep_info_json, acestep_info_text);
+    return print_description(argc, argv, s.json ? acestep_info_json : acestep_info_text);
 }
 
 int command_tiers(int argc, char **argv)
@@ -45,5 +23,5 @@ int command_tiers(int argc, char **argv)
                "a gpu_tiers.json beside the program may change.\n");
         return 0;
     }
-    return print(argc, argv, s, acestep_tiers_json, acestep_tiers_text);
+    return print_description(argc, argv, s.json ? acestep_tiers_json : acestep_tiers_text);
 }

@@ -34,23 +34,18 @@ static void print_help(void)
 }
 
 /* What constrained decoding lets the language model choose on this card. */
+static char *describe_duration(const acestep_request *request, acestep_error *err)
+{
+    return acestep_constraint_json(request, "duration", err);
+}
+
 static int dump_constraint(int argc, char **argv, const char *field)
 {
-    int exit_status = 0;
-    acestep_request *request = read_request(argc, argv, &exit_status);
-    if (request == NULL) {
-        return exit_status;
+    if (strcmp(field, "duration") != 0) {
+        fprintf(stderr, "acestep: dump-constraint: only duration has a range of its own\n");
+        return ACESTEP_ARGUMENT;
     }
-    acestep_error err = {.code = ACESTEP_OK};
-    char *text = acestep_constraint_json(request, field, &err);
-    if (text == NULL) {
-        exit_status = report_error(&err);
-    } else {
-        printf("%s\n", text);
-    }
-    acestep_free(text);
-    acestep_request_free(request);
-    return exit_status;
+    return print_description(argc, argv, describe_duration);
 }
 
 int command_probe(int argc, char **argv)

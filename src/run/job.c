@@ -165,18 +165,6 @@ static ace_status choose_lm(ace_workshop *w, const ace_settings *s, ace_error *e
     return ace_models_choose_lm(&w->models, s->lm_model, err);
 }
 
-static ace_status open_adapters(const ace_workshop *w, const ace_request *r, ace_warnings *warnings,
-                                ace_job *job, ace_error *err)
-{
-    ace_status status =
-        ace_job_adapters_open(r->lora, &w->models.dit_config, &job->adapters, err);
-    if (status == ACESTEP_OK && job->adapters.n > 0 && job->memory.int8) {
-        ace_warn(warnings, "W18", "lora", r->lora, r->lora,
-                 "applied beside the INT8 weights, not merged into them");
-    }
-    return status;
-}
-
 ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, int n,
                           ace_warnings *warnings, ace_job *out, ace_error *err)
 {
@@ -188,7 +176,8 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
     int songs = 0;
     ace_status status = choose_lm(w, &out->memory, err);
     if (status == ACESTEP_OK) {
-        status = open_adapters(w, requests[0], warnings, out, err);
+        status = ace_job_adapters_open(requests[0]->lora, &w->models.dit_config,
+                                       &out->adapters, err);
     }
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
         status = add_request(w, requests[i], warnings, out, err);
@@ -217,7 +206,12 @@ void ace_job_free(ace_job *job)
 ace_status ace_job_plan(const ace_workshop *w, const ace_request *request, ace_job *job,
                         ace_warnings *warnings, ace_stage_log *plan, ace_error *err)
 {
-    return ace_plan_job(w, request, job, warnings, plan, err);
+    ace_status status = ace_plan_job(w, request, job, warnings, plan, err);
+    if (status == ACESTEP_OK && job->adapters.n > 0 && job->plan.int8) {
+        ace_warn(warnings, "W18", "lora", request->lora, request->lora,
+                 "applied beside the INT8 weights, not merged into them");
+    }
+    return status;
 }
 
 /* ---- running ------------------------------------------------------------------------------------ */

@@ -444,6 +444,27 @@ class Adapters(CardTest):
         self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
 
 
+    def test_beside_int8_by_the_planner(self):
+        folder = self.path("adapter")
+        self.make_adapter(folder)
+        options = ("--models", GOLDEN, "-d", "6", "--lora", folder, "--vae-on-cpu", "true", "--json")
+        peaks = []
+        for quantization in ("none", "int8"):
+            done = self.run_program("plan", *options, "--quantization", quantization,
+                                    "--offload-to-cpu", "true", "--offload-dit-to-cpu", "true",
+                                    env={"MAX_CUDA_VRAM": "24"})
+            peaks.append(json.loads(done.stdout)["peak_bytes"])
+        self.assertGreater(peaks[0], peaks[1])
+        # nobody asked for INT8: it is what makes the song fit
+        used = 23.5 - 0.25 - (peaks[0] + peaks[1]) / 2 / GB
+        done = self.run_program("plan", *options, env={"MAX_CUDA_VRAM": "24",
+                                                       "ACESTEP_SIM_USED_GB": "%.9f" % used})
+        plan = json.loads(done.stdout)
+        self.assertEqual(plan["quantization"], "int8_weight_only")
+        self.assertIn("W09", self.ids(plan))
+        self.assertIn("W18", self.ids(plan))
+
+
 class Quantize(CardTest):
     def song(self, models, name):
         path = self.path(name)

@@ -404,6 +404,106 @@ static void block_types_load_everywhere(void **state)
     close_bench(&b);
 }
 
+/* ---- int8 files -------------------------------------------------------------------------- */
+
+/* w and, at "q", the same as int8 rows with their scales, of which `scales` are there. */
+static checkpoint *int8_file(float *w, const char *scale_type, int scales)
+{
+    int8_t q[5 * 4];
+    float scale[6] = {0};
+    char shape[8];
+    checkpoint *f = checkpoint_new();
+    count_up(w, 20);
+    for (int r = 0; r < 5; r++) {
+        float peak = 0;
+        for (int i = 0; i < 4; i++) {
+            peak = fmaxf(peak, fabsf(w[4 * r + i]));
+        }
+        scale[r] = peak / 127.0f;
+        for (int i = 0; i < 4; i++) {
+            q[4 * r + i] = (int8_t)nearbyintf(w[4 * r + i] / scale[r]);
+        }
+    }
+    (void)snprintf(shape, sizeof shape, "[%d]", scales);
+    checkpoint_add(f, "odd", "U8", "[1]", "x", 1); /* scales lie at an odd place */
+    checkpoint_add_f32(f, "w", "[5,4]", w, 20);
+    checkpoint_add(f, "q", "I8", "[5,4]", q, sizeof q);
+    if (scale_type != NULL) {
+        checkpoint_add(f, "q_scale", scale_type, shape, scale, (size_t)scales * sizeof *scale);
+    }
+    for (int i = 0; i < 20; i++) { /* what the numbers stand for from now on */
+        w[i] = (float)q[i] * scale[i / 4];
+    }
+    return f;
+}
+
+static void int8_files_load_in_every_precision(void **state)
+{
+    (void)state;
+    static const ace_dtype types[] = {ACE_F32, ACE_BF16, ACE_I8};
+    for (int t = 0; t < 3; t++) {
+        float w[20];
+        bench b;
+        checkpoint *f = int8_file(w, "F32", 5);
+        open_bench(&b, checkpoint_open(f), f);
+        b.l.matrix_dtype = types[t];
+        ace_matrix from_int8 = ace_load_linear(&b.l, "q", 5, 4);
+        assert_matrix(&b, &from_int8, w, types[t] == ACE_BF16 ? 0x1p-8f * 2 : 0);
+        for (int first = 0; first < 5; first++) { /* each row keeps its own scale */
+            ace_matrix row = ace_load_linear_rows(&b.l, "q", 5, 4, first, 1);
+            assert_matrix(&b, &row, w + 4 * first, types[t] == ACE_BF16 ? 0x1p-8f * 2 : 0);
+        }
+        if (types[t] == ACE_I8) { /* as quantised at load, to the bit */
+            ace_matrix at_load = ace_load_linear(&b.l, "w", 5, 4);
+            assert_int_equal(at_load.bytes, from_int8.bytes);
+            assert_memory_equal((const void *)(uintptr_t)at_load.addr,
+                                (const void *)(uintptr_t)from_int8.addr, at_load.bytes);
+        }
+        assert_int_equal(ace_loader_finish(&b.l), ACESTEP_OK);
+        close_bench(&b);
+    }
+}
+
+static void int8_without_fitting_scales_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        int scales;
+    } bad[] = {{NULL, 5}, {"F32", 4}, {"F32", 1}, {"F32", 6}, {"I32", 5}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        float w[20];
+        bench b;
+        checkpoint *f = int8_file(w, bad[i].type, bad[i].scales);
+        open_bench(&b, checkpoint_open(f), f);
+        (void)ace_load_linear(&b.l, "q", 5, 4);
+        assert_int_equal(ace_loader_finish(&b.l), ACESTEP_MODEL);
+        assert_non_null(strstr(b.error.message, "q (int8 without q_scale"));
+        b.l.problems = 0;
+        close_bench(&b);
+    }
+}
+
+/* Vectors and tables stay as they are; a scale for one outer index is none for five rows. */
+static void int8_is_for_matrices(void **state)
+{
+    (void)state;
+    float w[20];
+    bench b;
+    checkpoint *f = int8_file(w, "F32", 5);
+    const int8_t q[20] = {1};
+    const float one[1] = {1};
+    checkpoint_add(f, "outer", "I8", "[1,5,4]", q, sizeof q);
+    checkpoint_add_f32(f, "outer_scale", "[1]", one, 1);
+    open_bench(&b, checkpoint_open(f), f);
+    (void)ace_load_table(&b.l, "q", 5, 4);
+    (void)ace_load_linear(&b.l, "outer", 5, 4);
+    assert_int_equal(b.l.problems, 2);
+    assert_int_equal(ace_loader_finish(&b.l), ACESTEP_MODEL);
+    b.l.problems = 0;
+    close_bench(&b);
+}
+
 /* ---- problems --------------------------------------------------------------------------- */
 
 static void all_problems_stand_in_one_message(void **state)
@@ -600,6 +700,9 @@ int main(void)
         cmocka_unit_test(every_spelling_of_weight_norm),
         cmocka_unit_test(transposed_convolution_scatters),
         cmocka_unit_test(block_types_load_everywhere),
+        cmocka_unit_test(int8_files_load_in_every_precision),
+        cmocka_unit_test(int8_without_fitting_scales_is_refused),
+        cmocka_unit_test(int8_is_for_matrices),
         cmocka_unit_test(all_problems_stand_in_one_message),
         cmocka_unit_test(a_long_list_is_cut),
         cmocka_unit_test(nan_is_named_with_its_file),
