@@ -1,5 +1,5 @@
-/* Prompts of the language model: the chat template, reduced to what is used, around what a mode asks.
- * Original: acestep/llm_inference.py, acestep/constants.py. */
+/* Prompts of the language model: the chat template, reduced to what is used, around what a mode
+ * asks. Original: acestep/llm_inference.py, acestep/constants.py. */
 #ifndef ACE_LM_PROMPTS_H
 #define ACE_LM_PROMPTS_H
 
@@ -22,15 +22,16 @@ typedef struct ace_lm_prompt_input {
     const char *query;            /* CREATE */
     bool instrumental;            /* CREATE */
     const char *negative;         /* blank or "NO USER INPUT": none */
-    const char *block; /* GENERATE: what ace_lm_fields_block wrote; NULL: the model is to write it */
-    bool legacy;       /* the layout before the fix of upstream issue 1126 */
+    const char
+        *block;  /* GENERATE: what ace_lm_fields_block wrote; NULL: the model is to write it */
+    bool legacy; /* the layout before the fix of upstream issue 1126 */
 } ace_lm_prompt_input;
 
 /* *out is freed with ace_free. */
 ace_status ace_lm_prompt(ace_lm_mode mode, const ace_lm_prompt_input *in, char **out,
                          ace_error *err);
-/* The twin for guidance, of GENERATE: with a block, before codes; without one (legacy layout only),
- * before metadata. */
+/* The twin for guidance, of GENERATE: with a block, before codes; without one, before metadata (the
+ * original guides metadata in the legacy layout only). */
 ace_status ace_lm_unconditional_prompt(const ace_lm_prompt_input *in, char **out, ace_error *err);
 
 #endif
