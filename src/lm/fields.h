@@ -27,7 +27,8 @@ typedef struct ace_lm_fields {
 /* "bpm", …, "timesignature" */
 const char *ace_lm_field_name(ace_lm_field field);
 
-/* Keeps a copy of the n bytes; 0 bytes: not known any more. MEMORY error. */
+/* Keeps a copy of the n bytes, up to a NUL among them; 0 bytes: not known any more. MEMORY error.
+ */
 ace_status ace_lm_fields_set(ace_lm_fields *fields, ace_lm_field field, const char *text, size_t n,
                              ace_error *err);
 void ace_lm_fields_free(ace_lm_fields *fields); /* a zeroed one is fine */
@@ -39,7 +40,7 @@ long ace_lm_fields_number(const ace_lm_fields *fields, ace_lm_field field);
  * genres in alphabetical order, texts as PyYAML writes scalars (allow_unicode, width 80, indent 2),
  * texts of digits alone as integers, a time signature cut before "/4". Without any: "<think>\n\n
  * </think>" (one blank line). Original: acestep/llm_inference.py, _format_metadata_as_cot.
- * *out is freed with ace_free. */
+ * What reads like an added token is taken apart, as in prompts.h. *out is freed with ace_free. */
 ace_status ace_lm_fields_block(const ace_lm_fields *fields, char **out, ace_error *err);
 
 #endif
