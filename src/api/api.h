@@ -63,4 +63,7 @@ char *ace_result_table(const acestep_result *result);
 char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const ace_brief *brief,
                        const ace_finished *song, const acestep_result *result);
 
+/* {"lm": …, "dit": …} of a song that has been scored. */
+json_t *ace_lyric_score_json(const ace_finished *song);
+
 #endif

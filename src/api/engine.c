@@ -303,19 +303,33 @@ char *acestep_result_text(const acestep_result *result)
     return ace_result_table(result);
 }
 
+static json_t *output_json(const acestep_result *result, int i)
+{
+    acestep_song song = acestep_result_song(result, i);
+    const ace_finished *finished = &result->song[i];
+    int64_t frames = result->job.brief[finished->brief].frames;
+    json_t *path = song.path != NULL ? json_string(song.path) : json_null();
+    json_t *output = json_pack(
+        "{s:o, s:I, s:f, s:i}", "path", path, "seed", (json_int_t)song.seed, "seconds",
+        song.path != NULL ? (double)song.frames / song.sample_rate
+                          : (double)frames / (double)ACE_LATENT_RATE,
+        "sample_rate", 48000);
+    if (song.path != NULL && finished->lyrics.lrc != NULL) {
+        char lrc[ACE_OUTPUT_PATH_BYTES];
+        ace_output_beside(song.path, "lrc", lrc, sizeof lrc);
+        json_object_set_new(output, "lrc", json_string(lrc));
+    }
+    if (finished->lyrics.scored) {
+        json_object_set_new(output, "lyric_score", ace_lyric_score_json(finished));
+    }
+    return output;
+}
+
 static json_t *outputs_json(const acestep_result *result)
 {
     json_t *outputs = json_array();
     for (int i = 0; i < result->n_songs; i++) {
-        acestep_song song = acestep_result_song(result, i);
-        int64_t frames = result->job.brief[result->song[i].brief].frames;
-        json_t *path = song.path != NULL ? json_string(song.path) : json_null();
-        json_array_append_new(
-            outputs, json_pack("{s:o, s:I, s:f, s:i}", "path", path, "seed", (json_int_t)song.seed,
-                               "seconds",
-                               song.path != NULL ? (double)song.frames / song.sample_rate
-                                                 : (double)frames / (double)ACE_LATENT_RATE,
-                               "sample_rate", 48000));
+        json_array_append_new(outputs, output_json(result, i));
     }
     return outputs;
 }

@@ -16,6 +16,11 @@ static void drop_places(json_t *root)
     }
 }
 
+json_t *ace_lyric_score_json(const ace_finished *song)
+{
+    return json_pack("{s:f, s:f}", "lm", song->lyrics.lm_score, "dit", song->lyrics.dit_score);
+}
+
 static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_finished *song,
                        const acestep_result *result)
 {
@@ -29,6 +34,9 @@ static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_
     json_object_set_new(h, "seed", json_integer((json_int_t)song->seed));
     json_object_set_new(h, "text_prompt", json_string(brief->text_prompt));
     json_object_set_new(h, "lyric_prompt", json_string(brief->lyric_prompt));
+    if (song->lyrics.scored) {
+        json_object_set_new(h, "lyric_score", ace_lyric_score_json(song));
+    }
     json_object_set_new(h, "warnings", ace_warnings_json(&result->plan.warnings));
     return h;
 }

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Reads fields one after another; the first bad one is reported and the rest are skipped. */
@@ -191,6 +192,29 @@ static void read_fsq(reader *r, ace_dit_config *c)
     }
 }
 
+/* {"2": [6], "3": [10, 11]}: layers and heads. Heads that the model does not have are left out; as
+ * in the original, anything else in the field's place counts as nothing said. */
+static void read_lyric_heads(const reader *r, ace_dit_config *c)
+{
+    enum { MOST_HEADS = 64 };
+    const char *key = NULL;
+    json_t *list = NULL;
+    json_object_foreach (json_object_get(r->root, "lyric_alignment_layers_config"), key, list) {
+        char *end = NULL;
+        long layer = strtol(key, &end, 10);
+        if (end == key || *end != '\0' || layer < 0 || layer >= c->layers) {
+            continue;
+        }
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            json_int_t head = json_integer_value(json_array_get(list, i));
+            if (json_is_integer(json_array_get(list, i)) && head >= 0 && head < MOST_HEADS &&
+                head < c->decoder.heads) {
+                c->lyric_heads[layer] |= (uint64_t)1 << head;
+            }
+        }
+    }
+}
+
 ace_status ace_dit_config_parse(const char *json, size_t bytes, const char *path,
                                 ace_dit_config *out, ace_error *err)
 {
@@ -218,6 +242,7 @@ ace_status ace_dit_config_parse(const char *json, size_t bytes, const char *path
         c->timbre_frames = read_size_or(&r, "timbre_fix_frame", 15000, 750);
         c->pool_window = read_size_or(&r, "pool_window_size", 64, 5);
         read_fsq(&r, c);
+        read_lyric_heads(&r, c);
         c->turbo = json_is_true(json_object_get(r.root, "is_turbo"));
         check_block(&r, &c->decoder);
         check_block(&r, &c->encoder);

@@ -41,6 +41,9 @@ typedef struct ace_dit_config {
     int fsq_levels[ACE_MAX_FSQ_LEVELS];
     int n_fsq_levels;
     int64_t fsq_codes; /* product of the levels */
+    /* bit h of a layer: its head h follows the lyrics (lyric_alignment_layers_config); all 0: the
+     * checkpoint does not say */
+    uint64_t lyric_heads[ACE_MAX_LAYERS];
     bool turbo;        /* distilled: fixed schedules, no guidance */
     bool timbre_cls;   /* XL: a special token is prepended to the timbre sequence. The key
                           encoder_hidden_size in the config marks these checkpoints */

@@ -37,11 +37,13 @@ typedef struct ace_dit_condition {
 } ace_dit_condition;
 
 /* Layers that are not all in the device's memory at once. One evaluation calls begin, then acquire
- * and release for each layer in order. acquire makes ace_dit.layers[index] usable until release. */
+ * and release for each layer in order. acquire makes ace_dit.layers[index] usable until release.
+ * abandon takes the place of the layers that an evaluation leaves out at its end. */
 typedef struct ace_layer_source {
     void (*begin)(void *context, ace_stream *s);
     void (*acquire)(void *context, ace_stream *s, int64_t index);
     void (*release)(void *context, ace_stream *s, int64_t index);
+    void (*abandon)(void *context, ace_stream *s);
     void *context;
 } ace_layer_source;
 
@@ -85,6 +87,10 @@ typedef struct ace_dit_inputs {
     bool guided;       /* the null branch will be asked for */
 } ace_dit_inputs;
 
+/* Told of every layer's cross-attention before it is computed: queries and keys after their norms,
+ * q [batch·tokens, heads·head_dim], k [conditions·kv_length, kv_heads·head_dim]. */
+typedef void ace_dit_hear(void *context, ace_stream *s, int64_t layer, ace_tensor q, ace_tensor k);
+
 enum { ACE_DIT_MAX_BATCH = 16, ACE_DIT_MAX_CONDITIONS = 16 };
 
 /* The device side of a batch: context, cross-attention keys and values of every layer, tables.
@@ -106,6 +112,8 @@ typedef struct ace_dit_session {
     /* The next evaluation is of the x that is on the device already (the other branch of guidance):
      * it is not copied again. Set by the caller, reset by the evaluation. */
     bool same_x;
+    ace_dit_hear *hear; /* NULL but in ace_dit_listen */
+    void *hear_context;
 } ace_dit_session;
 
 /* Null branch: its condition is one vector repeated, so all keys and all values are equal, the
@@ -117,6 +125,10 @@ void ace_dit_begin(ace_stream *s, const ace_dit *m, const ace_dit_inputs *in, ac
  * passes t_r = t. null_branch: the velocity without condition. */
 void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const float *t_r,
                       bool null_branch, float *v);
+
+/* The same evaluation for its cross-attention alone: layers 0 … last, no velocity. t: [batch]. */
+void ace_dit_listen(ace_dit_session *d, const float *x, const float *t, int64_t last,
+                    ace_dit_hear *hear, void *context);
 
 /* temb [rows, hidden] and its projection [rows, 6·hidden] of host times [rows]. */
 void ace_dit_time(ace_stream *s, const ace_dit *m, const ace_time_embedding *e, const float *t,

@@ -216,6 +216,9 @@ static void cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
     ace_head_norm q_norm = {c->heads, layer->cross_q_norm, c->rms_eps, no_rope};
     ace_head_rms_norm(s, q, &q_norm);
 
+    if (d->hear != NULL && s->status == ACESTEP_OK) {
+        d->hear(d->hear_context, s, i, q, ace_cols(d->cross_kv[i], 0, kv_cols));
+    }
     ace_tensor attended = ace_new(s, s->activation, x.rows, q_cols);
     ace_attention a = {
         .batch = d->batch,
@@ -336,11 +339,30 @@ static void embed_time(ace_dit_session *d, const float *t, const float *t_r, ace
     ace_reset(s, &mark);
 }
 
-static void report_layer(const ace_dit_session *d, int64_t layer)
+/* Layers 0 … n - 1 */
+static void run_layers(ace_dit_session *d, int64_t n, ace_tensor x, ace_tensor time,
+                       bool null_branch)
 {
-    if (d->progress_share > 0) {
-        double part = (double)(layer + 1) / (double)d->model->config.layers;
-        ace_stream_progress(d->stream, d->progress + d->progress_share * part);
+    ace_stream *s = d->stream;
+    const ace_layer_source *source = d->model->source;
+    if (source != NULL) {
+        source->begin(source->context, s);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (source != NULL) {
+            source->acquire(source->context, s, i);
+        }
+        run_layer(d, i, x, time, null_branch);
+        if (source != NULL) {
+            source->release(source->context, s, i);
+        }
+        if (d->progress_share > 0) {
+            double part = (double)(i + 1) / (double)n;
+            ace_stream_progress(s, d->progress + d->progress_share * part);
+        }
+    }
+    if (source != NULL && n < d->model->config.layers) {
+        source->abandon(source->context, s);
     }
 }
 
@@ -397,41 +419,59 @@ static void unpatch(ace_dit_session *d, ace_tensor x, ace_tensor temb, float *v)
     }
 }
 
-void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const float *t_r,
-                      bool null_branch, float *v)
+/* What the layers start from: temb [batch, hidden], the modulations [batch·6, hidden], and
+ * x [batch·tokens, hidden]. */
+typedef struct evaluation {
+    ace_tensor temb, six, x;
+} evaluation;
+
+static evaluation begin_evaluation(ace_dit_session *d, const float *x, const float *t,
+                                   const float *t_r)
 {
     ace_stream *s = d->stream;
     const ace_dit_config *c = &d->model->config;
     int64_t hidden = c->decoder.hidden;
-    if (s->status != ACESTEP_OK) {
-        return;
-    }
-    ace_arena_mark mark = ace_mark(s);
+    evaluation e;
     if (!d->same_x) {
         ace_upload(s, ace_cols(d->input, c->in_channels - c->latent_channels, c->latent_channels),
                    x);
     }
     d->same_x = false;
-    ace_tensor temb = ace_new(s, ACE_F32, d->batch, hidden);
+    e.temb = ace_new(s, ACE_F32, d->batch, hidden);
     ace_tensor time = ace_new(s, ACE_F32, d->batch, ACE_DIT_MODULATIONS * hidden);
-    embed_time(d, t, t_r, temb, time);
-    ace_tensor h = ace_new(s, ACE_F32, d->batch * d->tokens, hidden);
-    patch(d, h);
-    ace_tensor six = ace_reshape(time, d->batch * ACE_DIT_MODULATIONS, hidden);
-    const ace_layer_source *source = d->model->source;
-    if (source != NULL) {
-        source->begin(source->context, s);
+    embed_time(d, t, t_r, e.temb, time);
+    e.six = ace_reshape(time, d->batch * ACE_DIT_MODULATIONS, hidden);
+    e.x = ace_new(s, ACE_F32, d->batch * d->tokens, hidden);
+    patch(d, e.x);
+    return e;
+}
+
+void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const float *t_r,
+                      bool null_branch, float *v)
+{
+    ace_stream *s = d->stream;
+    if (s->status != ACESTEP_OK) {
+        return;
     }
-    for (int64_t i = 0; i < c->layers; i++) {
-        if (source != NULL) {
-            source->acquire(source->context, s, i);
-        }
-        run_layer(d, i, h, six, null_branch);
-        if (source != NULL) {
-            source->release(source->context, s, i);
-        }
-        report_layer(d, i);
+    ace_arena_mark mark = ace_mark(s);
+    evaluation e = begin_evaluation(d, x, t, t_r);
+    run_layers(d, d->model->config.layers, e.x, e.six, null_branch);
+    unpatch(d, e.x, e.temb, v);
+    ace_reset(s, &mark);
+}
+
+void ace_dit_listen(ace_dit_session *d, const float *x, const float *t, int64_t last,
+                    ace_dit_hear *hear, void *context)
+{
+    ace_stream *s = d->stream;
+    if (s->status != ACESTEP_OK) {
+        return;
     }
-    unpatch(d, h, temb, v);
+    ace_arena_mark mark = ace_mark(s);
+    d->hear = hear;
+    d->hear_context = context;
+    evaluation e = begin_evaluation(d, x, t, t);
+    run_layers(d, last + 1, e.x, e.six, false);
+    d->hear = NULL;
     ace_reset(s, &mark);
 }

@@ -7,12 +7,13 @@ static const char *const titles[ACE_PARTS] = {
     "audio tokenizer", "audio detokenizer", "diffusion transformer", "diffusion transformer",
     "adapters",        "audio decoder"};
 
-static const char *const stage_keys[ACE_STAGES] = {"load",      "lm",    "text",      "encode",
-                                                   "condition", "codes", "diffusion", "vae"};
+static const char *const stage_keys[ACE_STAGES] = {
+    "load", "lm", "text", "encode", "condition", "codes", "diffusion", "align", "vae"};
 
 static const char *const stage_titles[ACE_STAGES] = {
     "loading",           "language model", "text encoder", "audio encoder",
-    "condition encoder", "audio codes",    "diffusion",    "audio decoder"};
+    "condition encoder", "audio codes",    "diffusion",    "lyric alignment",
+    "audio decoder"};
 
 bool ace_plan_keeps(const ace_plan *plan, ace_part part)
 {

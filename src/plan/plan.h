@@ -31,6 +31,7 @@ typedef enum ace_stage_id {
     ACE_STAGE_CONDITION,
     ACE_STAGE_CODES,
     ACE_STAGE_DIFFUSION,
+    ACE_STAGE_ALIGN, /* of the lyrics with the finished latents */
     ACE_STAGE_VAE,
     ACE_STAGES
 } ace_stage_id;

@@ -77,6 +77,16 @@ static size_t diffusion_bytes(const ace_sizes *s, const ace_plan *p)
     return work + (together ? condition + dit : max(condition, dit));
 }
 
+/* One song after another: the condition part comes again for the second. */
+static size_t align_bytes(const ace_sizes *s, const ace_plan *p)
+{
+    size_t condition = brought(s, p, ACE_PART_DIT_CONDITION);
+    size_t dit = brought(s, p, ACE_PART_DIT);
+    bool together = p->whole_dit || p->songs > 1;
+    return s->work[ACE_STAGE_ALIGN] + brought(s, p, ACE_PART_ADAPTERS) +
+           (together ? condition + dit : max(condition, dit));
+}
+
 size_t ace_plan_stage_bytes(const ace_sizes *s, const ace_plan *p, ace_stage_id stage)
 {
     size_t kept = kept_bytes(s, p) + s->workspace;
@@ -98,6 +108,8 @@ size_t ace_plan_stage_bytes(const ace_sizes *s, const ace_plan *p, ace_stage_id 
                          brought(s, p, ACE_PART_DETOKENIZER) + s->work[stage];
     case ACE_STAGE_DIFFUSION:
         return kept + diffusion_bytes(s, p);
+    case ACE_STAGE_ALIGN:
+        return s->work[stage] == 0 ? 0 : kept + align_bytes(s, p);
     case ACE_STAGE_VAE:
         return p->vae == ACE_VAE_HOST
                    ? kept
@@ -145,20 +157,26 @@ static bool fit_lm(search *x)
     return stage_fits(x, ACE_STAGE_LM);
 }
 
+/* Both stages that use the layers. */
+static bool layers_fit(const search *x)
+{
+    return stage_fits(x, ACE_STAGE_DIFFUSION) && stage_fits(x, ACE_STAGE_ALIGN);
+}
+
 static bool fit_diffusion(search *x)
 {
     int layers = x->sizes->layers;
     x->plan.window = layers;
     if (x->plan.offload != ACE_OFFLOAD_CPU_DIT || x->wishes->is_cpu) {
-        return stage_fits(x, ACE_STAGE_DIFFUSION);
+        return layers_fit(x);
     }
     int most = x->wishes->window > 0 && x->wishes->window < layers ? x->wishes->window : layers;
     for (x->plan.window = most; x->plan.window > 1; x->plan.window--) {
-        if (stage_fits(x, ACE_STAGE_DIFFUSION)) {
+        if (layers_fit(x)) {
             return true;
         }
     }
-    return stage_fits(x, ACE_STAGE_DIFFUSION);
+    return layers_fit(x);
 }
 
 static bool fit_vae(search *x)
@@ -301,6 +319,7 @@ static const char *advice(ace_stage_id stage)
 {
     switch (stage) {
     case ACE_STAGE_DIFFUSION:
+    case ACE_STAGE_ALIGN:
         return "a shorter song needs less";
     case ACE_STAGE_LM:
         return "a smaller language model or a shorter song needs less";

@@ -21,7 +21,8 @@ typedef struct ace_sizes {
     size_t layer[ACE_PLAN_TYPES];          /* one layer of the DiT */
     int layers;
     int songs;                                /* asked for */
-    size_t work[ACE_STAGES];                  /* of text, condition and codes; 0: no such stage */
+    size_t work[ACE_STAGES];                  /* of text, condition, codes and align; 0: no such
+                                                 stage */
     size_t diffusion[ACE_PLAN_MAX_SONGS + 1]; /* by songs in one pass */
     bool many_sessions; /* the condition part is needed again while the DiT is there */
     size_t lm[ACE_PLAN_MAX_SONGS + 1]; /* by songs side by side; 0: does not run */

@@ -2,6 +2,7 @@
  * is on the host (sample/solver.h). */
 #include "base/memory.h"
 #include "run/context.h"
+#include "run/diffusion_session.h"
 #include "run/pipeline.h"
 #include "sample/noise.h"
 
@@ -27,25 +28,6 @@ typedef struct diffusion_run {
 
 /* ---- a session per condition
  * ------------------------------------------------------------------------------ */
-
-/* Which of its brief's songs this is. */
-static int index_in_brief(const diffusion_run *run, int item)
-{
-    const ace_brief *brief = &run->job->brief[run->song[item]->brief];
-    for (int i = 0; i < brief->n_songs; i++) {
-        if (brief->seed[i] == run->song[item]->seed) {
-            return i;
-        }
-    }
-    return 0;
-}
-
-static const ace_array *condition_of(const diffusion_run *run, int item, bool plain)
-{
-    const ace_conditions *c = &run->conditions[run->song[item]->brief];
-    int i = c->n > 1 ? index_in_brief(run, item) : 0;
-    return plain ? &c->plain_states[i] : &c->states[i];
-}
 
 /* Context of all items, [n, frames, 2·channels]; NULL while measuring. */
 static float *write_contexts(const diffusion_run *run, bool plain)
@@ -78,7 +60,8 @@ static void begin_session(diffusion_run *run, int condition)
             !run->job->settings.sampling.turbo && run->job->settings.sampling.guidance_scale > 1,
     };
     for (int i = 0; i < run->n; i++) {
-        const ace_array *c = condition_of(run, i, condition == 1);
+        const ace_array *c =
+            ace_song_condition(run->job, run->conditions, run->song[i], condition == 1);
         int k = 0;
         while (k < in.n_conditions && states[k] != c->values) {
             k++;
@@ -97,18 +80,8 @@ static void begin_session(diffusion_run *run, int condition)
     }
     in.context = context;
     ace_reset(s, &run->empty);
-    ace_residency *models = run->runner->residency;
-    if (models->n_uses > 0) {
-        (void)ace_stage_borrow(&run->stage, ACE_PART_ADAPTERS);
-    }
-    (void)ace_stage_borrow(&run->stage, ACE_PART_DIT_CONDITION);
-    models->dit.config = run->job->models->dit_config;
-    ace_dit_begin(s, &models->dit, &in, &run->session);
+    ace_diffusion_begin(&run->stage, run->job, &in, &run->session);
     ace_free(context);
-    if (!run->runner->plan->whole_dit) {
-        ace_stage_return(&run->stage, ACE_PART_DIT_CONDITION);
-    }
-    (void)ace_stage_borrow(&run->stage, ACE_PART_DIT);
     run->begun = condition;
 }
 

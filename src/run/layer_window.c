@@ -204,6 +204,21 @@ static void release(void *context, ace_stream *s, int64_t index)
     }
 }
 
+/* The copies under way end before the slots are asked for again. */
+static void abandon(void *context, ace_stream *s)
+{
+    ace_layer_window *w = context;
+    (void)s;
+    if (!w->has_thread) {
+        return;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    while (next_wanted(w) >= 0) {
+        (void)pthread_cond_wait(&w->changed, &w->lock);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
 /* ---- loading ---------------------------------------------------------------------------------- */
 
 static void reset_slots(ace_layer_window *w)
@@ -262,7 +277,7 @@ void ace_layer_window_load(ace_layer_window *w, ace_loader *l, ace_device *measu
         ace_stream_fail(s, status, "diffusion: the window of layers cannot be opened");
         return;
     }
-    w->source = (ace_layer_source){begin, acquire, release, w};
+    w->source = (ace_layer_source){begin, acquire, release, abandon, w};
     dit->source = &w->source;
     if (w->device->computes) {
         make_images(w, l, c);

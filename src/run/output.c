@@ -78,10 +78,10 @@ static void numbered_name(const char *path, int index, int n, char *out)
     }
 }
 
-void ace_output_sidecar_path(const char *audio_path, char *out, size_t bytes)
+void ace_output_beside(const char *audio_path, const char *extension, char *out, size_t bytes)
 {
-    (void)snprintf(out, bytes, "%.*s.json", (int)(extension_of(audio_path) - audio_path),
-                   audio_path);
+    (void)snprintf(out, bytes, "%.*s.%s", (int)(extension_of(audio_path) - audio_path), audio_path,
+                   extension);
 }
 
 /* ---- before computing
@@ -150,6 +150,19 @@ static ace_status check_writable(const ace_request *r, const char *path, ace_err
     return ace_file_exists(path) ? ACESTEP_OK : try_to_create(path, err);
 }
 
+/* Timed lyrics are results as the song is: one made before is not replaced unasked. */
+static ace_status check_lyric_files(const ace_request *r, const char *path, ace_error *err)
+{
+    char beside[ACE_OUTPUT_PATH_BYTES];
+    ace_output_beside(path, "lrc", beside, sizeof beside);
+    ace_status status = check_writable(r, beside, err);
+    if (status == ACESTEP_OK) {
+        ace_output_beside(path, "vtt", beside, sizeof beside);
+        status = check_writable(r, beside, err);
+    }
+    return status;
+}
+
 ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n, ace_output *out,
                               ace_error *err)
 {
@@ -170,6 +183,9 @@ ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n
             numbered_name(r->output, i, n, out->path[i]);
         }
         status = check_writable(r, out->path[i], err);
+        if (status == ACESTEP_OK && r->auto_lrc) {
+            status = check_lyric_files(r, out->path[i], err);
+        }
     }
     return status;
 }
@@ -236,6 +252,37 @@ static size_t collect_tags(const ace_request *r, uint64_t seed, const char *mode
     return n;
 }
 
+/* The files beside the audio file, which goes too when one of them cannot be written: nothing half
+ * done is left behind. */
+static ace_status write_beside(const char *audio_path, const ace_finished *song,
+                               const char *sidecar, ace_error *err)
+{
+    const struct {
+        const char *extension, *text;
+    } file[] = {{"lrc", song->lyrics.lrc}, {"vtt", song->lyrics.vtt}, {"json", sidecar}};
+    enum { FILES = sizeof file / sizeof file[0] };
+    char path[ACE_OUTPUT_PATH_BYTES];
+    ace_status status = ACESTEP_OK;
+    int i = 0;
+    for (; i < FILES && status == ACESTEP_OK; i++) {
+        if (file[i].text != NULL) {
+            ace_output_beside(audio_path, file[i].extension, path, sizeof path);
+            status = ace_file_write(path, file[i].text, strlen(file[i].text), err);
+        }
+    }
+    if (status == ACESTEP_OK) {
+        return ACESTEP_OK;
+    }
+    for (int k = 0; k < i - 1; k++) { /* what was written before the one that failed */
+        if (file[k].text != NULL) {
+            ace_output_beside(audio_path, file[k].extension, path, sizeof path);
+            (void)unlink(path);
+        }
+    }
+    (void)unlink(audio_path);
+    return status;
+}
+
 ace_status ace_output_write(const ace_request *r, const ace_output *out, int index,
                             const ace_finished *song, const ace_brief *brief, const char *model,
                             const char *sidecar, ace_error *err)
@@ -245,14 +292,9 @@ ace_status ace_output_write(const ace_request *r, const ace_output *out, int ind
     char numbers[2][24];
     (void)brief;
     size_t n = collect_tags(r, song->seed, model, sidecar, title, sizeof title, numbers, tags);
-    ace_status status = ace_audio_write(out->path[index], &song->audio, &out->format, tags, n, err);
-    if (status == ACESTEP_OK && r->sidecar && sidecar != NULL) {
-        char path[ACE_OUTPUT_PATH_BYTES];
-        ace_output_sidecar_path(out->path[index], path, sizeof path);
-        status = ace_file_write(path, sidecar, strlen(sidecar), err);
-        if (status != ACESTEP_OK) {
-            (void)unlink(out->path[index]); /* nothing half done is left behind */
-        }
-    }
-    return status;
+    const char *path = out->path[index];
+    ace_status status = ace_audio_write(path, &song->audio, &out->format, tags, n, err);
+    return status != ACESTEP_OK
+               ? status
+               : write_beside(path, song, r->sidecar ? sidecar : NULL, err);
 }

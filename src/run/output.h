@@ -22,13 +22,14 @@ ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n
 /* Levels song->audio in place as the request says. */
 ace_status ace_output_level(const ace_request *r, ace_audio *audio, ace_error *err);
 
-/* Writes the audio file, then the sidecar (its presence means both are complete). sidecar: JSON
- * text, or NULL for none. */
+/* Writes the audio file, the timed lyrics where there are any, then the sidecar (its presence means
+ * that all are complete). After a failure none of them is left. sidecar: JSON text, or NULL for
+ * none. */
 ace_status ace_output_write(const ace_request *r, const ace_output *out, int index,
                             const ace_finished *song, const ace_brief *brief, const char *model,
                             const char *sidecar, ace_error *err);
 
-/* "song.flac" → "song.json" */
-void ace_output_sidecar_path(const char *audio_path, char *out, size_t bytes);
+/* "song.flac", "json" → "song.json" */
+void ace_output_beside(const char *audio_path, const char *extension, char *out, size_t bytes);
 
 #endif

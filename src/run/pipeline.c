@@ -32,6 +32,8 @@ void ace_finished_free(ace_finished *song)
 {
     ace_array_free(&song->latents);
     ace_audio_free(&song->audio);
+    ace_free(song->lyrics.lrc);
+    ace_free(song->lyrics.vtt);
     memset(song, 0, sizeof *song);
 }
 
@@ -167,6 +169,11 @@ static ace_status step_diffusion(ace_runner *r, const ace_job *job, intermediate
     return ace_run_diffusion(r, job, m->conditions, m->heard, m->hints, m->songs, m->n_songs);
 }
 
+static ace_status step_align(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    return ace_run_alignment(r, job, m->conditions, m->heard, m->hints, m->songs, m->n_songs);
+}
+
 static ace_status step_decode(ace_runner *r, const ace_job *job, intermediates *m)
 {
     return ace_run_decoder(r, job, m->songs, m->n_songs);
@@ -174,7 +181,8 @@ static ace_status step_decode(ace_runner *r, const ace_job *job, intermediates *
 
 /* Before the diffusion, and all. */
 static run_step *const steps[] = {step_load,      step_lm,    step_text,      step_encode,
-                                  step_condition, step_codes, step_diffusion, step_decode};
+                                  step_condition, step_codes, step_diffusion, step_align,
+                                  step_decode};
 enum { PREPARING_STEPS = 6, STEPS = sizeof steps / sizeof steps[0] };
 
 /* Memory that was planned is not there: another program took it. Once per job a new plan is made
@@ -273,6 +281,10 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
         n = list_songs(r, job, songs);
         status = ace_run_diffusion(r, brief_job, m->conditions, m->heard, m->hints, songs, n);
         diffusion[batch] = r->log.stage[0].work_bytes;
+        if (batch == n && status == ACESTEP_OK) {
+            status = ace_run_alignment(r, brief_job, m->conditions, m->heard, m->hints, songs, n);
+            work[ACE_STAGE_ALIGN] = r->log.count > 1 ? r->log.stage[1].work_bytes : 0;
+        }
         free_latents(songs, n);
     }
     r->plan = before;

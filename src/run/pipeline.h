@@ -2,7 +2,8 @@
  * host arrays and returns its own; nothing reaches back. The same functions make the plan on the
  * measure device and the songs on a real one.
  *
- *   text ─► (source, reference ─► encode) ─► condition ─► codes ─► diffuse ─► decode */
+ *   text ─► (source, reference ─► encode) ─► condition ─► codes ─► diffuse ─► (align) ─► decode
+ */
 #ifndef ACE_RUN_PIPELINE_H
 #define ACE_RUN_PIPELINE_H
 
@@ -44,12 +45,20 @@ typedef struct ace_job {
     ace_plan plan;
 } ace_job;
 
+/* What was found out about how a song sings its lyrics, where that was asked for. */
+typedef struct ace_song_lyrics {
+    char *lrc, *vtt;            /* texts of files, owned; NULL: none */
+    bool scored;
+    double lm_score, dit_score; /* 0 … 1: from noise alone, and of the finished latents */
+} ace_song_lyrics;
+
 /* One finished song. */
 typedef struct ace_finished {
     int brief;
     uint64_t seed;
     ace_array latents; /* [frames, channels] */
     ace_audio audio;   /* as the decoder gave it: not levelled */
+    ace_song_lyrics lyrics;
 } ace_finished;
 
 /* Runs all stages. When runner->device does not compute, only the log is made, and the songs have
@@ -58,8 +67,8 @@ ace_status ace_pipeline_run(ace_runner *runner, const ace_job *job, ace_finished
                             int *n_songs);
 void ace_finished_free(ace_finished *song);
 
-/* In a rehearsal: the bytes of work of every stage before the diffusion (by ace_stage_id), and of
- * the diffusion by the number of songs in one pass. */
+/* In a rehearsal: the bytes of work of every stage before the diffusion and of the alignment (by
+ * ace_stage_id), and of the diffusion by the number of songs in one pass. */
 ace_status ace_pipeline_work_bytes(ace_runner *runner, const ace_job *job, size_t work[],
                                    size_t diffusion[]);
 
@@ -106,6 +115,12 @@ ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *hea
 
 /* songs get their latents. */
 ace_status ace_run_diffusion(ace_runner *r, const ace_job *job, const ace_conditions *conditions,
+                             const ace_heard *heard, const ace_array *hints, ace_finished *songs,
+                             int n_songs);
+
+/* songs, whose latents are there, get their lyrics' times and scores. Opens no stage when no request
+ * asks for them. */
+ace_status ace_run_alignment(ace_runner *r, const ace_job *job, const ace_conditions *conditions,
                              const ace_heard *heard, const ace_array *hints, ace_finished *songs,
                              int n_songs);
 

@@ -150,6 +150,8 @@
     TEXT(backend, "auto", 32, "lm_backend", "lm", "its engine: vllm, pt or mlx")                   \
     FLAG(thinking, 0, "", "lm", "let it plan the song: metadata and audio codes")                  \
     REAL(lm_cfg_scale, 2, 1, 10, "lmCfgScale", "lm", "its guidance; 1: none")                      \
+    FLAG(auto_score, 0, "autoScore", "lm", "rate how well the song follows its lyrics")            \
+    FLAG(auto_lrc, 0, "autoLrc,lrc", "lm", "write NAME.lrc and NAME.vtt: the lyrics with times")   \
     INT(lm_batch_chunk_size, 8, 1, 8, "", "lm", "songs it plans side by side")                     \
                                                                                                    \
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \

@@ -28,6 +28,7 @@ void plan_case_draw(plan_case *c, uint32_t (*draw)(void *context), void *context
     s->work[ACE_STAGE_TEXT] = megabytes(1 + draw(context) % 50);
     s->work[ACE_STAGE_CONDITION] = megabytes(1 + draw(context) % 100);
     s->work[ACE_STAGE_CODES] = draw(context) % 2 == 0 ? 0 : megabytes(1 + draw(context) % 50);
+    s->work[ACE_STAGE_ALIGN] = draw(context) % 2 == 0 ? 0 : megabytes(1 + draw(context) % 900);
     size_t per_song = megabytes(1 + draw(context) % 800);
     size_t lm_per_song = megabytes(1 + draw(context) % 900);
     for (int b = 1; b <= ACE_PLAN_MAX_SONGS; b++) {
