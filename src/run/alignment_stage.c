@@ -195,6 +195,9 @@ static void listen(alignment_run *run, float t, ace_alignment *into)
     const ace_array *latents = &run->song->latents;
     int64_t n = latents->rows * latents->cols;
     float *x = NULL;
+    if (ace_stream_status(&run->stage.stream) != ACESTEP_OK) {
+        return; /* there may be no session */
+    }
     if (run->runner->device->computes) {
         x = ace_malloc_array((size_t)n, sizeof *x);
         if (x == NULL) {

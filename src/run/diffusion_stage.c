@@ -99,6 +99,9 @@ static ace_status velocity(void *context, const float *x, float t, int condition
     if (run->begun != condition) {
         begin_session(run, condition);
     }
+    if (ace_stream_status(&run->stage.stream) != ACESTEP_OK) {
+        return ace_stream_status(&run->stage.stream); /* there may be no session */
+    }
     ace_ledger_step(&run->runner->residency->ledger, run->evaluations);
     double evaluation = run->expected > 0 ? 1.0 / run->expected : 0;
     run->session.progress = run->evaluations * evaluation;

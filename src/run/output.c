@@ -220,7 +220,7 @@ static const char *title_of(const ace_request *r, char *buffer, size_t bytes)
 
 enum { MAX_TAGS = 16 };
 
-static size_t collect_tags(const ace_request *r, uint64_t seed, const char *model,
+static size_t collect_tags(const ace_request *r, const ace_finished *song, const char *model,
                            const char *sidecar, char *title, size_t title_bytes,
                            char numbers[2][24], ace_tag *tags)
 {
@@ -236,10 +236,11 @@ static size_t collect_tags(const ace_request *r, uint64_t seed, const char *mode
     if (r->file_tags == BASIC) {
         return n;
     }
-    (void)snprintf(numbers[0], 24, "%llu", (unsigned long long)seed);
+    (void)snprintf(numbers[0], 24, "%llu", (unsigned long long)song->seed);
     (void)snprintf(numbers[1], 24, "%lld", (long long)r->bpm);
     tags[n++] = (ace_tag){"DESCRIPTION", r->caption};
     tags[n++] = (ace_tag){"LYRICS", r->instrumental ? "" : r->lyrics};
+    tags[n++] = (ace_tag){"SYNCEDLYRICS", song->lyrics.lrc};
     tags[n++] = (ace_tag){"BPM", r->bpm > 0 ? numbers[1] : ""};
     tags[n++] = (ace_tag){"INITIALKEY", r->keyscale};
     tags[n++] =
@@ -291,7 +292,7 @@ ace_status ace_output_write(const ace_request *r, const ace_output *out, int ind
     char title[256];
     char numbers[2][24];
     (void)brief;
-    size_t n = collect_tags(r, song->seed, model, sidecar, title, sizeof title, numbers, tags);
+    size_t n = collect_tags(r, song, model, sidecar, title, sizeof title, numbers, tags);
     const char *path = out->path[index];
     ace_status status = ace_audio_write(path, &song->audio, &out->format, tags, n, err);
     return status != ACESTEP_OK

@@ -8,16 +8,27 @@
 /* Queries at a time: their probabilities go out as whole cache lines of each row. */
 enum { BLOCK = 16 };
 
-/* scores[keys] = q · kᵀ, keys turned so that the inner loop runs along them. */
+/* scores[keys] = q · kᵀ · scale. The keys are turned so that the inner loop runs along them, four
+ * dimensions at a time: scores are loaded and stored a quarter as often. */
 static void multiply(const ace_attention_head *h, const float *turned, const float *q,
                      float *scores)
 {
-    memset(scores, 0, (size_t)h->keys * sizeof *scores);
-    for (int64_t d = 0; d < h->head_dim; d++) {
-        const float *row = turned + d * h->keys;
-        float x = q[d] * h->scale;
-        for (int64_t e = 0; e < h->keys; e++) {
-            scores[e] += x * row[e];
+    int64_t n = h->keys;
+    int64_t d = 0;
+    memset(scores, 0, (size_t)n * sizeof *scores);
+    for (; d + 4 <= h->head_dim; d += 4) {
+        const float *row = turned + d * n;
+        float a = q[d] * h->scale;
+        float b = q[d + 1] * h->scale;
+        float c = q[d + 2] * h->scale;
+        float e = q[d + 3] * h->scale;
+        for (int64_t i = 0; i < n; i++) {
+            scores[i] += a * row[i] + b * row[n + i] + (c * row[2 * n + i] + e * row[3 * n + i]);
+        }
+    }
+    for (; d < h->head_dim; d++) {
+        for (int64_t i = 0; i < n; i++) {
+            scores[i] += q[d] * h->scale * turned[d * n + i];
         }
     }
 }

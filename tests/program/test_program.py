@@ -249,6 +249,34 @@ class Songs(ProgramTest):
         with open(self.path("first.json")) as f:
             self.assertEqual(json.load(f)["shift"], 2.7182818284590452)
 
+    def test_lyrics_with_times(self):
+        lyrics = ("--lyrics", "[Verse]\nhello\nworld", "--auto-lrc", "--auto-score")
+        result = self.generate("-o", "song.flac", *lyrics)
+        self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
+        self.assertIn("align", [stage["stage"] for stage in result["measured"]["stages"]])
+        self.assertEqual(self.files(), ["song.flac", "song.json", "song.lrc", "song.vtt"])
+        output = result["outputs"][0]
+        self.assertEqual(output["lrc"], "song.lrc")
+        with open(self.path("song.json")) as f:
+            sidecar = json.load(f)
+        self.assertEqual(sidecar["acestep"]["lyric_score"], output["lyric_score"])
+        self.assertTrue(all(0 <= output["lyric_score"][k] <= 1 for k in ("lm", "dit")))
+        text = self.bytes_of("song.lrc").decode()
+        self.assertRegex(text, r"^\[00:0\d\.\d\d\]\[Verse\]\n\[00:0\d\.\d\d\]hello\n"
+                               r"\[00:0\d\.\d\d\]world\n$")
+        self.assertIn(b"SYNCEDLYRICS=" + text.encode(), self.bytes_of("song.flac"))
+        self.assertTrue(self.bytes_of("song.vtt").startswith(b"WEBVTT\n\n00:00:"))
+        os.remove(self.path("song.flac"))
+        self.refused(IO, "generate", "--caption", "x", "-d", "6", "-o", "song.flac", *lyrics,
+                     says=("song.lrc", "--overwrite"))
+
+    def test_nothing_to_time(self):
+        result = self.generate("-o", "song.flac", "--auto-lrc")
+        self.assertEqual([w["field"] for w in result["warnings"]], ["auto_lrc"])
+        self.assertEqual(self.files(), ["song.flac", "song.json"])
+        self.assertNotIn("lrc", result["outputs"][0])
+        self.assertNotIn("lyric_score", result["outputs"][0])
+
     def test_shapes_only(self):
         result = self.generate("--exec", "shape", "-o", "song.flac")
         self.assertEqual([song["path"] for song in result["outputs"]], [None])

@@ -2,6 +2,7 @@
  * and written beside the song. */
 #include "base/file_map.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "options/option_table.h"
 #include "run/output.h"
 #include "support/job_run.h"
@@ -251,6 +252,87 @@ static void memory_may_be_gone(void **state)
     job_discard(m);
 }
 
+/* Arms the n-th allocation from the alignment's begin on, and stops the job after it. */
+typedef struct fuse {
+    uint64_t n;
+    bool armed;
+    uint64_t first, last; /* allocations counted at both ends */
+} fuse;
+
+static bool arm(void *context, const char *stage, double fraction, double whole)
+{
+    fuse *f = context;
+    (void)fraction;
+    (void)whole;
+    if (strcmp(stage, "lyric alignment") == 0 && !f->armed) {
+        f->armed = true;
+        f->first = ace_memory_count();
+        ace_memory_fail_at(f->n);
+    }
+    if (strcmp(stage, "audio decoder") == 0) {
+        f->last = ace_memory_count();
+        ace_memory_fail_at(0);
+        return false;
+    }
+    return true;
+}
+
+static ace_status run_armed(ace_workshop *w, const ace_request *r, fuse *f, ace_error *err)
+{
+    ace_warnings *warnings = calloc(1, sizeof *warnings);
+    ace_job *job = calloc(1, sizeof *job);
+    ace_stage_log *plan = calloc(1, sizeof *plan);
+    ace_job_report *report = calloc(1, sizeof *report);
+    ace_finished songs[ACE_MAX_SONGS];
+    int n = 0;
+    assert_int_equal(ace_job_create(w, &r, 1, warnings, job, err), ACESTEP_OK);
+    assert_int_equal(ace_job_plan(w, r, job, warnings, plan, err), ACESTEP_OK);
+    ace_status status = ace_job_run(w, r, job, plan, arm, f, warnings, report, songs, &n, err);
+    ace_memory_fail_at(0);
+    for (int i = 0; i < n; i++) {
+        ace_finished_free(&songs[i]);
+    }
+    ace_job_free(job);
+    free(warnings);
+    free(job);
+    free(plan);
+    free(report);
+    return status;
+}
+
+/* One allocation of the stage fails: an error or a second, successful try, never a leak. */
+static void short_memory_is_survived(void **state)
+{
+    (void)state;
+    char options[600];
+    (void)snprintf(options, sizeof options,
+                   "%s;model=turbo;auto_lrc=true;auto_score=true;threads=1", golden);
+    ace_request *r = job_request(options);
+    ace_workshop *w = calloc(1, sizeof *w);
+    ace_error err = {.code = ACESTEP_OK};
+    fuse f = {0};
+    assert_int_equal(ace_workshop_open(r, w, &err), ACESTEP_OK);
+    assert_int_equal(run_armed(w, r, &f, &err), ACESTEP_CANCELLED);
+    uint64_t all = f.last - f.first;
+    assert_true(all > 60);
+    ace_log_set_level(ACE_LOG_QUIET);
+    err.code = ACESTEP_OK;
+    (void)run_armed(w, r, &f, &err); /* what the engine keeps between jobs is there now */
+    uint64_t live = ace_memory_live();
+    for (uint64_t n = 1; n < all; n++) {
+        f = (fuse){.n = n};
+        err = (ace_error){.code = ACESTEP_OK};
+        ace_status status = run_armed(w, r, &f, &err);
+        assert_true(status == ACESTEP_MEMORY || status == ACESTEP_CANCELLED);
+        assert_true(err.message[0] != '\0');
+        assert_int_equal(ace_memory_live(), live);
+    }
+    ace_log_set_level(ACE_LOG_WARNING);
+    ace_workshop_close(w);
+    free(w);
+    ace_request_free(r);
+}
+
 /* ---- files -------------------------------------------------------------------------------------
  */
 
@@ -397,6 +479,7 @@ int main(void)
         cmocka_unit_test(the_machine_does_not_matter),
         cmocka_unit_test(company_does_not_matter),
         cmocka_unit_test(memory_may_be_gone),
+        cmocka_unit_test(short_memory_is_survived),
         cmocka_unit_test(files_lie_beside_the_song),
         cmocka_unit_test(nothing_is_replaced_unasked),
         cmocka_unit_test(nothing_half_done_stays),
