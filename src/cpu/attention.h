@@ -7,8 +7,9 @@
 #include "cpu/cpu.h"
 
 enum {
-    ACE_ATTENTION_ROWS = 96, /* stacked rows of a task */
-    ACE_ATTENTION_KEYS = 64, /* keys of a block of the online softmax */
+    ACE_ATTENTION_ROWS = 96,  /* stacked rows of a task */
+    ACE_ATTENTION_SINGLE = 8, /* heads of a group up to which one query is not worth packing keys */
+    ACE_ATTENTION_KEYS = 64,  /* keys of a block of the online softmax */
     /* With this head the scratch of a task, about (2·rows + 2·keys)·head_dim floats, still fits. */
     ACE_ATTENTION_MAX_HEAD_DIM = 3072
 };

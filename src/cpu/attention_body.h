@@ -16,19 +16,20 @@ enum { ROWS = ACE_ATTENTION_ROWS, KEYS = ACE_ATTENTION_KEYS };
 /* One task at work. Buffers are 32-bit words: floats, or pairs of bf16 where `pairs`. */
 typedef struct block {
     const ace_attention_job *job;
-    int64_t item, kv_head;   /* batch item; key head */
-    ace_key_rows keys;       /* the item's */
-    int64_t first_row, rows; /* stacked rows of this task */
-    int64_t padded_rows;     /* rows up to a whole tile */
-    int64_t begin, valid;    /* first key any row may see; end of the keys that exist */
-    int64_t depth, width;    /* words of a query; floats of a row of sums */
-    float *q;                /* [padded_rows, depth] */
-    float *k;                /* [depth, KEYS]: the key block, transposed */
-    float *v;                /* [KEYS, width], or [KEYS / 2, width] of pairs (key, key + 1) */
-    float *scores;           /* [padded_rows, KEYS], weights once they are known */
-    float *sums;             /* [padded_rows, width] */
-    float *peak, *total;     /* [padded_rows]: maximum score so far (base 2), sum of weights */
-    float *hide;             /* [KEYS]: 0, or -infinity for keys kv_mask hides */
+    int64_t item, kv_head;     /* batch item; key head */
+    ace_tensor head_k, head_v; /* of the key head */
+    ace_key_rows keys;         /* the item's */
+    int64_t first_row, rows;   /* stacked rows of this task */
+    int64_t padded_rows;       /* rows up to a whole tile */
+    int64_t begin, valid;      /* first key any row may see; end of the keys that exist */
+    int64_t depth, width;      /* words of a query; floats of a row of sums */
+    float *q;                  /* [padded_rows, depth] */
+    float *k;                  /* [depth, KEYS]: the key block, transposed */
+    float *v;                  /* [KEYS, width], or [KEYS / 2, width] of pairs (key, key + 1) */
+    float *scores;             /* [padded_rows, KEYS], weights once they are known */
+    float *sums;               /* [padded_rows, width] */
+    float *peak, *total;       /* [padded_rows]: maximum score so far (base 2), sum of weights */
+    float *hide;               /* [KEYS]: 0, or -infinity for keys kv_mask hides */
 } block;
 
 typedef struct key_range {
@@ -65,12 +66,19 @@ static ace_row query_row(const block *t, ace_tensor tensor, int64_t row)
     return ace_row_of(part, t->item * a->q_len + query_of(t, row));
 }
 
-static ace_row key_row(const block *t, ace_tensor tensor, int64_t key)
+/* The keys or values of the task's head. */
+static ace_tensor of_key_head(const block *t, ace_tensor tensor)
 {
     const ace_attention *a = t->job->options;
-    ace_tensor part = ace_cols(tensor, t->kv_head * a->head_dim, a->head_dim);
+    return a->kv_head_rows > 0 ? ace_rows(tensor, t->kv_head * a->kv_head_rows, a->kv_head_rows)
+                               : ace_cols(tensor, t->kv_head * a->head_dim, a->head_dim);
+}
+
+/* A row of either. */
+static ace_row key_row(const block *t, ace_tensor tensor, int64_t key)
+{
     int64_t own = t->keys.own_first + key - t->keys.shared;
-    return ace_row_of(part, key < t->keys.shared ? t->keys.shared_first + key : own);
+    return ace_row_of(tensor, key < t->keys.shared ? t->keys.shared_first + key : own);
 }
 
 /* Words of a row: as they lie in memory for pairs, else converted to f32. */
@@ -101,7 +109,7 @@ static void pack_keys(const block *t, int64_t key, int64_t n)
         for (int64_t c = 0; c < t->depth; c += ACE_VF) {
             ace_vf rows[ACE_VF];
             for (int i = 0; i < ACE_VF; i++) {
-                rows[i] = j + i < n ? get_words(t, key_row(t, t->job->k, key + j + i), c)
+                rows[i] = j + i < n ? get_words(t, key_row(t, t->head_k, key + j + i), c)
                                     : ace_vf_set(0.0f);
             }
             ace_vf_transpose(rows);
@@ -117,7 +125,7 @@ static void pack_values(const block *t, int64_t key, int64_t n)
 {
     int64_t head_dim = t->job->options->head_dim;
     for (int64_t j = 0; j < n; j++) {
-        ace_row from = key_row(t, t->job->v, key + j);
+        ace_row from = key_row(t, t->head_v, key + j);
         for (int64_t c = 0; c < head_dim; c += ACE_VF) {
             ace_vf_store(t->v + j * t->width + c, ace_row_get(from, c, head_dim));
         }
@@ -130,8 +138,8 @@ static void pack_value_pairs(const block *t, int64_t key, int64_t n)
 {
     int64_t head_dim = t->job->options->head_dim;
     for (int64_t j = 0; j < n; j += 2) {
-        ace_row even = key_row(t, t->job->v, key + j);
-        ace_row odd = j + 1 < n ? key_row(t, t->job->v, key + j + 1) : even;
+        ace_row even = key_row(t, t->head_v, key + j);
+        ace_row odd = j + 1 < n ? key_row(t, t->head_v, key + j + 1) : even;
         __m512i keep = _mm512_set1_epi32(j + 1 < n ? -1 : 0);
         for (int64_t c = 0; c < head_dim; c += ACE_VF) {
             /* as floats the bf16 bits are in the upper halves */
@@ -259,7 +267,8 @@ static int64_t task_keys(const block *t, int64_t *begin)
     return last.end;
 }
 
-static ALWAYS_INLINE void attend(bool pairs, const block *t)
+/* Queries in place, and nothing seen yet. */
+static void begin_rows(const block *t)
 {
     pack_queries(t);
     for (int64_t r = 0; r < t->padded_rows; r++) {
@@ -267,6 +276,11 @@ static ALWAYS_INLINE void attend(bool pairs, const block *t)
         t->total[r] = 0.0f;
     }
     memset(t->sums, 0, (size_t)(t->padded_rows * t->width) * sizeof *t->sums);
+}
+
+static ALWAYS_INLINE void attend(bool pairs, const block *t)
+{
+    begin_rows(t);
     int64_t key;
     int64_t end = task_keys(t, &key);
     for (; key < end; key += KEYS) {
@@ -290,6 +304,8 @@ static ALWAYS_INLINE void attend(bool pairs, const block *t)
     }
 }
 
+#include "cpu/attention_single.h"
+
 /* The plain average of all kv_len values, [width], in partial sums of KEYS values. */
 static void average_values(const block *t, float *average)
 {
@@ -300,7 +316,7 @@ static void average_values(const block *t, float *average)
         for (int64_t first = 0; first < keys; first += KEYS) {
             ace_vf part = ace_vf_set(0.0f);
             for (int64_t j = first; j < keys && j < first + KEYS; j++) {
-                part = ace_vf_add(part, ace_row_get(key_row(t, t->job->v, j), c, head_dim));
+                part = ace_vf_add(part, ace_row_get(key_row(t, t->head_v, j), c, head_dim));
             }
             total = ace_vf_add(total, part);
         }
@@ -352,13 +368,36 @@ static void place_buffers(block *t, float *scratch)
     t->sums = take(&scratch, t->padded_rows * t->width);
 }
 
+static void attend_words(const block *t)
+{
+    attend(false, t);
+}
+
+static void attend_pairs(const block *t)
+{
+    attend(true, t);
+}
+
+static void attend_single_words(const block *t)
+{
+    attend_single(false, t);
+}
+
+static void attend_single_pairs(const block *t)
+{
+    attend_single(true, t);
+}
+
 void ATTENTION_KERNEL(const ace_attention_job *job, int64_t task, void *scratch)
 {
     const ace_attention *a = job->options;
     block t = {.job = job};
-    t.item = task / job->row_blocks / a->kv_heads;
-    t.kv_head = task / job->row_blocks % a->kv_heads;
+    /* Items follow each other under a head: what they share of its keys is still in L2. */
+    t.item = task / job->row_blocks % a->batch;
+    t.kv_head = task / job->row_blocks / a->batch;
     t.first_row = task % job->row_blocks * ROWS;
+    t.head_k = of_key_head(&t, job->k);
+    t.head_v = of_key_head(&t, job->v);
     int64_t left = a->q_len * job->group - t.first_row;
     t.rows = left < ROWS ? left : ROWS;
     t.padded_rows = (t.rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
@@ -373,10 +412,11 @@ void ATTENTION_KERNEL(const ace_attention_job *job, int64_t task, void *scratch)
     t.depth = job->bf16_dots ? a->head_dim / 2 : a->head_dim;
     t.width = (a->head_dim + ACE_VF - 1) / ACE_VF * ACE_VF;
     place_buffers(&t, scratch);
+    bool is_single = a->q_len == 1 && t.rows <= ACE_ATTENTION_SINGLE;
     if (job->bf16_dots) {
-        attend(true, &t);
+        (is_single ? attend_single_pairs : attend_pairs)(&t);
     } else {
-        attend(false, &t);
+        (is_single ? attend_single_words : attend_words)(&t);
     }
     put_results(&t);
 }

@@ -301,6 +301,13 @@ static bool is_visible(const ace_attention *a, int64_t b, int64_t i, int64_t j)
     return a->window == 0 || llabs((long long)(i - j)) <= a->window;
 }
 
+/* The keys or values of one head. */
+static ace_tensor of_key_head(const ace_attention *a, ace_tensor t, int64_t kh)
+{
+    return a->kv_head_rows > 0 ? ace_rows(t, kh * a->kv_head_rows, a->kv_head_rows)
+                               : ace_cols(t, kh * a->head_dim, a->head_dim);
+}
+
 static int64_t key_row(const ace_attention *a, int64_t b, int64_t j)
 {
     if (a->kv_rows != NULL) {
@@ -314,6 +321,8 @@ static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                        const ace_attention *a, int64_t b, int64_t i, int64_t h, double *score)
 {
     int64_t kh = h / (a->heads / a->kv_heads);
+    k = of_key_head(a, k, kh);
+    v = of_key_head(a, v, kh);
     double peak = -INFINITY;
     for (int64_t j = 0; j < a->kv_len; j++) {
         score[j] = -INFINITY;
@@ -321,7 +330,7 @@ static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
             double sum = 0;
             for (int64_t c = 0; c < a->head_dim; c++) {
                 sum += (double)get(q, b * a->q_len + i, h * a->head_dim + c) *
-                       (double)get(k, key_row(a, b, j), kh * a->head_dim + c);
+                       (double)get(k, key_row(a, b, j), c);
             }
             score[j] = sum * (double)a->scale;
             peak = fmax(peak, score[j]);
@@ -340,7 +349,7 @@ static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
         double sum = 0;
         for (int64_t j = 0; j < a->kv_len; j++) {
             if (score[j] > 0) { /* hidden keys need not lie in memory */
-                sum += score[j] * (double)get(v, key_row(a, b, j), kh * a->head_dim + c);
+                sum += score[j] * (double)get(v, key_row(a, b, j), c);
             }
         }
         put(y, b * a->q_len + i, h * a->head_dim + c, (float)(total > 0 ? sum / total : 0));

@@ -102,6 +102,9 @@ typedef struct ace_attention {
     const ace_key_rows *kv_rows; /* host [batch]: k and v are pools of rows of any number, and this
                                     says which an item reads; NULL: blocks. Neither kv_index nor
                                     uniform_when_hidden go with it */
+    int64_t kv_head_rows;     /* with kv_rows: k and v are [kv_heads·kv_head_rows, head_dim], a
+                                 pool for each key head, so that a head's keys are one run of
+                                 memory; 0: heads side by side */
     const uint8_t *kv_mask;   /* host [batch, kv_len]: 0 hides a key; NULL: none hidden */
     bool uniform_when_hidden; /* a query whose keys are all hidden averages all kv_len keys, as the
                                  original's finite mask value does; else it yields zeros */

@@ -158,13 +158,15 @@ static bool keys_fit(ace_tensor k, const ace_attention *a)
 {
     bool fit = true;
     if (a->kv_rows != NULL) {
-        fit = a->kv_index == NULL && !a->uniform_when_hidden;
+        bool is_apart = a->kv_head_rows > 0;
+        fit = a->kv_index == NULL && !a->uniform_when_hidden &&
+              (!is_apart || k.rows / a->kv_heads == a->kv_head_rows);
         for (int64_t b = 0; fit && b < a->batch; b++) {
-            fit = key_rows_fit(a, b, k.rows);
+            fit = key_rows_fit(a, b, is_apart ? a->kv_head_rows : k.rows);
         }
         return fit;
     }
-    fit = k.rows % a->kv_len == 0 && (a->kv_index != NULL || k.rows == a->batch * a->kv_len);
+    fit = a->kv_head_rows == 0 && k.rows % a->kv_len == 0 && (a->kv_index != NULL || k.rows == a->batch * a->kv_len);
     for (int64_t b = 0; fit && a->kv_index != NULL && b < a->batch; b++) {
         fit = a->kv_index[b] >= 0 && a->kv_index[b] < k.rows / a->kv_len;
     }
@@ -179,7 +181,7 @@ void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_ten
                  a->heads % a->kv_heads == 0 && a->head_dim > 0 && same_shape(y, q) &&
                  same_shape(k, v) && q.dtype == k.dtype && k.dtype == v.dtype &&
                  q.rows == a->batch * a->q_len && q.cols == a->heads * a->head_dim &&
-                 k.cols == a->kv_heads * a->head_dim && keys_fit(k, a);
+                 k.cols == (a->kv_head_rows > 0 ? 1 : a->kv_heads) * a->head_dim && keys_fit(k, a);
     if (refuse(s, valid, "attention")) {
         return;
     }

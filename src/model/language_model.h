@@ -64,8 +64,10 @@ typedef struct ace_lm_session {
     ace_stream *stream;
     const ace_language_model *model;
     ace_lm_shape shape;
+    int64_t tokens;                   /* of the cache */
     ace_tensor rope;                  /* f32 [tokens of the longest sequence, head_dim] */
-    ace_tensor cache[ACE_MAX_LAYERS]; /* [tokens, 2·kv_heads·head_dim]: keys, then values */
+    ace_tensor cache[ACE_MAX_LAYERS]; /* [2·kv_heads·tokens, head_dim]: the keys of one
+                                         head after another, then the values */
     int64_t prompt_first[ACE_LM_MAX_PROMPTS]; /* rows of the cache */
     int64_t prompt_used[ACE_LM_MAX_PROMPTS];  /* tokens so far */
     int64_t own_first[ACE_LM_MAX_SEQUENCES];

@@ -98,10 +98,11 @@ void ace_lm_begin(ace_stream *s, const ace_language_model *m, const ace_lm_shape
         return;
     }
     out->shape = *shape;
+    out->tokens = ace_lm_cache_tokens(shape);
     place_rows(out);
     ace_set_tag(s, "kv");
     for (int64_t i = 0; i < m->config.layers; i++) {
-        out->cache[i] = ace_new(s, s->activation, ace_lm_cache_tokens(shape), cache_cols(c));
+        out->cache[i] = ace_new(s, s->activation, 2 * c->kv_heads * out->tokens, c->head_dim);
     }
     ace_set_tag(s, "activations");
     out->rope = ace_rope_table(s, longest_sequence(shape), c->head_dim, c->rope_theta);
@@ -109,6 +110,25 @@ void ace_lm_begin(ace_stream *s, const ace_language_model *m, const ace_lm_shape
 
 /* ---- layers -------------------------------------------------------------------------------------
  */
+
+/* Keys and values of new tokens [tokens, 2·kv_heads·head_dim] go to the cache from token `to` of
+ * each head on. Of a single token all heads lie in one row, and move at once. */
+static void keep(ace_lm_session *d, int64_t layer, int64_t to, ace_tensor kv)
+{
+    ace_tensor cache = d->cache[layer];
+    int64_t heads = cache.rows / d->tokens;
+    int64_t runs = kv.rows > 1 ? heads : 1;
+    for (int64_t h = 0; h < runs; h++) {
+        ace_tensor from = ace_cols(kv, h * cache.cols, cache.cols);
+        ace_tensor rows = ace_rows(cache, h * d->tokens + to, kv.rows);
+        if (kv.rows == 1) {
+            from = ace_reshape(from, heads, cache.cols);
+            rows.rows = heads;
+            rows.row_stride = d->tokens * cache.cols;
+        }
+        ace_copy(d->stream, rows, from);
+    }
+}
 
 /* Queries, keys and values of the new rows; keys and values go on to the cache. */
 static ace_tensor project(ace_lm_session *d, int64_t layer, ace_tensor x, const pass *p)
@@ -131,8 +151,7 @@ static ace_tensor project(ace_lm_session *d, int64_t layer, ace_tensor x, const 
     ace_head_rms_norm(s, ace_cols(qkv, q_cols, c->kv_heads * c->head_dim), &k_norm);
     ace_tensor kv = ace_cols(qkv, q_cols, cache_cols(c));
     for (int64_t i = 0; i < p->batch; i++) {
-        ace_copy(s, ace_rows(d->cache[layer], p->to[i], p->length),
-                 ace_rows(kv, i * p->length, p->length));
+        keep(d, layer, p->to[i], ace_rows(kv, i * p->length, p->length));
     }
     return ace_cols(qkv, 0, q_cols);
 }
@@ -141,7 +160,6 @@ static void attend(ace_lm_session *d, int64_t layer, ace_tensor x, const pass *p
 {
     ace_stream *s = d->stream;
     const ace_block_config *c = &d->model->config.block;
-    int64_t kv_cols = c->kv_heads * c->head_dim;
     ace_arena_mark mark = ace_mark(s);
     ace_tensor q = project(d, layer, x, p);
     ace_tensor attended = ace_new(s, s->activation, x.rows, q.cols);
@@ -156,9 +174,11 @@ static void attend(ace_lm_session *d, int64_t layer, ace_tensor x, const pass *p
         .causal = p->length > 1, /* a single token sees every key there is */
         .kv_valid = p->valid,
         .kv_rows = p->keys,
+        .kv_head_rows = d->tokens,
     };
-    ace_attend(s, attended, q, ace_cols(d->cache[layer], 0, kv_cols),
-               ace_cols(d->cache[layer], kv_cols, kv_cols), &a);
+    int64_t rows = c->kv_heads * d->tokens;
+    ace_attend(s, attended, q, ace_rows(d->cache[layer], 0, rows),
+               ace_rows(d->cache[layer], rows, rows), &a);
     ace_epilogue into = {.accumulate = true};
     ace_linear(s, x, attended, &d->model->layers[layer].attention.out, &into);
     ace_reset(s, &mark);

@@ -49,7 +49,7 @@ static ace_attention random_options(trial *t)
     ace_attention a = {.batch = trial_between(t, 1, 3), .kv_heads = trial_between(t, 1, 3)};
     a.heads = a.kv_heads * trial_between(t, 1, 4);
     a.head_dim = trial_chance(t, 30) ? published[trial_between(t, 0, 1)] : trial_size(t, 160);
-    a.q_len = trial_size(t, 90);
+    a.q_len = trial_chance(t, 30) ? 1 : trial_size(t, 90);
     a.kv_len = trial_chance(t, 40) ? a.q_len : trial_size(t, 220);
     a.scale = trial_real(t, 0.5f, 4.0f) / sqrtf((float)a.head_dim);
     a.causal = trial_chance(t, 30);
@@ -73,22 +73,27 @@ void case_attention(trial *t)
     if (a.kv_index == NULL && !a.uniform_when_hidden && trial_chance(t, 40)) {
         kv_rows = a.kv_len + trial_between(t, 0, 50);
         a.kv_rows = random_rows(t, &a, kv_rows);
+        a.kv_head_rows = trial_chance(t, 50) ? kv_rows : 0;
     }
     int64_t kv_cols = a.kv_heads * a.head_dim;
+    if (a.kv_head_rows > 0) {
+        kv_rows *= a.kv_heads;
+        kv_cols = a.head_dim;
+    }
     ace_tensor q = trial_input(t, a.batch * a.q_len, a.heads * a.head_dim, dtype, -1.0f, 1.0f);
     ace_tensor k = trial_input(t, kv_rows, kv_cols, dtype, -1.0f, 1.0f);
     ace_tensor v = trial_input(t, kv_rows, kv_cols, dtype, -1.0f, 1.0f);
     ace_tensor y = trial_output(t, q.rows, q.cols, trial_work_type(t), false);
     snprintf(
         t->about, sizeof t->about,
-        "batch %lld, %lld queries, %lld keys, %lld/%lld heads of %lld, window %lld%s%s%s%s%s%s, "
+        "batch %lld, %lld queries, %lld keys, %lld/%lld heads of %lld, window %lld%s%s%s%s%s%s%s, "
         "%s -> %s",
         (long long)a.batch, (long long)a.q_len, (long long)a.kv_len, (long long)a.heads,
         (long long)a.kv_heads, (long long)a.head_dim, (long long)a.window,
         a.causal ? ", causal" : "", a.kv_valid != NULL ? ", valid" : "",
         a.kv_index != NULL ? ", index" : "", a.kv_rows != NULL ? ", rows" : "",
-        a.kv_mask != NULL ? ", mask" : "", a.uniform_when_hidden ? ", uniform" : "",
-        ace_dtype_name(dtype), ace_dtype_name(y.dtype));
+        a.kv_head_rows > 0 ? " by head" : "", a.kv_mask != NULL ? ", mask" : "",
+        a.uniform_when_hidden ? ", uniform" : "", ace_dtype_name(dtype), ace_dtype_name(y.dtype));
     /* Values are below one and weights sum to one. f32: scores of magnitude up to 16 (160 products
      * of numbers below one, times 4/√160) carry a relative error near 2^-22, which is the weights'
      * error. bf16: weights may be rounded to bf16, by 2^-8 at most. */
