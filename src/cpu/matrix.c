@@ -265,7 +265,7 @@ static void interleave_32(uint32_t *to, const uint32_t *from, int64_t lane_strid
     }
 }
 
-static void interleave_8(int8_t *to, const int8_t *from, int64_t lane_stride, int64_t n)
+static void interleave_16(uint16_t *to, const uint16_t *from, int64_t lane_stride, int64_t n)
 {
     for (int64_t k = 0; k < n; k += BLOCK) {
         int64_t end = k + BLOCK < n ? k + BLOCK : n;
@@ -281,10 +281,10 @@ static void store_chunk(const ace_packed *to, const chunk *c, int64_t panel, int
 {
     void *run = to->weights + ace_packed_offset(to, panel, tap, c->first);
     switch (to->dtype) {
-    case ACE_I8:
-        interleave_8(run, c->lane.i8[0], CHUNK, c->n);
+    case ACE_I8: /* pairs move as one */
+        interleave_16(run, (const uint16_t *)(const void *)c->lane.i8, CHUNK / 2, c->n / 2);
         break;
-    case ACE_BF16: /* pairs move as one */
+    case ACE_BF16:
         interleave_32(run, (const uint32_t *)(const void *)c->lane.bf16, CHUNK / 2, c->n / 2);
         break;
     default:

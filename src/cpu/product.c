@@ -35,6 +35,8 @@ typedef struct blocking {
     int step;           /* panels per kernel call */
     int64_t sums_rows;  /* rows whose sums are kept at once */
     size_t tile_bytes, sums_bytes, wide_bytes;
+    size_t scales_at;  /* of an integer tile: their place behind the numbers */
+    int64_t scale_row; /* per row */
 } blocking;
 
 typedef struct run {
@@ -101,20 +103,29 @@ ace_packed ace_packed_of(const ace_matrix *w)
 
 /* ---- blocking ------------------------------------------------------------------------------- */
 
-static ace_tile_type choose_tile_type(const ace_product *p, bool has_bf16)
+/* Products that the processor has units for, beside those of f32. */
+typedef struct product_units {
+    bool bf16, i16;
+} product_units;
+
+static ace_tile_type choose_tile_type(const ace_product *p, product_units units)
 {
     if (p->w.dtype == ACE_BF16) {
-        return has_bf16 ? ACE_TILE_BF16 : ACE_TILE_F32_ROUNDED;
+        return units.bf16 ? ACE_TILE_BF16 : ACE_TILE_F32_ROUNDED;
+    }
+    if (p->w.dtype == ACE_I8 && p->x.dtype == ACE_BF16 && p->snake_alpha.addr == 0 &&
+        p->w.taps == 1 && units.i16) {
+        return ACE_TILE_I16;
     }
     /* int8 weights and bf16 inputs are both exact in bf16; sums are not, so that decoding stays
      * with f32, in which few rows are as fast, for as many sequences as it may have. */
     bool is_exact = p->w.dtype == ACE_I8 && p->x.dtype == ACE_BF16 && p->snake_alpha.addr == 0;
-    return is_exact && has_bf16 && p->y.rows > ACE_EQUAL_ROWS ? ACE_TILE_BF16 : ACE_TILE_F32;
+    return is_exact && units.bf16 && p->y.rows > ACE_EQUAL_ROWS ? ACE_TILE_BF16 : ACE_TILE_F32;
 }
 
 static size_t element_bytes(const blocking *cut)
 {
-    return cut->tile_type == ACE_TILE_BF16 ? 2 : 4;
+    return cut->tile_type == ACE_TILE_BF16 || cut->tile_type == ACE_TILE_I16 ? 2 : 4;
 }
 
 static int64_t tile_rows(const blocking *cut, const ace_product *p)
@@ -135,6 +146,12 @@ static void measure_blocks(blocking *cut, const ace_product *p)
     cut->gathers = false;
     cut->gathers = tile_rows(cut, p) > cut->rows * p->w.taps;
     cut->tile_bytes = (size_t)(tile_rows(cut, p) * cut->row_stride) * element_bytes(cut);
+    if (cut->tile_type == ACE_TILE_I16) {
+        cut->scales_at = ace_align_up(cut->tile_bytes, LINE_BYTES);
+        cut->scale_row = div_up(cut->depth, ACE_SCALE_GROUP);
+        cut->tile_bytes =
+            cut->scales_at + (size_t)(tile_rows(cut, p) * cut->scale_row) * sizeof(float);
+    }
     cut->wide_bytes = 0;
     if (cut->widens) {
         int64_t numbers = cut->step * p->w.taps * cut->depth * ACE_PANEL;
@@ -160,7 +177,8 @@ static int64_t choose_depth(const blocking *cut, const ace_product *p)
         return p->w.depth;
     }
     int64_t blocks = div_up(p->w.depth, budget);
-    return div_up(div_up(p->w.depth, blocks), MIN_DEPTH / 2) * (MIN_DEPTH / 2);
+    int64_t unit = cut->tile_type == ACE_TILE_I16 ? ACE_SCALE_GROUP : MIN_DEPTH / 2;
+    return div_up(div_up(p->w.depth, blocks), unit) * unit;
 }
 
 static int64_t choose_rows(const blocking *cut, const ace_product *p)
@@ -186,19 +204,23 @@ static int64_t choose_group(const blocking *cut, const ace_product *p)
 }
 
 /* All panels of a task at once where their weights stay in L2 anyway: rows of y are then written
- * whole, which matters for convolutions with few channels. */
+ * whole, which matters for convolutions with few channels. With few rows the weights are not used
+ * again, and one step fetches those of the next. */
 static int choose_step(const blocking *cut, const ace_product *p)
 {
     size_t bytes = ace_packed_offset(&p->w, cut->group, 0, 0);
-    bool fits = cut->group <= ACE_MAX_STEP && bytes <= RESIDENT_BYTES;
+    bool fits = p->y.rows > ACE_EQUAL_ROWS && cut->group <= ACE_MAX_STEP && bytes <= RESIDENT_BYTES;
     return fits && cut->depth == p->w.depth && !cut->widens ? (int)cut->group : cut->step;
 }
 
 static blocking choose_blocking(const ace_product *p, const ace_product_kernels *kernels,
-                                bool has_bf16)
+                                const ace_cpu *cpu)
 {
-    blocking cut = {.tile_type = choose_tile_type(p, has_bf16 && kernels->multiply_bf16 != NULL)};
-    cut.widens = p->w.dtype != (cut.tile_type == ACE_TILE_BF16 ? ACE_BF16 : ACE_F32) &&
+    product_units units = {.bf16 = cpu->has_bf16 && kernels->multiply_bf16 != NULL,
+                           .i16 = cpu->has_vnni && kernels->multiply_i16 != NULL};
+    blocking cut = {.tile_type = choose_tile_type(p, units)};
+    cut.widens = cut.tile_type != ACE_TILE_I16 &&
+                 p->w.dtype != (cut.tile_type == ACE_TILE_BF16 ? ACE_BF16 : ACE_F32) &&
                  p->y.rows > ACE_FEW_ROWS;
     cut.step = p->y.rows <= ACE_FEW_ROWS ? WIDE_STEP : STEP;
     cut.depth = choose_depth(&cut, p);
@@ -239,7 +261,9 @@ static void fill_tile(const run *r, const task_range *t)
                      .type = r->cut.tile_type,
                      .row_stride = r->cut.row_stride,
                      .first_col = t->k,
-                     .cols = t->depth};
+                     .cols = t->depth,
+                     .scales = (float *)(void *)(t->tile + r->cut.scales_at),
+                     .scale_row = r->cut.scale_row};
     int64_t x_row = t->first_row * p->stride - p->pad;
     if (!r->cut.gathers) {
         int64_t count = (t->rows - 1) * p->stride + (p->w.taps - 1) * p->dilation + 1;
@@ -280,6 +304,8 @@ static ace_block plan_block(const run *r, const task_range *t, int64_t panel, in
     const blocking *cut = &r->cut;
     ace_block block = {
         .x = t->tile,
+        .x_scales = (const float *)(const void *)(t->tile + cut->scales_at),
+        .x_scale_row = (cut->gathers ? 1 : r->product->stride) * cut->scale_row,
         .x_row = (cut->gathers ? 1 : r->product->stride) * cut->row_stride,
         .x_tap = (cut->gathers ? cut->rows : r->product->dilation) * cut->row_stride,
         .w = w->weights + ace_packed_offset(w, panel, 0, t->k),
@@ -318,14 +344,18 @@ static void run_step(const run *r, const task_range *t, int64_t panel)
     bool is_kept = cut->depth < p->w.depth;
     bool is_last = t->k + t->depth == p->w.depth;
     const unsigned char *x = block.x;
+    const float *scales = block.x_scales;
     float *sums = t->sums + (is_kept ? (panel - t->first_panel) * block.sums_panel : 0);
     int64_t chunk = is_last ? CHUNK_ROWS : t->rows;
     for (int64_t row = 0; row < t->rows; row += chunk) {
         block.x = x + (size_t)(row * block.x_row) * element_bytes(cut);
+        block.x_scales = scales + row * block.x_scale_row;
         block.sums = sums + (is_kept ? row * ACE_PANEL : 0);
         block.rows = min64(chunk, t->rows - row);
         if (cut->tile_type == ACE_TILE_BF16) {
             r->kernels->multiply_bf16(&block);
+        } else if (cut->tile_type == ACE_TILE_I16) {
+            r->kernels->multiply_i16(&block);
         } else {
             r->kernels->multiply_f32(&block);
         }
@@ -386,6 +416,6 @@ static const ace_product_kernels *kernels_of(ace_cpu_level level)
 void ace_product_run(const ace_cpu *cpu, const ace_product *product)
 {
     run r = {.cpu = cpu, .product = product, .kernels = kernels_of(cpu->level)};
-    r.cut = choose_blocking(product, r.kernels, cpu->has_bf16);
+    r.cut = choose_blocking(product, r.kernels, cpu);
     ace_pool_run(cpu->pool, r.cut.row_tasks * r.cut.group_tasks, run_task, &r);
 }

@@ -12,7 +12,7 @@ enum { ACE_PANEL = 16 }; /* matrix rows packed side by side: one AVX-512 registe
 /* A packed matrix. A panel holds ACE_PANEL consecutive matrix rows (zeros beyond the last one); of
  * a swiglu matrix even panels hold gate rows and odd panels the up rows of the same outputs. f32
  * [panel][tap][depth][16] bf16  [panel][tap][depth/2][16][2]   pairs along depth, as vdpbf16ps
- * reads them int8  [panel][tap][depth][16], then f32 scales [panel][16] */
+ * reads them int8  [panel][tap][depth/2][16][2], pairs as well, then f32 scales [panel][16] */
 typedef struct ace_packed {
     ace_dtype dtype;
     int64_t panels;

@@ -70,13 +70,69 @@ static ALWAYS_INLINE int64_t snake_row(ace_tile t, int64_t at, ace_row x, int64_
     return c;
 }
 
+#if defined(__AVX512VNNI__)
+/* The largest magnitude of up to ACE_SCALE_GROUP numbers, NaN above all: bits compare as numbers
+ * do. */
+static float peak_of_bf16(const uint16_t *x, int64_t n)
+{
+    __m512i peak = _mm512_setzero_si512();
+    for (int64_t c = 0; c < n; c += 32) {
+        __mmask32 there = n - c < 32 ? (1u << (n - c)) - 1 : 0xffffffffu;
+        __m512i v = _mm512_maskz_loadu_epi16(there, x + c);
+        peak = _mm512_max_epu16(peak, _mm512_and_si512(v, _mm512_set1_epi16(0x7fff)));
+    }
+    __m512i high = _mm512_max_epi32(_mm512_srli_epi32(peak, 16),
+                                    _mm512_and_si512(peak, _mm512_set1_epi32(0xffff)));
+    return ace_f32_from_bits((uint32_t)_mm512_reduce_max_epi32(high) << 16);
+}
+
+/* Columns 0 … end - 1 of the tile as integers up to 2^15 - 1 times a scale per group. */
+static int64_t quantise_row(ace_tile t, int64_t row, ace_row x, int64_t end)
+{
+    const float most = 32767.0f;
+    const float least = 0x1p-100f; /* its inverse is finite; below it, nothing is left of bf16 */
+    const uint16_t *from = (const uint16_t *)x.data + t.first_col;
+    int16_t *to = (int16_t *)t.data + row * t.row_stride;
+    float *scales = t.scales + row * t.scale_row;
+    for (int64_t c = 0; c < end; c += ACE_SCALE_GROUP) {
+        int64_t n = end - c < ACE_SCALE_GROUP ? end - c : ACE_SCALE_GROUP;
+        float peak = peak_of_bf16(from + c, n);
+        *scales++ = peak < least ? 0.0f : peak / most;
+        ace_vf inverse = ace_vf_set(peak < least ? 0.0f : most / peak);
+        for (int64_t i = c; i < c + n; i += ACE_VF) {
+            ace_row whole = {(void *)(uintptr_t)from, true};
+            __m512i q = _mm512_cvtps_epi32(ace_vf_mul(ace_row_get(whole, i, c + n), inverse));
+            _mm256_storeu_si256((__m256i *)(void *)(to + i), _mm512_cvtsepi32_epi16(q));
+        }
+    }
+    return end;
+}
+#endif
+
 /* Zeros from column c to the tile's last one. */
 static void clear_row(ace_tile t, int64_t at, int64_t c)
 {
-    size_t size = t.type == ACE_TILE_BF16 ? sizeof(uint16_t) : sizeof(float);
+    bool is_half = t.type == ACE_TILE_BF16 || t.type == ACE_TILE_I16;
+    size_t size = is_half ? sizeof(uint16_t) : sizeof(float);
     if (c < t.cols) {
         memset((unsigned char *)t.data + (size_t)(at + c) * size, 0, (size_t)(t.cols - c) * size);
     }
+}
+
+/* A row of an I16 tile; x NULL: zeros. */
+static void fill_integers(ace_tile t, int64_t row, const ace_row *x, int64_t end)
+{
+    int64_t done = 0;
+#if defined(__AVX512VNNI__)
+    done = x != NULL ? quantise_row(t, row, *x, end) : 0;
+#else
+    (void)x;
+    (void)end;
+#endif
+    if (done == 0) {
+        memset(t.scales + row * t.scale_row, 0, (size_t)t.scale_row * sizeof *t.scales);
+    }
+    clear_row(t, row * t.row_stride, done);
 }
 
 static void fill(const ace_product *p, const ace_tile *tile, int64_t tile_row, int64_t first_row,
@@ -96,7 +152,13 @@ static void fill(const ace_product *p, const ace_tile *tile, int64_t tile_row, i
         int64_t row = first_row + i;
         int64_t at = (tile_row + i) * t.row_stride;
         int64_t done = 0;
-        if (row >= 0 && row < x.rows) {
+        bool exists = row >= 0 && row < x.rows;
+        if (t.type == ACE_TILE_I16) {
+            ace_row from = ace_row_of(x, exists ? row : 0);
+            fill_integers(t, tile_row + i, exists ? &from : NULL, end);
+            continue;
+        }
+        if (exists) {
             done = has_snake ? snake_row(t, at, ace_row_of(x, row), x.cols, end, alpha, inv_beta)
                              : convert_row(t, at, ace_row_of(x, row), x.cols, end);
         }
@@ -106,7 +168,7 @@ static void fill(const ace_product *p, const ace_tile *tile, int64_t tile_row, i
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-/* from [n/32][16][2], to [n/16][16] */
+/* Widening: from [n/32][16][2], to [n/16][16] in f32, and in the same order in bf16. */
 static void widen_bf16_to_f32(float *restrict to, const uint16_t *restrict from, int64_t n)
 {
     for (int64_t i = 0; i < n; i += 2 * ACE_PANEL) {
@@ -121,20 +183,19 @@ static void widen_bf16_to_f32(float *restrict to, const uint16_t *restrict from,
 
 static void widen_i8_to_f32(float *restrict to, const int8_t *restrict from, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
-        to[i] = (float)from[i];
+    for (int64_t i = 0; i < n; i += 2 * ACE_PANEL) {
+        for (int j = 0; j < ACE_PANEL; j++) {
+            to[i + j] = (float)from[i + 2 * j];
+            to[i + ACE_PANEL + j] = (float)from[i + 2 * j + 1];
+        }
     }
 }
 
-/* from [n/16][16], to [n/32][16][2]. Exact: eight bits hold every int8. */
+/* Exact: eight bits hold every int8. */
 static void widen_i8_to_bf16(uint16_t *restrict to, const int8_t *restrict from, int64_t n)
 {
-    for (int64_t i = 0; i < n; i += 2 * ACE_PANEL) {
-        for (int j = 0; j < ACE_PANEL; j++) {
-            uint32_t low = ace_f32_bits((float)from[i + j]) >> 16;
-            uint32_t pair = ace_f32_bits((float)from[i + ACE_PANEL + j]) | low;
-            memcpy(to + i + 2 * j, &pair, sizeof pair);
-        }
+    for (int64_t i = 0; i < n; i++) {
+        to[i] = (uint16_t)(ace_f32_bits((float)from[i]) >> 16);
     }
 }
 
@@ -255,6 +316,9 @@ const ace_product_kernels PRODUCT_KERNELS = {
     .multiply_f32 = multiply_f32,
 #if defined(__AVX512BF16__)
     .multiply_bf16 = multiply_bf16,
+#endif
+#if defined(__AVX512VNNI__)
+    .multiply_i16 = multiply_i16,
 #endif
     .finish = finish,
 };

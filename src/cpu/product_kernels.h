@@ -10,7 +10,8 @@ typedef enum ace_tile_type {
     ACE_TILE_F32,
     ACE_TILE_F32_ROUNDED, /* f32 holding numbers rounded to bf16: bf16 products without bf16 units
                            */
-    ACE_TILE_BF16
+    ACE_TILE_BF16,
+    ACE_TILE_I16 /* integers, one scale for every ACE_SCALE_GROUP columns of a row */
 } ace_tile_type;
 
 typedef struct ace_tile {
@@ -19,11 +20,15 @@ typedef struct ace_tile {
     int64_t row_stride; /* elements */
     int64_t first_col;  /* of x */
     int64_t cols;       /* even; those beyond x are zero */
+    float *scales;      /* of I16: [tile rows][scale_row] */
+    int64_t scale_row;  /* elements */
 } ace_tile;
 
 /* sums += tile · panels over some depth of all taps. */
 typedef struct ace_block {
     const void *x;          /* the tile's element for the first row, first tap */
+    const float *x_scales;  /* of the tile's I16 rows */
+    int64_t x_scale_row;    /* elements from one result's scales to the next one's */
     int64_t x_row;          /* elements from one result's inputs to the next one's */
     int64_t x_tap;          /* … from one tap's inputs to the next tap's */
     const void *w;          /* first panel */
@@ -58,6 +63,7 @@ typedef struct ace_product_kernels {
     void (*widen_i8_to_bf16)(uint16_t *to, const int8_t *from, int64_t n);
     void (*multiply_f32)(const ace_block *);
     void (*multiply_bf16)(const ace_block *); /* NULL: no such unit; f32 serves */
+    void (*multiply_i16)(const ace_block *);  /* int8 weights as packed, one tap; or NULL */
     void (*finish)(const ace_product *, const ace_finish *);
 } ace_product_kernels;
 
@@ -68,6 +74,9 @@ enum {
     ACE_TILE_STEP = 12, /* rows of register tiles on every level divide this */
     ACE_FEW_ROWS = 6,
     ACE_EQUAL_ROWS = 32, /* up to here a row's result does not depend on the number of rows */
+    /* Columns that share a scale: few, so that one large number takes little precision from the
+     * others; enough to make the change of scale rare. */
+    ACE_SCALE_GROUP = 128,
     ACE_MAX_STEP = 16 /* panels of one call */
 };
 

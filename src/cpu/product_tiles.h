@@ -47,11 +47,15 @@ typedef ace_vf tile_sums[MANY_ROWS][MAX_VECTORS];
 typedef struct ahead {
     const char *start;
     int64_t step, tap;
+    int64_t panel; /* bytes from one panel to the next where a tile fetches for all; else 0 */
 } ahead;
 
-static ALWAYS_INLINE void fetch(const char *line)
+static ALWAYS_INLINE void fetch(const ahead *next, const char *line, int panels)
 {
-    __builtin_prefetch(line, 0, 2);
+    UNROLL
+    for (int v = 0; v < panels; v++) {
+        __builtin_prefetch(line + v * next->panel, 0, 2);
+    }
 }
 
 /* In all functions below rows and panels are constants at each call, so loops over them vanish. */
@@ -95,7 +99,7 @@ static ALWAYS_INLINE void tile_f32(const ace_block *b, const ahead *next, int64_
         const float *w = (const float *)b->w + panel * b->w_panel + tap * b->w_tap;
         const char *line = next->start + tap * next->tap;
         for (int64_t k = 0; k < b->depth; k++, line += next->step) {
-            fetch(line);
+            fetch(next, line, panels);
             ace_vf weight[MAX_VECTORS];
             UNROLL
             for (int v = 0; v < panels * PANEL_VECTORS; v++) {
@@ -127,7 +131,7 @@ static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64
         const uint16_t *w = (const uint16_t *)b->w + panel * b->w_panel + tap * b->w_tap;
         const char *line = next->start + tap * next->tap;
         for (int64_t k = 0; k < b->depth; k += 2, line += next->step) {
-            fetch(line);
+            fetch(next, line, panels);
             __m512i weight[MAX_VECTORS];
             UNROLL
             for (int v = 0; v < panels; v++) {
@@ -149,6 +153,70 @@ static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64
 }
 #endif
 
+#if defined(__AVX512VNNI__)
+/* Adds the integer sums of one group of depth to the float sums. They pass through memory, which is
+ * rare enough, so that the registers are free for the integers. */
+static ALWAYS_INLINE void flush_group(const ace_block *b, __m512i sum[MANY_ROWS][MAX_VECTORS],
+                                      int64_t k, int64_t row, int panel, int rows, int panels)
+{
+    bool is_first = k == 0 && !b->resume;
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        const float *scales = b->x_scales + (row + r) * b->x_scale_row;
+        ace_vf scale = ace_vf_set(scales[k / ACE_SCALE_GROUP]);
+        UNROLL
+        for (int v = 0; v < panels; v++) {
+            float *at = sum_at(b, row + r, panel, v);
+            ace_vf before = is_first ? ace_vf_set(0.0f) : ace_vf_load(at);
+            ace_vf_store(at, ace_vf_fma(_mm512_cvtepi32_ps(sum[r][v]), scale, before));
+            sum[r][v] = _mm512_setzero_si512();
+        }
+    }
+}
+
+/* int8 weights by int16 inputs, a single tap. Sums over a group are exact integers: below
+ * ACE_SCALE_GROUP · 2^7 · 2^15 = 2^29. */
+static ALWAYS_INLINE void tile_i16(const ace_block *b, const ahead *next, int64_t row, int panel,
+                                   int rows, int panels)
+{
+    __m512i sum[MANY_ROWS][MAX_VECTORS];
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < panels; v++) {
+            sum[r][v] = _mm512_setzero_si512();
+        }
+    }
+    const int16_t *x = (const int16_t *)b->x + row * b->x_row;
+    const int8_t *w = (const int8_t *)b->w + panel * b->w_panel;
+    const char *line = next->start;
+    for (int64_t group = 0; group < b->depth; group += ACE_SCALE_GROUP) {
+        int64_t left = b->depth - group;
+        int64_t end = group + (left < ACE_SCALE_GROUP ? left : ACE_SCALE_GROUP);
+        for (int64_t k = group; k < end; k += 2, line += next->step) {
+            fetch(next, line, panels);
+            __m512i weight[MAX_VECTORS];
+            UNROLL
+            for (int v = 0; v < panels; v++) {
+                const void *at = w + v * b->w_panel + k * ACE_PANEL;
+                weight[v] = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)at));
+            }
+            UNROLL
+            for (int r = 0; r < rows; r++) {
+                int32_t pair;
+                memcpy(&pair, x + r * b->x_row + k, sizeof pair);
+                __m512i value = _mm512_set1_epi32(pair);
+                UNROLL
+                for (int v = 0; v < panels; v++) {
+                    sum[r][v] = _mm512_dpwssd_epi32(sum[r][v], weight[v], value);
+                }
+            }
+        }
+        flush_group(b, sum, group, row, panel, rows, panels);
+    }
+}
+#endif
+
 /* Weights of depth k and k + 1, vector v of a panel, straight from the packed form. */
 static ALWAYS_INLINE void load_packed(const ace_block *b, int64_t line, int v, ace_vf *first,
                                       ace_vf *second)
@@ -156,9 +224,7 @@ static ALWAYS_INLINE void load_packed(const ace_block *b, int64_t line, int v, a
     if (b->w_type == ACE_BF16) {
         ace_vf_load_bf16_pairs((const uint16_t *)b->w + line + 2 * v * ACE_VF, first, second);
     } else {
-        const int8_t *w = (const int8_t *)b->w + line + v * ACE_VF;
-        *first = ace_vf_load_i8(w);
-        *second = ace_vf_load_i8(w + ACE_PANEL);
+        ace_vf_load_i8_pairs((const int8_t *)b->w + line + 2 * v * ACE_VF, first, second);
     }
 }
 
@@ -274,11 +340,38 @@ static void any_bf16(const ace_block *b, const ahead *next, int64_t row, int pan
 #undef CASE
 #endif
 
-/* The share of the next panels' lines that tile `index` of `count` fetches. */
-static ahead plan_fetch(const ace_block *b, int64_t index, int64_t count, int64_t element_bytes)
+#if defined(__AVX512VNNI__)
+#define CASE(rows, panels)                                                                         \
+    case (panels)*16 + (rows):                                                                     \
+        tile_i16(b, next, row, panel, rows, panels);                                               \
+        break;
+static void any_i16(const ace_block *b, const ahead *next, int64_t row, int panel, int64_t rows,
+                    int panels)
+{
+    switch (panels * 16 + rows) {
+        SHAPES(CASE)
+    default:
+        break;
+    }
+}
+#undef CASE
+#endif
+
+/* The share of the next panels' lines that tile `index` of `count` fetches. A loop over depth
+ * passes `line` bytes of a panel at a time. */
+static ahead plan_fetch(const ace_block *b, int64_t index, int64_t count, int64_t element_bytes,
+                        int64_t line)
 {
     ahead next = {.start = b->w, .tap = b->w_tap * element_bytes};
-    if (b->next_w == NULL || count < b->panels) {
+    if (b->next_w == NULL || count == 0) {
+        return next;
+    }
+    if (count < b->panels) { /* few rows: the first tile fetches everything */
+        if (index == 0) {
+            next.start = b->next_w;
+            next.step = line;
+            next.panel = b->w_panel * element_bytes;
+        }
         return next;
     }
     int64_t per_panel = count / b->panels; /* tiles that share one panel */
@@ -287,12 +380,13 @@ static ahead plan_fetch(const ace_block *b, int64_t index, int64_t count, int64_
         int64_t share = b->depth * ACE_PANEL * element_bytes / per_panel;
         next.start = (const char *)b->next_w + panel * b->w_panel * element_bytes +
                      index % per_panel * share;
-        next.step = LINE_BYTES / per_panel;
+        next.step = line / per_panel;
     }
     return next;
 }
 
-static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile, int64_t element_bytes)
+static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile, int64_t element_bytes,
+                                   int64_t line)
 {
     int panels = 0;
     for (int panel = 0; panel < b->panels; panel += panels) {
@@ -304,9 +398,10 @@ static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile, int64_t e
             panels = FEW_PANELS;
         }
         int64_t tiles = (b->rows + step - 1) / step;
+        step = (b->rows + tiles - 1) / tiles; /* equal ones keep more sums under way */
         int64_t rows = 0;
         for (int64_t row = 0; row < b->rows; row += rows) {
-            ahead next = plan_fetch(b, row / step, panel == 0 ? tiles : 0, element_bytes);
+            ahead next = plan_fetch(b, row / step, panel == 0 ? tiles : 0, element_bytes, line);
             rows = b->rows - row < step ? b->rows - row : step;
             tile(b, &next, row, panel, rows, panels);
         }
@@ -316,18 +411,25 @@ static ALWAYS_INLINE void multiply(const ace_block *b, any_tile *tile, int64_t e
 static void multiply_f32(const ace_block *b)
 {
     if (b->w_type == ACE_BF16) {
-        multiply(b, any_packed_bf16, sizeof(uint16_t));
+        multiply(b, any_packed_bf16, sizeof(uint16_t), LINE_BYTES);
     } else if (b->w_type == ACE_I8) {
-        multiply(b, any_packed_i8, sizeof(int8_t));
+        multiply(b, any_packed_i8, sizeof(int8_t), LINE_BYTES / 2);
     } else {
-        multiply(b, any_f32, sizeof(float));
+        multiply(b, any_f32, sizeof(float), LINE_BYTES);
     }
 }
 
 #if defined(__AVX512BF16__)
 static void multiply_bf16(const ace_block *b)
 {
-    multiply(b, any_bf16, sizeof(uint16_t));
+    multiply(b, any_bf16, sizeof(uint16_t), LINE_BYTES);
+}
+#endif
+
+#if defined(__AVX512VNNI__)
+static void multiply_i16(const ace_block *b)
+{
+    multiply(b, any_i16, sizeof(int8_t), LINE_BYTES / 2);
 }
 #endif
 

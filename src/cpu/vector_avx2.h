@@ -42,10 +42,12 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     _mm_storeu_si128((__m128i *)(void *)p, half);
 }
 
-static inline ace_vf ace_vf_load_i8(const int8_t *p)
+/* Pairs of int8: the first and the second of each. */
+static inline void ace_vf_load_i8_pairs(const int8_t *p, ace_vf *first, ace_vf *second)
 {
-    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)p);
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+    __m256i pairs = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
+    *first = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(pairs, 16), 16));
+    *second = _mm256_cvtepi32_ps(_mm256_srai_epi32(pairs, 16));
 }
 
 /* Pairs of bf16: the first and the second of each. */

@@ -41,10 +41,12 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     _mm256_storeu_si256((__m256i *)(void *)p, half);
 }
 
-static inline ace_vf ace_vf_load_i8(const int8_t *p)
+/* Pairs of int8: the first and the second of each. */
+static inline void ace_vf_load_i8_pairs(const int8_t *p, ace_vf *first, ace_vf *second)
 {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+    __m512i pairs = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    *first = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(pairs, 16), 16));
+    *second = _mm512_cvtepi32_ps(_mm512_srai_epi32(pairs, 16));
 }
 
 /* Pairs of bf16: the first and the second of each. */

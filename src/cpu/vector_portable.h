@@ -7,7 +7,6 @@ typedef float ace_vf __attribute__((vector_size(16)));
 typedef int32_t ace_vi __attribute__((vector_size(16)));
 typedef uint32_t ace_vu __attribute__((vector_size(16)));
 typedef uint16_t ace_vh __attribute__((vector_size(8)));
-typedef int8_t ace_vb __attribute__((vector_size(4)));
 
 static inline ace_vf ace_vf_set(float x)
 {
@@ -44,11 +43,14 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     memcpy(p, &half, sizeof half);
 }
 
-static inline ace_vf ace_vf_load_i8(const int8_t *p)
+/* Pairs of int8: the first and the second of each. */
+static inline void ace_vf_load_i8_pairs(const int8_t *p, ace_vf *first, ace_vf *second)
 {
-    ace_vb bytes;
-    memcpy(&bytes, p, sizeof bytes);
-    return __builtin_convertvector(__builtin_convertvector(bytes, ace_vi), ace_vf);
+    ace_vh pairs;
+    memcpy(&pairs, p, sizeof pairs);
+    ace_vi words = (ace_vi) __builtin_convertvector(pairs, ace_vu);
+    *first = __builtin_convertvector(words << 24 >> 24, ace_vf);
+    *second = __builtin_convertvector(words << 16 >> 24, ace_vf);
 }
 
 /* Pairs of bf16: the first and the second of each. */
