@@ -158,6 +158,9 @@ static void choose_lm(resolver *r)
     if (w->init_llm != ACE_SWITCH_AUTO) {
         s->init_llm = w->init_llm == ACE_SWITCH_ON;
         s->init_llm_source = w->init_llm_source;
+    } else if (w->thinking == ACE_SWITCH_ON && !s->init_llm) { /* asked for by its work */
+        s->init_llm = true;
+        s->init_llm_source = ACE_VALUE_CALLER;
     }
     if (s->init_llm && !offers_lm(&s->tier) && !is_free(r)) {
         ace_warn(r->warnings, "W05", "init_llm", "true", "false",
@@ -165,21 +168,21 @@ static void choose_lm(resolver *r)
                  s->tier.label, s->gb);
         s->init_llm = false;
         s->init_llm_source = ACE_VALUE_FALLBACK;
-    } else if (s->init_llm && !offers_lm(&s->tier)) {
+    } else if (s->init_llm && !offers_lm(&s->tier) && r->is_card) {
         ace_warn(r->warnings, "W05", "init_llm", "true", "true",
                  "outside the list of %s (%.4g GB): it runs if the plan proves that it fits",
                  s->tier.label, s->gb);
     }
     choose_lm_model(r);
     if (s->init_llm && s->lm_model[0] == '\0') {
-        if (w->init_llm == ACE_SWITCH_ON || w->thinking) {
+        if (w->init_llm == ACE_SWITCH_ON || w->thinking == ACE_SWITCH_ON) {
             ace_warn(r->warnings, "W07", "init_llm", "true", "false",
                      "no usable language model on disk for %s", s->tier.label);
         }
         s->init_llm = false;
         s->init_llm_source = ACE_VALUE_FALLBACK;
     }
-    s->lm_runs = s->init_llm && w->thinking;
+    s->lm_runs = s->init_llm && w->thinking != ACE_SWITCH_OFF;
 }
 
 static void choose_backend(resolver *r)

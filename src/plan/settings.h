@@ -39,7 +39,7 @@ typedef struct ace_wishes {
     const char *backend;  /* "auto", "" or NULL: the tier's */
     const char *tier;     /* "" or NULL: by memory */
     bool force_config;
-    bool thinking;                 /* the language model is to run for this request */
+    ace_switch thinking;           /* is the language model to run? auto: where it is started */
     const char *const *lm_on_disk; /* names of the language models that can be loaded */
     int n_lm_on_disk;
     ace_value_source init_llm_source, offload_source, offload_dit_source, compile_source,

@@ -30,7 +30,7 @@ typedef struct alignment_run {
     const ace_job *job;
     const ace_conditions *conditions;
     const ace_heard *heard;
-    const ace_array *hints;
+    const ace_hints *hints;
     ace_lyric_heads heads;
     words words[ACE_MAX_BRIEFS];
     ace_stage stage;
@@ -222,7 +222,7 @@ static void listen(alignment_run *run, float t, ace_alignment *into)
 
 static void begin_session(alignment_run *run)
 {
-    const ace_array *states = ace_song_condition(run->job, run->conditions, run->song, false);
+    const ace_array *states = ace_song_condition(run->conditions, run->song, false);
     const float *condition[1] = {states->values};
     const int32_t condition_of[1] = {0};
     int b = run->song->brief;
@@ -242,7 +242,8 @@ static void begin_session(alignment_run *run)
             ace_stream_fail(&run->stage.stream, no_memory(run), "lyric alignment: no host memory");
             return;
         }
-        ace_context_write(run->job, &run->job->brief[b], &run->heard[b], &run->hints[b], false,
+        ace_context_write(run->job, &run->job->brief[b], &run->heard[b],
+                          ace_hints_of(&run->hints[b], run->song->index), false,
                           context);
     }
     in.context = context;
@@ -373,7 +374,7 @@ static ace_status align_songs(alignment_run *run, ace_finished *songs, int n_son
 }
 
 ace_status ace_run_alignment(ace_runner *r, const ace_job *job, const ace_conditions *conditions,
-                             const ace_heard *heard, const ace_array *hints, ace_finished *songs,
+                             const ace_heard *heard, const ace_hints *hints, ace_finished *songs,
                              int n_songs)
 {
     alignment_run *run = ace_calloc(1, sizeof *run);

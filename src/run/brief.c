@@ -368,15 +368,117 @@ static ace_status write_prompts(const ace_request *r, const ace_models *m, ace_b
     return status;
 }
 
-/* The codes that the language model will write: floor(5 · seconds) of them. */
+/* ---- the language model -------------------------------------------------------------------------
+ */
+
+/* The codes that it will write, floor(5 · seconds) for each song. Its caption can be as long as a
+ * prompt: the plan must hold for that. */
 static ace_status expect_codes(double seconds, ace_brief *b, ace_error *err)
 {
     b->n_codes = (int64_t)(seconds * ACE_CODE_RATE);
-    b->codes = ace_calloc((size_t)b->n_codes, sizeof *b->codes);
+    b->codes = ace_calloc((size_t)(b->n_songs * b->n_codes), sizeof *b->codes);
     b->follows_codes = true;
+    b->own_codes = true;
     b->expects_codes = true;
     return b->codes != NULL ? ACESTEP_OK
                             : ace_fail(err, ACESTEP_MEMORY, "codes: no host memory");
+}
+
+static ace_status lengthen(ace_tokens *tokens, int64_t n, ace_error *err)
+{
+    int32_t *longer = ace_realloc_array(tokens->ids, (size_t)n, sizeof *longer);
+    if (longer == NULL) {
+        return ace_fail(err, ACESTEP_MEMORY, "prompt: no host memory");
+    }
+    for (int64_t i = tokens->n; i < n; i++) {
+        longer[i] = tokens->n > 0 ? longer[0] : 0;
+    }
+    tokens->ids = longer;
+    tokens->n = n;
+    return ACESTEP_OK;
+}
+
+/* Texts that it can change stand in the plan with their most. */
+static ace_status make_room(ace_brief *b, ace_error *err)
+{
+    ace_status status = ACESTEP_OK;
+    if (b->lm->metadata || b->lm->whole_opening) {
+        status = lengthen(&b->text, TEXT_TOKENS, err);
+    }
+    if (status == ACESTEP_OK && b->lm->opening != ACE_LM_GENERATE) {
+        status = lengthen(&b->lyrics, LYRIC_TOKENS, err);
+    }
+    if (status == ACESTEP_OK && b->plain_text.n > 0) {
+        status = lengthen(&b->plain_text, TEXT_TOKENS, err);
+    }
+    return status;
+}
+
+static ace_status ask_lm(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                         double seconds, ace_brief *b, ace_error *err)
+{
+    int64_t n_codes = (int64_t)(seconds * ACE_CODE_RATE);
+    ace_status status = ace_lm_task_create(r, m, limits, n_codes, &b->lm, err);
+    if (status == ACESTEP_OK && b->lm != NULL && b->lm->codes) {
+        status = expect_codes(seconds, b, err);
+    }
+    return status;
+}
+
+/* ---- briefs -------------------------------------------------------------------------------------
+ */
+
+static ace_status read_codes(const ace_request *r, const ace_models *m, const ace_lm_written *w,
+                             ace_brief *b, ace_error *err)
+{
+    if (w != NULL && w->codes != NULL) {
+        size_t n = (size_t)(b->n_songs * w->n_codes);
+        b->codes = ace_malloc_array(n, sizeof *b->codes);
+        if (b->codes == NULL) {
+            return ace_fail(err, ACESTEP_MEMORY, "codes: no host memory");
+        }
+        memcpy(b->codes, w->codes, n * sizeof *b->codes);
+        b->n_codes = w->n_codes;
+        b->own_codes = true;
+        return ACESTEP_OK;
+    }
+    return r->audio_codes[0] == '\0'
+               ? ACESTEP_OK
+               : ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &b->codes, &b->n_codes,
+                                 err);
+}
+
+/* w: what the language model wrote for it already, or NULL. */
+static ace_status create(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                         const ace_lm_written *w, ace_warnings *warnings, ace_brief *out,
+                         ace_error *err)
+{
+    double seconds = 0;
+    out->task = (ace_task)r->task_type;
+    ace_status status = refuse_what_the_model_lacks(r, m, err);
+    if (status == ACESTEP_OK && w == NULL) {
+        status = read_seeds(r, out, err);
+        clamp_songs(limits, out, warnings);
+    }
+    if (status == ACESTEP_OK) {
+        status = read_codes(r, m, w, out, err);
+    }
+    if (status == ACESTEP_OK && (out->n_codes == 0 || out->own_codes)) {
+        status = read_audio_inputs(r, out, warnings, err);
+    }
+    out->follows_codes = out->n_codes > 0 || (out->task == ACE_TASK_COVER && !r->no_fsq);
+    if (status == ACESTEP_OK) {
+        status = choose_length(r, m, limits, out, &seconds, warnings, err);
+    }
+    if (status == ACESTEP_OK && limits->lm_runs && w == NULL &&
+        out->task == ACE_TASK_TEXT2MUSIC) {
+        status = ask_lm(r, m, limits, seconds, out, err);
+    }
+    out->seconds = seconds;
+    if (status == ACESTEP_OK) {
+        status = write_prompts(r, m, out, err);
+    }
+    return status == ACESTEP_OK && out->lm != NULL ? make_room(out, err) : status;
 }
 
 ace_status ace_brief_create(const ace_request *r, const ace_models *m,
@@ -384,36 +486,29 @@ ace_status ace_brief_create(const ace_request *r, const ace_models *m,
                             ace_error *err)
 {
     memset(out, 0, sizeof *out);
-    double seconds = 0;
-    out->task = (ace_task)r->task_type;
-    ace_status status = refuse_what_the_model_lacks(r, m, err);
-    if (status == ACESTEP_OK) {
-        status = read_seeds(r, out, err);
-        clamp_songs(limits, out, warnings);
-    }
-    if (status == ACESTEP_OK && r->audio_codes[0] != '\0') {
-        status = ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &out->codes,
-                                 &out->n_codes, err);
-    }
-    if (status == ACESTEP_OK && out->n_codes == 0) {
-        status = read_audio_inputs(r, out, warnings, err);
-    }
-    out->follows_codes = out->n_codes > 0 || (out->task == ACE_TASK_COVER && !r->no_fsq);
-    if (status == ACESTEP_OK) {
-        status = choose_length(r, m, limits, out, &seconds, warnings, err);
-    }
-    if (status == ACESTEP_OK && limits->lm_runs && out->task == ACE_TASK_TEXT2MUSIC &&
-        out->n_codes == 0) {
-        status = expect_codes(seconds, out, err);
-    }
-    out->seconds = seconds;
-    if (status == ACESTEP_OK) {
-        status = write_prompts(r, m, out, err);
-    }
+    ace_status status = create(r, m, limits, NULL, warnings, out, err);
     if (status != ACESTEP_OK) {
         ace_brief_free(out);
     }
     return status;
+}
+
+ace_status ace_brief_follow(const ace_request *follows, const ace_models *m,
+                            const ace_settings *limits, const ace_lm_written *w,
+                            ace_warnings *warnings, ace_brief *b, ace_error *err)
+{
+    ace_brief next = {.n_songs = b->n_songs, .given_noise = b->given_noise};
+    memcpy(next.seed, b->seed, sizeof next.seed);
+    ace_status status = create(follows, m, limits, w, warnings, &next, err);
+    if (status != ACESTEP_OK) {
+        ace_brief_free(&next);
+        return status;
+    }
+    next.lm = b->lm; /* its room is still part of the plan */
+    b->lm = NULL;
+    ace_brief_free(b);
+    *b = next;
+    return ACESTEP_OK;
 }
 
 static void free_prompts(ace_brief *b)
@@ -427,25 +522,11 @@ static void free_prompts(ace_brief *b)
     b->lyric_prompt = NULL;
 }
 
-ace_status ace_brief_leave_out_lm(const ace_request *r, const ace_models *m, ace_brief *b,
-                                  ace_error *err)
-{
-    if (!b->expects_codes) {
-        return ACESTEP_OK;
-    }
-    free_prompts(b);
-    ace_free(b->codes);
-    b->codes = NULL;
-    b->n_codes = 0;
-    b->follows_codes = false;
-    b->expects_codes = false;
-    return write_prompts(r, m, b, err);
-}
-
 void ace_brief_free(ace_brief *b)
 {
     free_prompts(b);
     ace_free(b->codes);
+    ace_lm_task_free(b->lm);
     ace_audio_free(&b->source);
     ace_audio_free(&b->reference);
     memset(b, 0, sizeof *b);

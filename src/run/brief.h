@@ -6,7 +6,7 @@
 #define ACE_RUN_BRIEF_H
 
 #include "audio/audio.h"
-#include "run/models.h"
+#include "run/lm_task.h"
 #include "run/request.h"
 #include "plan/settings.h"
 #include "text/prompt.h"
@@ -26,9 +26,11 @@ typedef struct ace_brief {
         region_end; /* latent frames to make anew; the whole song when no region */
     bool has_region;
     double seconds; /* as the prompt says it */
-    int32_t *codes;
+    int32_t *codes; /* [n_codes], or [n_songs, n_codes] where each song has its own */
     int64_t n_codes;
+    bool own_codes;
     bool expects_codes; /* they are still to be written by the language model */
+    ace_lm_task *lm;    /* what it is asked; NULL: nothing. Owned */
     ace_audio source;    /* with the silence for outpainting around it; empty when there is none */
     ace_audio reference; /* exactly as read; the song's seed draws the cuts */
     const float
@@ -40,9 +42,12 @@ typedef struct ace_brief {
 /* Reads the audio files, tokenises, clamps to the model and to the limits. */
 ace_status ace_brief_create(const ace_request *request, const ace_models *models,
                             const ace_settings *limits, ace_warnings *warnings, ace_brief *out, ace_error *err);
-/* The language model will not run: no codes to follow, and the prompt that goes without. */
-ace_status ace_brief_leave_out_lm(const ace_request *request, const ace_models *models,
-                                  ace_brief *b, ace_error *err);
+/* The brief once the language model has written: made anew from the request that follows from it
+ * (ace_lm_follow), with its codes and the seeds drawn before. w->wrote false: it did not, and the
+ * song is made without. */
+ace_status ace_brief_follow(const ace_request *follows, const ace_models *models,
+                            const ace_settings *limits, const ace_lm_written *w,
+                            ace_warnings *warnings, ace_brief *b, ace_error *err);
 void ace_brief_free(ace_brief *b); /* a zeroed one is fine */
 
 #endif

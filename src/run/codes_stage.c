@@ -77,26 +77,37 @@ static ace_status decode(codes_run *run, const ace_brief *brief, const int32_t *
 }
 
 static ace_status run_brief(codes_run *run, const ace_brief *brief, const ace_heard *heard,
-                            ace_array *out)
+                            ace_hints *out)
 {
+    ace_status status = ACESTEP_OK;
     if (!brief->follows_codes) {
         return ACESTEP_OK;
     }
+    out->n = brief->own_codes ? brief->n_songs : 1;
+    for (int i = 0; brief->n_codes > 0 && i < out->n && status == ACESTEP_OK; i++) {
+        status = decode(run, brief, brief->codes + i * brief->n_codes, brief->n_codes,
+                        &out->latents[i]);
+    }
     if (brief->n_codes > 0) {
-        return decode(run, brief, brief->codes, brief->n_codes, out);
+        return status;
     }
     int32_t *codes = NULL;
     int64_t n_codes = 0;
-    ace_status status = encode_source(run, &heard->source, &codes, &n_codes);
+    status = encode_source(run, &heard->source, &codes, &n_codes);
     if (status == ACESTEP_OK) {
-        status = decode(run, brief, codes, n_codes, out);
+        status = decode(run, brief, codes, n_codes, &out->latents[0]);
     }
     ace_free(codes);
     return status;
 }
 
+const float *ace_hints_of(const ace_hints *hints, int song)
+{
+    return hints->n == 0 ? NULL : hints->latents[hints->n > 1 ? song : 0].values;
+}
+
 ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *heard,
-                         ace_array *hints)
+                         ace_hints *hints)
 {
     if (!needs_codes(job, false)) {
         return ACESTEP_OK;

@@ -3,23 +3,23 @@
 #include <string.h>
 
 const float *ace_context_source(const ace_brief *brief, const ace_heard *heard,
-                                const ace_array *hints)
+                                const float *hints)
 {
-    return brief->n_codes > 0 ? hints->values : heard->source.values;
+    return brief->n_codes > 0 ? hints : heard->source.values;
 }
 
 /* What the frames outside of silence hold, or NULL: model.md 8.3. */
 static const float *known_latents(const ace_brief *brief, const ace_heard *heard,
-                                  const ace_array *hints, bool plain)
+                                  const float *hints, bool plain)
 {
     if (plain) {
         return NULL;
     }
-    return brief->follows_codes ? hints->values : heard->source.values;
+    return brief->follows_codes ? hints : heard->source.values;
 }
 
 void ace_context_write(const ace_job *job, const ace_brief *brief, const ace_heard *heard,
-                       const ace_array *hints, bool plain, float *out)
+                       const float *hints, bool plain, float *out)
 {
     int64_t channels = job->models->dit_config.latent_channels;
     const float *known = known_latents(brief, heard, hints, plain);

@@ -5,14 +5,14 @@
 
 #include "run/pipeline.h"
 
-/* out: [brief->frames, 2·channels]. plain: the context after the cover switch, silence under the
+/* hints: of the song at hand, or NULL. out: [brief->frames, 2·channels]. plain: the context after the cover switch, silence under the
  * same mask. */
 void ace_context_write(const ace_job *job, const ace_brief *brief, const ace_heard *heard,
-                       const ace_array *hints, bool plain, float *out);
+                       const float *hints, bool plain, float *out);
 
 /* The clean latents that sampling may start from or keep outside a region: hints of given codes,
  * else the source's; NULL when there are none. [frames, channels] */
 const float *ace_context_source(const ace_brief *brief, const ace_heard *heard,
-                                const ace_array *hints);
+                                const float *hints);
 
 #endif

@@ -1,22 +1,10 @@
 #include "run/diffusion_session.h"
 
-/* Which of its brief's songs this is. */
-static int index_in_brief(const ace_job *job, const ace_finished *song)
-{
-    const ace_brief *brief = &job->brief[song->brief];
-    for (int i = 0; i < brief->n_songs; i++) {
-        if (brief->seed[i] == song->seed) {
-            return i;
-        }
-    }
-    return 0;
-}
-
-const ace_array *ace_song_condition(const ace_job *job, const ace_conditions *conditions,
-                                    const ace_finished *song, bool plain)
+const ace_array *ace_song_condition(const ace_conditions *conditions, const ace_finished *song,
+                                    bool plain)
 {
     const ace_conditions *c = &conditions[song->brief];
-    int i = c->n > 1 ? index_in_brief(job, song) : 0;
+    int i = c->n > 1 ? song->index : 0;
     return plain ? &c->plain_states[i] : &c->states[i];
 }
 

@@ -5,8 +5,8 @@
 #include "run/pipeline.h"
 
 /* What a song listens to. plain: after the cover switch. */
-const ace_array *ace_song_condition(const ace_job *job, const ace_conditions *conditions,
-                                    const ace_finished *song, bool plain);
+const ace_array *ace_song_condition(const ace_conditions *conditions, const ace_finished *song,
+                                    bool plain);
 
 /* Opens a session in an open stage: brings adapters and the condition part, lets the latter go
  * unless the plan keeps it, and brings the layers. */

@@ -13,7 +13,7 @@ typedef struct diffusion_run {
     const ace_job *job;
     const ace_conditions *conditions;
     const ace_heard *heard;
-    const ace_array *hints;
+    const ace_hints *hints;
     ace_stage stage;
     ace_arena_mark empty; /* the arena before the first session */
 
@@ -29,6 +29,11 @@ typedef struct diffusion_run {
 /* ---- a session per condition
  * ------------------------------------------------------------------------------ */
 
+static const float *hints_of(const diffusion_run *run, int item)
+{
+    return ace_hints_of(&run->hints[run->song[item]->brief], run->song[item]->index);
+}
+
 /* Context of all items, [n, frames, 2·channels]; NULL while measuring. */
 static float *write_contexts(const diffusion_run *run, bool plain)
 {
@@ -36,7 +41,7 @@ static float *write_contexts(const diffusion_run *run, bool plain)
     float *context = ace_malloc_array((size_t)(run->n * per_item), sizeof *context);
     for (int i = 0; context != NULL && i < run->n; i++) {
         int b = run->song[i]->brief;
-        ace_context_write(run->job, &run->job->brief[b], &run->heard[b], &run->hints[b], plain,
+        ace_context_write(run->job, &run->job->brief[b], &run->heard[b], hints_of(run, i), plain,
                           context + i * per_item);
     }
     return context;
@@ -61,7 +66,7 @@ static void begin_session(diffusion_run *run, int condition)
     };
     for (int i = 0; i < run->n; i++) {
         const ace_array *c =
-            ace_song_condition(run->job, run->conditions, run->song[i], condition == 1);
+            ace_song_condition(run->conditions, run->song[i], condition == 1);
         int k = 0;
         while (k < in.n_conditions && states[k] != c->values) {
             k++;
@@ -160,7 +165,7 @@ static ace_status fill_arrays(const diffusion_run *run, batch_arrays *a)
     for (int i = 0; i < run->n; i++) {
         int b = run->song[i]->brief;
         const ace_brief *brief = &run->job->brief[b];
-        const float *source = ace_context_source(brief, &run->heard[b], &run->hints[b]);
+        const float *source = ace_context_source(brief, &run->heard[b], hints_of(run, i));
         if (brief->given_noise != NULL) {
             memcpy(a->noise + i * per_item, brief->given_noise, (size_t)per_item * sizeof *source);
         } else {
@@ -274,7 +279,7 @@ static ace_status count_evaluations(diffusion_run *run, const ace_finished *song
 }
 
 ace_status ace_run_diffusion(ace_runner *r, const ace_job *job, const ace_conditions *conditions,
-                             const ace_heard *heard, const ace_array *hints, ace_finished *songs,
+                             const ace_heard *heard, const ace_hints *hints, ace_finished *songs,
                              int n_songs)
 {
     diffusion_run *run = ace_calloc(1, sizeof *run);

@@ -175,6 +175,9 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
                          &out->memory);
     int songs = 0;
     ace_status status = choose_lm(w, &out->memory, err);
+    if (status == ACESTEP_OK && out->memory.lm_runs && requests[0]->genres[0] != '\0') {
+        status = ace_lm_genres_open(requests[0]->genres, &out->genres, err);
+    }
     if (status == ACESTEP_OK) {
         status = ace_job_adapters_open(requests[0]->lora, &w->models.dit_config,
                                        &out->adapters, err);
@@ -197,7 +200,9 @@ void ace_job_free(ace_job *job)
 {
     for (int i = 0; i < job->n_briefs; i++) {
         ace_brief_free(&job->brief[i]);
+        ace_lm_written_free(&job->written[i]);
     }
+    ace_lm_genres_close(&job->genres);
     free_settings(&job->settings);
     ace_job_adapters_close(&job->adapters);
     memset(job, 0, sizeof *job);
@@ -247,6 +252,80 @@ static ace_status replan(ace_runner *r)
     return status;
 }
 
+/* ---- after the language model --------------------------------------------------------------------- */
+
+/* gpu.md 5: what it chose is clamped like what a user asks for. */
+static void clamp_choice(const ace_settings *limits, ace_request *follows, ace_warnings *warnings)
+{
+    double most = ace_settings_lm_duration_limit(limits);
+    if (follows->duration > most) {
+        char chosen[32];
+        char used[32];
+        (void)snprintf(chosen, sizeof chosen, "%g s", follows->duration);
+        (void)snprintf(used, sizeof used, "%g s", most);
+        ace_warn(warnings, "W15", "duration", chosen, used,
+                 "chosen by the language model; the limit of %s with it", limits->tier.key);
+        follows->duration = most;
+    }
+}
+
+static ace_status take_written(ace_job *job, ace_lm_written *written, ace_warnings *warnings,
+                               ace_error *err)
+{
+    ace_status status = ACESTEP_OK;
+    for (int b = 0; b < job->n_briefs && status == ACESTEP_OK; b++) {
+        ace_brief *brief = &job->brief[b];
+        ace_warnings unheard = {.count = 0}; /* said when the brief was made */
+        if (brief->lm == NULL) {
+            continue;
+        }
+        job->written[b] = written[b];
+        memset(&written[b], 0, sizeof written[b]);
+        ace_lm_follow(job->request[b], brief->lm, &job->written[b], &job->follows[b]);
+        clamp_choice(&job->memory, &job->follows[b], warnings);
+        job->request[b] = &job->follows[b];
+        status = ace_brief_follow(job->request[b], job->models, &job->memory, &job->written[b],
+                                  &unheard, brief, err);
+    }
+    return status;
+}
+
+/* The stages that are over stand in the second plan as they stood in the first. */
+static void keep_past(const ace_stage_log *first, int stages, ace_stage_log *second)
+{
+    for (int i = 0; i < stages && i < second->count; i++) {
+        second->stage[i] = first->stage[i];
+    }
+    for (int i = 0; i < ACE_PARTS; i++) {
+        bool kept = second->part_bytes[i] == 0;
+        second->part_bytes[i] = kept ? first->part_bytes[i] : second->part_bytes[i];
+    }
+}
+
+/* The songs are known now: length, texts, codes. The rest of the job gets a plan of its own, which
+ * takes no more than the first, since that one held for the longest. */
+static ace_status after_lm(ace_runner *r, ace_lm_written *written)
+{
+    job_run *run = r->replan_context;
+    ace_job *job = run->job;
+    ace_plan before = job->plan;
+    ace_warnings unheard = {.count = 0};
+    ace_status status = take_written(job, written, r->warnings, r->error);
+    if (status == ACESTEP_OK) {
+        status = ace_plan_job(run->workshop, run->request, job, &unheard, &run->second, r->error);
+    }
+    if (status == ACESTEP_OK && job->plan.host != before.host) {
+        return ace_fail(r->error, ACESTEP_MEMORY,
+                        "another program took the device's memory in the middle of the job");
+    }
+    if (status == ACESTEP_OK) {
+        job->plan.songs = before.songs;
+        keep_past(r->expected, r->log.count, &run->second);
+        r->expected = &run->second;
+    }
+    return status;
+}
+
 static size_t peak_seen(const ace_workshop *w, const ace_runner *r)
 {
     if (r->device == w->device && ace_is_sim_device(w->device)) {
@@ -256,16 +335,11 @@ static size_t peak_seen(const ace_workshop *w, const ace_runner *r)
 }
 
 ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job,
-                       const ace_stage_log *plan, ace_job_progress *progress, void *context,
+                       ace_stage_log *plan, ace_job_progress *progress, void *context,
                        ace_warnings *warnings, ace_job_report *report, ace_finished *songs,
                        int *n_songs, ace_error *err)
 {
     *n_songs = 0;
-    if (job->plan.lm_runs && !w->shape) {
-        return ace_fail(err, ACESTEP_UNSUPPORTED,
-                        "thinking: the language model can be planned (acestep plan, --exec shape) "
-                        "but not run yet; leave --thinking out");
-    }
     ace_runner *r = ace_calloc(1, sizeof *r);
     job_run *run = ace_calloc(1, sizeof *run);
     if (r == NULL || run == NULL) {
@@ -288,6 +362,7 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
                       .warnings = warnings,
                       .replan = replan,
                       .replan_context = run,
+                      .after_lm = after_lm,
                       .error = err};
     if (ace_is_sim_device(w->device)) {
         ace_sim_device_reset_peak(w->device);
@@ -298,6 +373,9 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
     ace_status status = ace_pipeline_run(r, job, songs, n_songs);
     ledger->stage = "idle";
     ace_ledger_mark(ledger, "end", 0);
+    if (r->expected == &run->second) {
+        *plan = run->second;
+    }
     *report = (ace_job_report){.log = r->log,
                                .peak_bytes = peak_seen(w, r),
                                .vae_place = r->vae_place,

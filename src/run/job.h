@@ -25,9 +25,10 @@ typedef struct ace_job_report {
 } ace_job_report;
 
 /* The whole job on the real device, held to the plan. songs: room for ACE_MAX_SONGS. request and
- * warnings serve when memory that was planned is gone and a new plan is made. */
+ * warnings serve when a new plan is made: after the language model has written, and when memory
+ * that was planned is gone. *plan is then the plan that held in the end. */
 ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job,
-                       const ace_stage_log *plan, ace_job_progress *progress, void *context,
+                       ace_stage_log *plan, ace_job_progress *progress, void *context,
                        ace_warnings *warnings, ace_job_report *report, ace_finished *songs,
                        int *n_songs, ace_error *err);
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "run/gguf_tokenizer.h"
 #include "run/planning.h"
+#include "run/synthetic_tokenizer.h"
 #include "weights/torch_archive.h"
 
 #include <stdio.h>
@@ -200,6 +201,21 @@ ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qw
     return open_part(m->set.lm, parse_qwen3, config, weights, err);
 }
 
+static ace_status open_lm_tokenizer(const char *path, const ace_weights *lm,
+                                    const ace_qwen3_config *config, ace_tokenizer **out,
+                                    ace_error *err)
+{
+    return ace_directory_exists(path) ? ace_tokenizer_open(path, out, err)
+                                      : ace_gguf_tokenizer_open(lm, config->vocabulary, out, err);
+}
+
+ace_status ace_models_open_lm_tokenizer(const ace_models *m, const ace_weights *lm,
+                                        const ace_qwen3_config *config, ace_tokenizer **out,
+                                        ace_error *err)
+{
+    return open_lm_tokenizer(m->set.lm, lm, config, out, err);
+}
+
 /* The folder that holds the set is where its language model lies. */
 static ace_status open_named_lm(ace_models *m, const char *name, ace_error *err)
 {
@@ -207,7 +223,35 @@ static ace_status open_named_lm(ace_models *m, const char *name, ace_error *err)
     const char *slash = strrchr(m->set.dit, '/');
     int folder = slash != NULL ? (int)(slash - m->set.dit) : 0;
     (void)snprintf(path, sizeof path, "%.*s/%s", folder, m->set.dit, name);
-    return open_part(path, parse_qwen3, &m->lm_config, &m->lm, err);
+    ace_status status = open_part(path, parse_qwen3, &m->lm_config, &m->lm, err);
+    return status == ACESTEP_OK
+               ? open_lm_tokenizer(path, m->lm, &m->lm_config, &m->lm_tokenizer, err)
+               : status;
+}
+
+static void close_lm(ace_models *m)
+{
+    ace_weights_close(m->lm);
+    ace_tokenizer_free(m->lm_tokenizer);
+    ace_lm_vocabulary_close(&m->lm_vocabulary);
+    m->lm = NULL;
+    m->lm_tokenizer = NULL;
+    m->lm_name[0] = '\0';
+}
+
+static ace_status open_lm(ace_models *m, const char *name, ace_error *err)
+{
+    if (!m->synthetic) {
+        return open_named_lm(m, name, err);
+    }
+    ace_status status = ace_language_model_config_published(
+        ace_lm_size_name(ace_lm_size_of(name)), &m->lm_config, err);
+    if (status == ACESTEP_OK) {
+        status = ace_weights_open_synthetic(&m->lm, err);
+    }
+    return status == ACESTEP_OK
+               ? ace_synthetic_tokenizer(m->lm_config.vocabulary, &m->lm_tokenizer, err)
+               : status;
 }
 
 ace_status ace_models_choose_lm(ace_models *m, const char *name, ace_error *err)
@@ -215,20 +259,23 @@ ace_status ace_models_choose_lm(ace_models *m, const char *name, ace_error *err)
     if (m->lm != NULL && strcmp(m->lm_name, name) == 0) {
         return ACESTEP_OK;
     }
-    ace_weights_close(m->lm);
-    m->lm = NULL;
-    (void)snprintf(m->lm_name, sizeof m->lm_name, "%s", name);
-    if (!m->synthetic) {
-        return open_named_lm(m, name, err);
+    close_lm(m);
+    ace_status status = open_lm(m, name, err);
+    if (status == ACESTEP_OK) {
+        status = ace_lm_vocabulary_open(m->lm_tokenizer, m->lm_config.vocabulary,
+                                        m->dit_config.fsq_codes, &m->lm_vocabulary, err);
     }
-    ace_status status = ace_language_model_config_published(
-        ace_lm_size_name(ace_lm_size_of(name)), &m->lm_config, err);
-    return status == ACESTEP_OK ? ace_weights_open_synthetic(&m->lm, err) : status;
+    if (status != ACESTEP_OK) {
+        close_lm(m);
+        return status;
+    }
+    (void)snprintf(m->lm_name, sizeof m->lm_name, "%s", name);
+    return ACESTEP_OK;
 }
 
 void ace_models_close(ace_models *m)
 {
-    ace_weights_close(m->lm);
+    close_lm(m);
     ace_weights_close(m->dit);
     ace_weights_close(m->vae);
     ace_weights_close(m->text);

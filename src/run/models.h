@@ -3,6 +3,7 @@
 #ifndef ACE_RUN_MODELS_H
 #define ACE_RUN_MODELS_H
 
+#include "lm/vocabulary.h"
 #include "model/config.h"
 #include "model/model_set.h"
 #include "run/request.h"
@@ -17,6 +18,8 @@ typedef struct ace_models {
     ace_qwen3_config text_config;
     ace_weights *lm; /* the chosen language model, NULL: none */
     ace_qwen3_config lm_config;
+    ace_tokenizer *lm_tokenizer;
+    ace_lm_vocabulary lm_vocabulary;
     char lm_name[ACE_MODEL_NAME_BYTES];
     ace_tokenizer *tokenizer; /* of the text encoder */
     float *silence;           /* [silence_frames, latent_channels] */
@@ -29,6 +32,10 @@ ace_status ace_models_open(const ace_request *request, ace_models *out, ace_erro
 /* The language model of the set; the caller closes *weights. MODEL when the set has none. */
 ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qwen3_config *config,
                               ace_error *err);
+/* The tokenizer beside it, or inside a GGUF file; the caller frees *out. */
+ace_status ace_models_open_lm_tokenizer(const ace_models *m, const ace_weights *lm,
+                                        const ace_qwen3_config *config, ace_tokenizer **out,
+                                        ace_error *err);
 /* Makes this one of the folder's language models the set's. */
 ace_status ace_models_choose_lm(ace_models *m, const char *name, ace_error *err);
 void ace_models_close(ace_models *m); /* a zeroed one is fine */

@@ -42,7 +42,8 @@ typedef struct intermediates {
     ace_text_states text[ACE_MAX_BRIEFS];
     ace_heard heard[ACE_MAX_BRIEFS];
     ace_conditions conditions[ACE_MAX_BRIEFS];
-    ace_array hints[ACE_MAX_BRIEFS];
+    ace_hints hints[ACE_MAX_BRIEFS];
+    ace_lm_written written[ACE_MAX_BRIEFS];
     ace_finished *songs;
     int n_songs;
 } intermediates;
@@ -79,7 +80,17 @@ static void free_conditions(intermediates *m)
 static void free_hints(intermediates *m)
 {
     for (int b = 0; b < ACE_MAX_BRIEFS; b++) {
-        ace_array_free(&m->hints[b]);
+        for (int i = 0; i < ACE_MAX_SONGS; i++) {
+            ace_array_free(&m->hints[b].latents[i]);
+        }
+        m->hints[b].n = 0;
+    }
+}
+
+static void free_written(intermediates *m)
+{
+    for (int b = 0; b < ACE_MAX_BRIEFS; b++) {
+        ace_lm_written_free(&m->written[b]);
     }
 }
 
@@ -89,6 +100,7 @@ static void free_intermediates(intermediates *m)
     free_heard(m);
     free_conditions(m);
     free_hints(m);
+    free_written(m);
     ace_free(m);
 }
 
@@ -101,6 +113,7 @@ static int list_songs(const ace_runner *r, const ace_job *job, ace_finished *son
         for (int i = 0; i < job->brief[b].n_songs && n < most; i++, n++) {
             memset(&songs[n], 0, sizeof songs[n]);
             songs[n].brief = b;
+            songs[n].index = i;
             songs[n].seed = job->brief[b].seed[i];
         }
     }
@@ -137,8 +150,11 @@ static ace_status step_load(ace_runner *r, const ace_job *job, intermediates *m)
 
 static ace_status step_lm(ace_runner *r, const ace_job *job, intermediates *m)
 {
-    (void)m;
-    return ace_run_lm(r, job, INT64_MAX);
+    free_written(m);
+    ace_status status = ace_run_lm(r, job, INT64_MAX, m->written);
+    bool wrote = r->plan->lm_runs && r->device->computes;
+    return status == ACESTEP_OK && wrote && r->after_lm != NULL ? r->after_lm(r, m->written)
+                                                                : status;
 }
 
 static ace_status step_text(ace_runner *r, const ace_job *job, intermediates *m)

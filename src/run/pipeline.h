@@ -2,13 +2,14 @@
  * host arrays and returns its own; nothing reaches back. The same functions make the plan on the
  * measure device and the songs on a real one.
  *
- *   text ─► (source, reference ─► encode) ─► condition ─► codes ─► diffuse ─► (align) ─► decode
- */
+ *   (language model) ─► text ─► (source, reference ─► encode) ─► condition ─► codes ─► diffuse
+ *       ─► (align) ─► decode */
 #ifndef ACE_RUN_PIPELINE_H
 #define ACE_RUN_PIPELINE_H
 
 #include "plan/planner.h"
 #include "run/adapters.h"
+#include "lm/genres.h"
 #include "run/brief.h"
 #include "run/stage.h"
 #include "sample/solver.h"
@@ -38,7 +39,11 @@ typedef struct ace_job {
     const ace_models *models;
     ace_brief brief[ACE_MAX_BRIEFS];
     const ace_request *request[ACE_MAX_BRIEFS]; /* borrowed: they outlive the job */
+    /* What the language model wrote, and the requests that the songs are made from because of it. */
+    ace_lm_written written[ACE_MAX_BRIEFS];
+    ace_request follows[ACE_MAX_BRIEFS]; /* borrows its texts from request and written */
     int n_briefs;
+    ace_lm_genres genres; /* that it may choose from; n 0: none */
     ace_job_settings settings;
     ace_job_adapters adapters;
     ace_settings memory; /* what the machine and the tier allow, resolved */
@@ -54,7 +59,7 @@ typedef struct ace_song_lyrics {
 
 /* One finished song. */
 typedef struct ace_finished {
-    int brief;
+    int brief, index; /* which of its brief's songs */
     uint64_t seed;
     ace_array latents; /* [frames, channels] */
     ace_audio audio;   /* as the decoder gave it: not levelled */
@@ -84,9 +89,10 @@ typedef struct ace_text_states { /* of one brief */
 /* Brings what the plan keeps on the device there, and nothing else. */
 ace_status ace_run_load(ace_runner *r);
 
-/* Walks through the language model's work. Opens no stage when the plan leaves it out. most_steps:
- * of decoding. */
-ace_status ace_run_lm(ace_runner *r, const ace_job *job, int64_t most_steps);
+/* The language model's tasks of all briefs, to written[n_briefs] (untouched in a rehearsal). Opens no
+ * stage when the plan leaves it out. most_steps: of decoding, in a rehearsal. */
+ace_status ace_run_lm(ace_runner *r, const ace_job *job, int64_t most_steps,
+                      ace_lm_written *written);
 
 /* states[n_briefs] */
 ace_status ace_run_text(ace_runner *r, const ace_job *job, ace_text_states *states);
@@ -108,20 +114,27 @@ typedef struct ace_conditions {            /* of one brief */
 ace_status ace_run_condition(ace_runner *r, const ace_job *job, const ace_text_states *text,
                              const ace_heard *heard, ace_conditions *conditions);
 
-/* Latents that 5 Hz codes stand for, [frames, channels], per brief; rows 0: none. Opens no stage
- * when no brief follows codes. */
+typedef struct ace_hints {            /* of one brief: latents that 5 Hz codes stand for */
+    int n;                            /* 0: none; 1; or one per song */
+    ace_array latents[ACE_MAX_SONGS]; /* [frames, channels] */
+} ace_hints;
+
+/* Those of a song; NULL for a brief without. */
+const float *ace_hints_of(const ace_hints *hints, int song);
+
+/* hints[n_briefs]. Opens no stage when no brief follows codes. */
 ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *heard,
-                         ace_array *hints);
+                         ace_hints *hints);
 
 /* songs get their latents. */
 ace_status ace_run_diffusion(ace_runner *r, const ace_job *job, const ace_conditions *conditions,
-                             const ace_heard *heard, const ace_array *hints, ace_finished *songs,
+                             const ace_heard *heard, const ace_hints *hints, ace_finished *songs,
                              int n_songs);
 
 /* songs, whose latents are there, get their lyrics' times and scores. Opens no stage when no request
  * asks for them. */
 ace_status ace_run_alignment(ace_runner *r, const ace_job *job, const ace_conditions *conditions,
-                             const ace_heard *heard, const ace_array *hints, ace_finished *songs,
+                             const ace_heard *heard, const ace_hints *hints, ace_finished *songs,
                              int n_songs);
 
 ace_status ace_run_decoder(ace_runner *r, const ace_job *job, ace_finished *songs, int n_songs);

@@ -115,7 +115,7 @@ static ace_status measure_lm(const ace_job *job, ace_runner *runner, ace_sizes *
         ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT, .lm_runs = true, .lm_chunk = songs};
         runner->plan = &plan;
         runner->log.count = 0;
-        status = ace_run_lm(runner, job, 1);
+        status = ace_run_lm(runner, job, 1, NULL);
         out->lm[songs] = runner->log.stage[0].work_bytes;
     }
     runner->plan = before;
@@ -250,10 +250,20 @@ static ace_status plan_and_rehearse(const ace_workshop *w, const ace_sizes *size
 /* The planner has given the language model up: the briefs must do without, and the sizes change. */
 static ace_status leave_out_lm(ace_job *job, ace_error *err)
 {
+    static const ace_lm_written nothing = {.wrote = false};
+    ace_warnings unheard = {.count = 0}; /* said before */
     ace_status status = ACESTEP_OK;
     job->memory.lm_runs = false;
     for (int b = 0; b < job->n_briefs && status == ACESTEP_OK; b++) {
-        status = ace_brief_leave_out_lm(job->request[b], job->models, &job->brief[b], err);
+        if (job->brief[b].lm != NULL && job->brief[b].lm->opening != ACE_LM_GENERATE) {
+            return ace_fail(err, ACESTEP_MEMORY,
+                            "the language model that is to write the words does not fit; a smaller "
+                            "one (--lm-model-path) or offloading may help");
+        }
+        status = ace_brief_follow(job->request[b], job->models, &job->memory, &nothing, &unheard,
+                                  &job->brief[b], err);
+        ace_lm_task_free(job->brief[b].lm);
+        job->brief[b].lm = NULL;
     }
     return status;
 }

@@ -15,7 +15,7 @@ static const probe_kind kinds[] = {
     {"text", ace_probe_text_encoder}, {"cond", ace_probe_condition}, {"fsq", ace_probe_fsq},
     {"dit", ace_probe_dit},           {"vae", ace_probe_vae},        {"sample", ace_probe_sample},
     {"guidance", ace_probe_guidance}, {"e2e", ace_probe_song},       {"lm", ace_probe_lm},
-    {"sampler", ace_probe_sampler},
+    {"sampler", ace_probe_sampler},   {"fsm", ace_probe_fsm},
 };
 
 static const probe_kind *find_kind(ace_probe *p)
@@ -27,7 +27,7 @@ static const probe_kind *find_kind(ace_probe *p)
     }
     ace_probe_fail(p, ACESTEP_ARGUMENT,
                    "\"%s\" is no kind of case; text, cond, fsq, dit, vae, sample, guidance, e2e, "
-                   "lm and sampler are",
+                   "lm, sampler and fsm are",
                    p->kind);
     return NULL;
 }

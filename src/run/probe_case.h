@@ -54,8 +54,8 @@ void ace_probe_observe(void *context, ace_stream *s, const char *name, ace_tenso
 /* [rows, cols] → [cols, rows] */
 void ace_transpose(const float *in, int64_t rows, int64_t cols, float *out);
 
-/* One pass over each kind of case: text, cond, fsq, dit, vae; sample, guidance; e2e; lm, sampler.
- */
+/* One pass over each kind of case: text, cond, fsq, dit, vae; sample, guidance; e2e; lm, sampler,
+ * fsm. */
 void ace_probe_text_encoder(ace_probe *p);
 void ace_probe_condition(ace_probe *p);
 void ace_probe_fsq(ace_probe *p);
@@ -66,6 +66,7 @@ void ace_probe_guidance(ace_probe *p);
 void ace_probe_song(ace_probe *p);
 void ace_probe_lm(ace_probe *p);
 void ace_probe_sampler(ace_probe *p);
+void ace_probe_fsm(ace_probe *p);
 
 /* The padded conditions that `cond` and `sample` cases share. prefix: "" or "non_cover_". */
 void ace_probe_encode_condition(ace_probe *p, const char *prefix, float **states, int64_t **mask,

@@ -120,7 +120,7 @@ static void read_settings(const ace_probe *p, ace_job_settings *s)
 
 static void put_latents(ace_probe *p, const ace_job *job, const ace_text_states *text,
                         const ace_conditions *conditions, const ace_heard *heard,
-                        const ace_array *hints, const ace_finished *song)
+                        const ace_hints *hints, const ace_finished *song)
 {
     enum { HEAD_ROWS = 24 };
     const ace_brief *b = &job->brief[0];
@@ -134,7 +134,7 @@ static void put_latents(ace_probe *p, const ace_job *job, const ace_text_states 
     const int64_t covers = b->follows_codes;
     float *context = ace_probe_alloc(p, b->frames * 2 * channels, sizeof *context);
     if (p->status == ACESTEP_OK) {
-        ace_context_write(job, b, heard, hints, false, context);
+        ace_context_write(job, b, heard, ace_hints_of(hints, 0), false, context);
     }
     ace_probe_put(p, "out.text_hidden_states", text->hidden.values, 3, hidden);
     ace_probe_put(p, "out.encoder_hidden_states_head", states->values, 3, head);
@@ -190,7 +190,7 @@ typedef struct song_run {
     ace_text_states text;
     ace_heard heard;
     ace_conditions conditions;
-    ace_array hints;
+    ace_hints hints;
     ace_finished song;
 } song_run;
 
@@ -255,6 +255,6 @@ void ace_probe_song(ace_probe *p)
     ace_array_free(&r->text.lyrics);
     ace_array_free(&r->heard.source);
     ace_array_free(&r->conditions.states[0]);
-    ace_array_free(&r->hints);
+    ace_array_free(&r->hints.latents[0]);
     ace_finished_free(&r->song);
 }

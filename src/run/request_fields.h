@@ -148,8 +148,35 @@
     WORD(init_llm, 0, "auto|false|true", "init_lm,initLlm", "lm", "start the language model")      \
     TEXT(lm_model_path, "", 256, "lm_model,lm", "lm", "which one, e.g. acestep-5Hz-lm-0.6B")       \
     TEXT(backend, "auto", 32, "lm_backend", "lm", "its engine: vllm, pt or mlx")                   \
-    FLAG(thinking, 0, "", "lm", "let it plan the song: metadata and audio codes")                  \
-    REAL(lm_cfg_scale, 2, 1, 10, "lmCfgScale", "lm", "its guidance; 1: none")                      \
+    WORD(thinking, 0, "auto|false|true", "", "lm",                                                 \
+         "let it plan the song: metadata and audio codes; auto: where the tier starts it")         \
+    TEXT(sample_query, "", 4096, "simple,description,desc,sampleQuery", "lm",                      \
+         "one sentence: it invents caption, lyrics and metadata")                                  \
+    FLAG(use_format, 0, "useFormat", "lm", "let it rewrite caption and lyrics first")       \
+    WORD(use_cot_metas, 0, "auto|false|true", "cot_metas", "lm",                                   \
+         "let it choose tempo, key, meter and length where they are not given")                    \
+    WORD(use_cot_caption, 0, "auto|false|true", "cot_caption", "lm", "let it write the caption")   \
+    WORD(use_cot_language, 0, "auto|false|true", "cot_language", "lm",                             \
+         "let it choose the language")                                                             \
+    FLAG(use_cot_lyrics, 0, "", "lm", "let it write lyrics where none are given")                  \
+    REAL(lm_temperature, 0.85, 0, 2, "lmTemperature", "lm", "0: the most likely token")            \
+    INT(lm_top_k, 0, 0, 1000, "lmTopK", "lm", "0: off")                                            \
+    REAL(lm_top_p, 0.9, 0, 1, "lmTopP", "lm", "1: off")                                            \
+    REAL(lm_min_p, 0, 0, 1, "", "lm", "0: off")                                                    \
+    REAL(lm_repetition_penalty, 1, 0.5, 2, "", "lm", "1: none")                                    \
+    REAL(lm_cfg_scale, 2, 1, 10, "lmCfgScale", "lm", "its guidance towards the plan; 1: none")     \
+    TEXT(lm_negative_prompt, "NO USER INPUT", 4096, "lmNegativePrompt", "lm",                      \
+         "what guidance leads away from")                                                          \
+    INT(lm_seed, -1, -1, 4294967295LL, "", "lm", "-1: each song's own seed")                       \
+    WORD(lm_order, 0, "vllm|pt", "", "lm",                                                         \
+         "temperature before (vllm) or after (pt) top-k and top-p, as in the original's backends") \
+    FLAG(use_constrained_decoding, 1, "constrained_decoding,constrained,constrainedDecoding",      \
+         "lm", "keep it to fields and values that exist, and to exactly as many codes as needed")  \
+    FLAG(lm_legacy_prompt, 0, "", "lm", "prompts before codes as the original had them at first")  \
+    FLAG(lm_fsm_canonical, 0, "", "lm", "spell field names as its tokenizer would")                \
+    INT(lm_retries, 1, 0, 8, "", "lm", "further tries when what it wrote cannot be read")          \
+    FLAG(lm_optional, 0, "", "lm", "make the song without it when it fails")                       \
+    TEXT(genres, "", 4096, "genres_vocab", "lm", "file with the genres it may choose from")        \
     FLAG(auto_score, 0, "autoScore", "lm", "rate how well the song follows its lyrics")            \
     FLAG(auto_lrc, 0, "autoLrc,lrc", "lm", "write NAME.lrc and NAME.vtt: the lyrics with times")   \
     INT(lm_batch_chunk_size, 8, 1, 8, "", "lm", "songs it plans side by side")                     \

@@ -42,6 +42,8 @@ double ace_stage_log_uploaded(const ace_stage_log *log);
 /* Called between steps; whole: 0 … 1 of the job by FLOPs. Return false to cancel. */
 typedef bool ace_job_progress(void *context, const char *stage, double fraction, double whole);
 
+struct ace_lm_written;
+
 typedef struct ace_runner {
     ace_device *device;
     ace_device *host, *host_measure; /* the CPU, for what the device cannot do; may be the same */
@@ -61,6 +63,8 @@ typedef struct ace_runner {
     ace_status (*replan)(struct ace_runner *);
     void *replan_context;
     int replans;
+    /* After the language model has written: plans what follows. NULL: nobody waits for it. */
+    ace_status (*after_lm)(struct ace_runner *, struct ace_lm_written *);
     ace_error *error;
 } ace_runner;
 
@@ -73,8 +77,11 @@ typedef struct ace_stage {
     size_t held_peak;           /* most held by parts while the arena is open, or before it */
     size_t peak;                /* seen so far */
     bool deviates;              /* fell back: is not held to the rehearsal any more */
+    bool bounded; /* how much it does is known only when it is done: the rehearsal is the most, and
+                     its bytes are reserved whatever comes */
     size_t host_bytes;
     double started, loaded_at;
+    char doing[64]; /* what it is about, for progress: "codes, token 120, 31.0/s"; empty: nothing */
 } ace_stage;
 
 /* Starts the next record. No memory yet. */

@@ -37,6 +37,22 @@ static ace_value_source source_of(const ace_request *r, int option)
     return ACE_VALUE_TABLE;
 }
 
+/* Anything that only the language model can do asks for it; a source or given codes leave it
+ * nothing to plan (acestep/inference.py, generate_music). */
+static ace_switch lm_switch(const ace_request *r)
+{
+    if (r->task_type != 0) {
+        return ACE_SWITCH_OFF;
+    }
+    bool asked = r->use_cot_metas == ACE_SWITCH_ON || r->use_cot_caption == ACE_SWITCH_ON ||
+                 r->use_cot_language == ACE_SWITCH_ON || r->use_cot_lyrics || r->use_format ||
+                 r->sample_query[0] != '\0';
+    if (!asked && r->audio_codes[0] != '\0') {
+        return ACE_SWITCH_OFF;
+    }
+    return asked ? ACE_SWITCH_ON : (ace_switch)r->thinking;
+}
+
 void ace_resolve_settings(const ace_hardware *hardware, const ace_tier_table *tiers,
                           const ace_lm_list *lms, const ace_request *r, ace_warnings *warnings,
                           ace_settings *out)
@@ -59,7 +75,7 @@ void ace_resolve_settings(const ace_hardware *hardware, const ace_tier_table *ti
         .backend = r->backend,
         .tier = r->tier,
         .force_config = r->force_config,
-        .thinking = r->thinking,
+        .thinking = lm_switch(r),
         .lm_on_disk = names,
         .n_lm_on_disk = lms->count,
         .init_llm_source = source_of(r, ACE_OPTION_init_llm),

@@ -20,6 +20,7 @@ typedef enum ace_noise_use {
     ACE_NOISE_SDE = 1,           /* fresh noise of a stochastic step; index = step */
     ACE_NOISE_POSTERIOR = 2,     /* sampling the VAE encoder's distribution; index = which audio */
     ACE_NOISE_REFERENCE_CUT = 3, /* where reference audio is cut; index = which audio */
+    ACE_NOISE_TOKEN = 4,         /* tokens of the language model; index = which of its texts */
 } ace_noise_use;
 
 /* Standard normals first … first + n - 1 of the initial noise, before any rounding.

@@ -43,6 +43,8 @@ class CardTest(ProgramTest):
     def shape(self, gb, *options, env=None):
         """The whole schedule at published sizes; the result with its trace."""
         trace = self.path("trace.jsonl")
+        if "--thinking" not in options:
+            options = ("--thinking", "false", *options)
         done = self.run_program("generate", "--exec", "shape", "--weights", "synthetic", "--trace-mem",
                                 trace, "--caption", "c", "--lyrics", "l", "--json", *options,
                                 env={"MAX_CUDA_VRAM": str(gb), **(env or {})})

@@ -18,6 +18,7 @@ ace_request *job_request(const char *options)
     ace_request *r = NULL;
     char copy[1024];
     assert_int_equal(ace_request_create(&r, NULL), ACESTEP_OK);
+    r->thinking = 1; /* off, unless the options say otherwise */
     (void)snprintf(copy, sizeof copy, "%s", options);
     for (char *rest = copy, *part = NULL; (part = strtok_r(rest, ";", &rest)) != NULL;) {
         char *equals = strchr(part, '=');

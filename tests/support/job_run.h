@@ -15,7 +15,7 @@ typedef struct made {
     ace_residency residency; /* as the job left it: which parts are held; do not close */
 } made;
 
-/* Fails the test when an option is wrong. The caller frees with ace_request_free. */
+/* Without the language model unless the options ask for it. Fails the test when an option is wrong. The caller frees with ace_request_free. */
 ace_request *job_request(const char *options);
 
 /* Plans and runs a batch of up to two requests (second may be NULL) with the engine options of the

@@ -21,7 +21,8 @@ typedef struct outcome {
 /* Sources of everything the caller may give. */
 static ace_wishes nothing_wished(void)
 {
-    return (ace_wishes){.lm_on_disk = published,
+    return (ace_wishes){.thinking = ACE_SWITCH_OFF,
+                        .lm_on_disk = published,
                         .n_lm_on_disk = 3,
                         .init_llm_source = ACE_VALUE_CALLER,
                         .offload_source = ACE_VALUE_CALLER,
@@ -114,6 +115,35 @@ static void nobody_asked_so_the_tier_decides(void **state)
     }
 }
 
+/* Unless the request says something, the language model runs where the tier starts it. */
+static void thinking_is_the_tiers_choice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *gb;
+        ace_switch thinking, init_llm;
+        bool runs;
+    } cases[] = {
+        {"6", ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, false}, {"8", ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, true},
+        {"8", ACE_SWITCH_AUTO, ACE_SWITCH_OFF, false},  {"8", ACE_SWITCH_OFF, ACE_SWITCH_ON, false},
+        {"8", ACE_SWITCH_ON, ACE_SWITCH_OFF, false},    {NULL, ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, false},
+        {NULL, ACE_SWITCH_ON, ACE_SWITCH_AUTO, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ace_wishes w = nothing_wished();
+        w.thinking = cases[i].thinking;
+        w.init_llm = cases[i].init_llm;
+        outcome o = resolve(cases[i].gb, w);
+        assert_int_equal(o.s.lm_runs, cases[i].runs);
+        assert_int_equal(o.warnings.count, 0);
+    }
+    ace_wishes w = nothing_wished();
+    w.thinking = ACE_SWITCH_ON; /* a small card says why not */
+    outcome o = resolve("6", w);
+    assert_false(o.s.lm_runs);
+    assert_warned(&o, "W05", "init_llm", "true", "false");
+}
+
 static void limits_follow_the_language_model(void **state)
 {
     (void)state;
@@ -124,7 +154,7 @@ static void limits_follow_the_language_model(void **state)
                  {"16", 480, 4}, {"20", 480, 4}, {"24", 600, 8}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ace_wishes w = nothing_wished();
-        w.thinking = true;
+        w.thinking = ACE_SWITCH_ON;
         outcome o = resolve(cases[i].gb, w);
         assert_true(o.s.lm_runs);
         assert_int_equal((int)o.s.max_duration, cases[i].seconds);
@@ -402,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_asked_so_the_tier_decides),
+        cmocka_unit_test(thinking_is_the_tiers_choice),
         cmocka_unit_test(limits_follow_the_language_model),
         cmocka_unit_test(a_bare_cpu_is_no_small_card),
         cmocka_unit_test(backends_fall_back),
