@@ -119,6 +119,42 @@ static ALWAYS_INLINE void tile_f32(const ace_block *b, const ahead *next, int64_
     store_sums(sum, b, row, panel, rows, panels);
 }
 
+#if defined(__AVX512BF16__) || defined(__AVX512VNNI__)
+/* The rows of a tile of pairs, one pointer for every ROWS_APART of them: the rows between lie at
+ * one and two strides, which addressing adds for nothing, and the pointers stay in registers. */
+enum { ROWS_APART = 3 };
+
+typedef struct row_pointers {
+    const uint16_t *at[(MANY_ROWS + ROWS_APART - 1) / ROWS_APART];
+    int64_t stride;
+} row_pointers;
+
+static ALWAYS_INLINE void point_at_rows(row_pointers *p, const ace_block *b, const uint16_t *first,
+                                        int rows)
+{
+    p->stride = b->x_row;
+    UNROLL
+    for (int r = 0; r < rows; r += ROWS_APART) {
+        p->at[r / ROWS_APART] = first + r * b->x_row;
+    }
+}
+
+static ALWAYS_INLINE int32_t pair_of_row(const row_pointers *p, int row)
+{
+    int32_t pair;
+    memcpy(&pair, p->at[row / ROWS_APART] + row % ROWS_APART * p->stride, sizeof pair);
+    return pair;
+}
+
+static ALWAYS_INLINE void next_pair(row_pointers *p, int rows)
+{
+    UNROLL
+    for (int r = 0; r < rows; r += ROWS_APART) {
+        p->at[r / ROWS_APART] += 2;
+    }
+}
+#endif
+
 #if defined(__AVX512BF16__)
 /* Each lane of the sums takes x[k]·w[k] + x[k+1]·w[k+1]. */
 static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64_t row, int panel,
@@ -127,26 +163,26 @@ static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64
     tile_sums sum;
     load_sums(sum, b, row, panel, rows, panels);
     for (int tap = 0; tap < b->taps; tap++) {
-        const uint16_t *x = (const uint16_t *)b->x + row * b->x_row + tap * b->x_tap;
         const uint16_t *w = (const uint16_t *)b->w + panel * b->w_panel + tap * b->w_tap;
         const char *line = next->start + tap * next->tap;
-        for (int64_t k = 0; k < b->depth; k += 2, line += next->step) {
+        row_pointers x;
+        point_at_rows(&x, b, (const uint16_t *)b->x + row * b->x_row + tap * b->x_tap, rows);
+        for (int64_t k = 0; k < b->depth; k += 2, w += 2 * ACE_PANEL, line += next->step) {
             fetch(next, line, panels);
             __m512i weight[MAX_VECTORS];
             UNROLL
             for (int v = 0; v < panels; v++) {
-                weight[v] = _mm512_loadu_si512(w + v * b->w_panel + k * ACE_PANEL);
+                weight[v] = _mm512_loadu_si512(w + v * b->w_panel);
             }
             UNROLL
             for (int r = 0; r < rows; r++) {
-                int32_t pair;
-                memcpy(&pair, x + r * b->x_row + k, sizeof pair);
-                __m512i value = _mm512_set1_epi32(pair);
+                __m512i value = _mm512_set1_epi32(pair_of_row(&x, r));
                 UNROLL
                 for (int v = 0; v < panels; v++) {
                     sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)weight[v], (__m512bh)value);
                 }
             }
+            next_pair(&x, rows);
         }
     }
     store_sums(sum, b, row, panel, rows, panels);
@@ -154,10 +190,14 @@ static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64
 #endif
 
 #if defined(__AVX512VNNI__)
-/* Adds the integer sums of one group of depth to the float sums. They pass through memory, which is
- * rare enough, so that the registers are free for the integers. */
-static ALWAYS_INLINE void flush_group(const ace_block *b, __m512i sum[MANY_ROWS][MAX_VECTORS],
-                                      int64_t k, int64_t row, int panel, int rows, int panels)
+/* Sums of 32 bits by their own type: as __m512i, which gcc takes for 64-bit lanes, every addition
+ * gets two moves around it. */
+typedef int32_t word_sums __attribute__((vector_size(64)));
+
+/* Adds the integer sums of the group at depth k to the float sums. They pass through memory, which
+ * is rare enough, so that the registers are free for the integers. */
+static ALWAYS_INLINE void add_group(const ace_block *b, word_sums sum[MANY_ROWS][MAX_VECTORS],
+                                    int64_t k, int64_t row, int panel, int rows, int panels)
 {
     bool is_first = k == 0 && !b->resume;
     UNROLL
@@ -168,8 +208,7 @@ static ALWAYS_INLINE void flush_group(const ace_block *b, __m512i sum[MANY_ROWS]
         for (int v = 0; v < panels; v++) {
             float *at = sum_at(b, row + r, panel, v);
             ace_vf before = is_first ? ace_vf_set(0.0f) : ace_vf_load(at);
-            ace_vf_store(at, ace_vf_fma(_mm512_cvtepi32_ps(sum[r][v]), scale, before));
-            sum[r][v] = _mm512_setzero_si512();
+            ace_vf_store(at, ace_vf_fma(_mm512_cvtepi32_ps((__m512i)sum[r][v]), scale, before));
         }
     }
 }
@@ -179,40 +218,40 @@ static ALWAYS_INLINE void flush_group(const ace_block *b, __m512i sum[MANY_ROWS]
 static ALWAYS_INLINE void tile_i16(const ace_block *b, const ahead *next, int64_t row, int panel,
                                    int rows, int panels)
 {
-    __m512i sum[MANY_ROWS][MAX_VECTORS];
-    UNROLL
-    for (int r = 0; r < rows; r++) {
-        UNROLL
-        for (int v = 0; v < panels; v++) {
-            sum[r][v] = _mm512_setzero_si512();
-        }
-    }
-    const int16_t *x = (const int16_t *)b->x + row * b->x_row;
     const int8_t *w = (const int8_t *)b->w + panel * b->w_panel;
     const char *line = next->start;
+    row_pointers x;
+    point_at_rows(&x, b, (const uint16_t *)b->x + row * b->x_row, rows);
     for (int64_t group = 0; group < b->depth; group += ACE_SCALE_GROUP) {
-        int64_t left = b->depth - group;
-        int64_t end = group + (left < ACE_SCALE_GROUP ? left : ACE_SCALE_GROUP);
-        for (int64_t k = group; k < end; k += 2, line += next->step) {
+        word_sums sum[MANY_ROWS][MAX_VECTORS];
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            UNROLL
+            for (int v = 0; v < panels; v++) {
+                sum[r][v] = (word_sums){0};
+            }
+        }
+        int64_t left = b->depth - group < ACE_SCALE_GROUP ? b->depth - group : ACE_SCALE_GROUP;
+        for (; left > 0; left -= 2, w += 2 * ACE_PANEL, line += next->step) {
             fetch(next, line, panels);
             __m512i weight[MAX_VECTORS];
             UNROLL
             for (int v = 0; v < panels; v++) {
-                const void *at = w + v * b->w_panel + k * ACE_PANEL;
-                weight[v] = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)at));
+                const __m256i *at = (const __m256i *)(const void *)(w + v * b->w_panel);
+                weight[v] = _mm512_cvtepi8_epi16(_mm256_loadu_si256(at));
             }
             UNROLL
             for (int r = 0; r < rows; r++) {
-                int32_t pair;
-                memcpy(&pair, x + r * b->x_row + k, sizeof pair);
-                __m512i value = _mm512_set1_epi32(pair);
+                __m512i value = _mm512_set1_epi32(pair_of_row(&x, r));
                 UNROLL
                 for (int v = 0; v < panels; v++) {
-                    sum[r][v] = _mm512_dpwssd_epi32(sum[r][v], weight[v], value);
+                    __m512i before = (__m512i)sum[r][v];
+                    sum[r][v] = (word_sums)_mm512_dpwssd_epi32(before, weight[v], value);
                 }
             }
+            next_pair(&x, rows);
         }
-        flush_group(b, sum, group, row, panel, rows, panels);
+        add_group(b, sum, group, row, panel, rows, panels);
     }
 }
 #endif
