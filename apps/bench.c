@@ -28,16 +28,58 @@ static acestep_status set_up(acestep_request *request, char *path, size_t bytes,
     return status;
 }
 
+/* Takes "--stage NAME" out of argv; NULL: not there. */
+static const char *take_stage(int *argc, char **argv)
+{
+    const char *stage = NULL;
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--stage") == 0 && stage == NULL) {
+            stage = i + 1 < *argc ? argv[++i] : "";
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    *argc = kept;
+    return stage;
+}
+
+static int bench_language_model(const acestep_request *request, bool json)
+{
+    acestep_error err = {.code = ACESTEP_OK};
+    char *text = json ? acestep_bench_lm_json(request, &err) : acestep_bench_lm_text(request, &err);
+    if (text == NULL) {
+        return report_error(&err);
+    }
+    printf("%s%s", text, json ? "\n" : "");
+    acestep_free(text);
+    return 0;
+}
+
+static int refuse_stage(const char *stage)
+{
+    acestep_error err = {.code = ACESTEP_ARGUMENT};
+    (void)snprintf(err.message, sizeof err.message,
+                   "stage: \"%.40s\" cannot be measured alone; lm can", stage);
+    return report_error(&err);
+}
+
 static void print_help(void)
 {
     printf(
-        "usage: acestep bench [options of generate] [--json]\n\n"
+        "usage: acestep bench [options of generate] [--json]\n"
+        "       acestep bench --stage lm [--weights synthetic] [--lm_model_path NAME] [--json]\n\n"
         "Makes a 10 s song with made-up weights of the published turbo model and shows what each\n"
         "stage took: seconds of loading and computing, memory, GFLOP/s. Any option of generate "
         "can\n"
         "change the work, e.g. --weights synthetic:base, --duration 30, --precision f32, --threads "
         "1,\n"
-        "--cpu avx2.\n");
+        "--cpu avx2.\n\n"
+        "--stage lm shows the speed of the 5 Hz language model: a prompt, then single tokens for 1 "
+        "to 16\n"
+        "songs at once, in bf16 and int8 or as --precision says, and what share that is of what "
+        "the memory\n"
+        "allows.\n");
 }
 
 static int run(const acestep_request *request, common_switches s)
@@ -75,6 +117,10 @@ int command_bench(int argc, char **argv)
         print_help();
         return 0;
     }
+    const char *stage = take_stage(&argc, argv);
+    if (stage != NULL && strcmp(stage, "lm") != 0) {
+        return refuse_stage(stage);
+    }
     char path[512];
     int exit_status = 0;
     acestep_error err = {.code = ACESTEP_OK};
@@ -83,6 +129,8 @@ int command_bench(int argc, char **argv)
         set_up(request, path, sizeof path, &err) != ACESTEP_OK ||
         acestep_request_set_arguments(request, argc, argv, &err) != ACESTEP_OK) {
         exit_status = report_error(&err);
+    } else if (stage != NULL) {
+        exit_status = bench_language_model(request, s.json);
     } else {
         exit_status = run(request, s);
         (void)remove(path);

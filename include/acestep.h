@@ -150,6 +150,12 @@ acestep_status acestep_probe(const acestep_request *request, const char *case_pa
  * Free with acestep_free. */
 char *acestep_waveform(const acestep_song *song, int columns, int rows);
 
+/* How fast the 5 Hz language model reads prompts and writes tokens here, and what share of the
+ * memory's speed that is. The request names the model (weights, models, lm_model_path), precision
+ * (auto: bf16 and int8), threads and cpu. NULL with err set on failure. */
+char *acestep_bench_lm_json(const acestep_request *request, acestep_error *err);
+char *acestep_bench_lm_text(const acestep_request *request, acestep_error *err);
+
 #ifdef __cplusplus
 }
 #endif
