@@ -13,6 +13,9 @@ typedef struct command {
 
 static const command commands[] = {
     {"generate", command_generate, "make songs from a caption and lyrics"},
+    {"understand", command_understand, "say what a song is: caption, lyrics, tempo, key"},
+    {"sample", command_sample, "invent caption, lyrics and metadata from one sentence"},
+    {"format", command_format, "rewrite caption and lyrics, choose metadata"},
     {"plan", command_plan, "show the memory a job needs, stage by stage, without running it"},
     {"info", command_info, "show this machine, its tier, and what a job would run with"},
     {"tiers", command_tiers, "show the limits and defaults of all tiers"},
@@ -31,7 +34,7 @@ static void print_usage(FILE *out)
             "commands (acestep COMMAND --help tells more):\n",
             acestep_version());
     for (int i = 0; i < N_COMMANDS; i++) {
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
     }
     fprintf(out, "\n"
                  "exit status: 0 done, 1 failed, 2 bad parameter, 3 model missing or damaged,\n"

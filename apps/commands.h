@@ -5,6 +5,9 @@
 #include "acestep.h"
 
 int command_generate(int argc, char **argv);
+int command_understand(int argc, char **argv);
+int command_sample(int argc, char **argv);
+int command_format(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_probe(int argc, char **argv);
 int command_models(int argc, char **argv);

@@ -26,6 +26,7 @@ typedef struct acestep_request acestep_request; /* what is wanted: options by na
 typedef struct acestep_engine acestep_engine;   /* the device and the checkpoints */
 typedef struct acestep_plan acestep_plan;       /* bytes, copies and work of every stage */
 typedef struct acestep_result acestep_result;   /* finished songs */
+typedef struct acestep_words acestep_words;     /* caption, lyrics and metadata without a song */
 
 const char *acestep_version(void);
 const char *acestep_status_text(acestep_status status);
@@ -129,6 +130,22 @@ acestep_song acestep_result_song(const acestep_result *result, int index);
 char *acestep_result_json(const acestep_result *result);
 /* Stages with their times and memory, a table for people. */
 char *acestep_result_text(const acestep_result *result);
+
+/* ---- words ------------------------------------------------------------------------------------- */
+
+/* What the language model makes of one sentence (option sample_query), or of rough words (use_format, with
+ * caption and lyrics). UNSUPPORTED where it cannot run. */
+acestep_status acestep_compose(acestep_engine *engine, const acestep_request *request,
+                               acestep_progress *progress, void *context, acestep_words **out,
+                               acestep_error *err);
+/* What it hears in the request's src_audio, or reads in its audio_codes. */
+acestep_status acestep_understand(acestep_engine *engine, const acestep_request *request,
+                                  acestep_progress *progress, void *context, acestep_words **out,
+                                  acestep_error *err);
+void acestep_words_free(acestep_words *words);
+/* {"caption", "lyrics", "bpm", …}: a request that makes such a song, with what happened under "acestep". */
+char *acestep_words_json(const acestep_words *words);
+char *acestep_words_text(const acestep_words *words); /* for people */
 
 /* ---- checkpoints -------------------------------------------------------------------------------- */
 

@@ -52,6 +52,10 @@ static inline ace_error *ace_inner_error(acestep_error *err)
     return (ace_error *)err;
 }
 
+/* engine.c: plans a job and describes the plan. */
+ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_job *job,
+                        acestep_plan *plan, ace_error *err);
+
 /* report.c */
 json_t *ace_stage_log_json(const ace_stage_log *log, size_t peak_bytes);
 json_t *ace_plan_choice_json(const acestep_plan *plan);

@@ -76,8 +76,8 @@ static double expect_seconds(const ace_workshop *w, const ace_stage_log *log)
            ace_stage_log_uploaded(log) / bytes_per_second;
 }
 
-static ace_status make_plan(const ace_workshop *w, const ace_request *request, ace_job *job,
-                            acestep_plan *plan, ace_error *err)
+ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_job *job,
+                        acestep_plan *plan, ace_error *err)
 {
     (void)snprintf(plan->model, sizeof plan->model, "%s", w->models.name);
     ace_status status = ace_job_plan(w, request, job, &plan->warnings, &plan->stages, err);
@@ -112,7 +112,7 @@ acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request
         status = ace_job_create(&engine->workshop, &options, 1, &plan->warnings, job, inner);
     }
     if (status == ACESTEP_OK) {
-        status = make_plan(&engine->workshop, options, job, plan, inner);
+        status = ace_plan_for(&engine->workshop, options, job, plan, inner);
     }
     if (job != NULL) {
         ace_job_free(job);
@@ -211,7 +211,7 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
         status = prepare_output(requests[0], &result->job, output, err);
     }
     if (status == ACESTEP_OK) {
-        status = make_plan(w, requests[0], &result->job, &result->plan, err);
+        status = ace_plan_for(w, requests[0], &result->job, &result->plan, err);
     }
     result->planning_seconds = ace_clock_seconds() - start;
     if (status == ACESTEP_OK) {

@@ -511,6 +511,79 @@ ace_status ace_brief_follow(const ace_request *follows, const ace_models *m,
     return ACESTEP_OK;
 }
 
+ace_status ace_brief_words(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                           ace_brief *out, ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->frames = ACE_SHORTEST_FRAMES;
+    ace_status status = read_seeds(r, out, err);
+    out->n_songs = 1;
+    if (status == ACESTEP_OK) {
+        status = ace_lm_task_create(r, m, limits, 0, &out->lm, err);
+    }
+    if (status == ACESTEP_OK && out->lm == NULL) {
+        status = ace_fail(err, ACESTEP_ARGUMENT, "nothing is asked of the language model");
+    }
+    if (status != ACESTEP_OK) {
+        ace_brief_free(out);
+    }
+    return status;
+}
+
+/* Audio longer than any song is cut: the model has read nothing longer. */
+static ace_status read_what_is_heard(const ace_request *r, const ace_models *m,
+                                     const ace_settings *limits, ace_warnings *warnings,
+                                     ace_brief *b, ace_error *err)
+{
+    if (r->audio_codes[0] != '\0') {
+        return ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &b->codes, &b->n_codes,
+                               err);
+    }
+    ace_status status = read_audio_inputs(r, b, warnings, err);
+    double seconds = ace_audio_seconds(&b->source);
+    double most = (double)m->silence_frames / ACE_LATENT_RATE;
+    ace_settings longest = *limits;
+    longest.max_duration = most < longest.max_duration ? most : longest.max_duration;
+    if (status == ACESTEP_OK && clamp_to_tier(&longest, &seconds, warnings)) {
+        b->source.frames = (int64_t)(seconds * ACE_AUDIO_RATE);
+    }
+    return status;
+}
+
+ace_status ace_brief_understand(const ace_request *r, const ace_models *m,
+                                const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                                ace_error *err)
+{
+    int64_t window = m->dit_config.pool_window;
+    memset(out, 0, sizeof *out);
+    out->task = ACE_TASK_COVER; /* it has a source */
+    ace_status status = m->set.card.audio_input
+                            ? ACESTEP_OK
+                            : ace_fail(err, ACESTEP_UNSUPPORTED,
+                                       "%s makes music from words only: hearing needs a full "
+                                       "checkpoint (%s)",
+                                       m->name, m->set.card.get_full_model);
+    if (status == ACESTEP_OK) {
+        status = read_seeds(r, out, err);
+        out->n_songs = 1;
+    }
+    if (status == ACESTEP_OK) {
+        status = read_what_is_heard(r, m, limits, warnings, out, err);
+    }
+    if (status == ACESTEP_OK) {
+        int64_t frames = out->source.frames / (ACE_AUDIO_RATE / ACE_LATENT_RATE);
+        out->frames = at_least_shortest(out->n_codes > 0 ? out->n_codes * window : frames);
+        out->region_end = out->frames;
+        status = ace_lm_task_understand_room(
+            m, out->n_codes > 0 ? out->n_codes : (out->frames + window - 1) / window, &out->lm,
+            err);
+    }
+    if (status != ACESTEP_OK) {
+        ace_brief_free(out);
+    }
+    return status;
+}
+
 static void free_prompts(ace_brief *b)
 {
     ace_tokens_free(&b->text);

@@ -48,6 +48,13 @@ ace_status ace_brief_create(const ace_request *request, const ace_models *models
 ace_status ace_brief_follow(const ace_request *follows, const ace_models *models,
                             const ace_settings *limits, const ace_lm_written *w,
                             ace_warnings *warnings, ace_brief *b, ace_error *err);
+/* For the language model alone: a sentence or rough words; or, to be understood, the request's source
+ * audio or codes. */
+ace_status ace_brief_words(const ace_request *request, const ace_models *models,
+                           const ace_settings *limits, ace_brief *out, ace_error *err);
+ace_status ace_brief_understand(const ace_request *request, const ace_models *models,
+                                const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                                ace_error *err);
 void ace_brief_free(ace_brief *b); /* a zeroed one is fine */
 
 #endif

@@ -131,3 +131,33 @@ ace_status ace_run_codes(ace_runner *r, const ace_job *job, const ace_heard *hea
     ace_free(run);
     return status != ACESTEP_OK ? status : end;
 }
+
+ace_status ace_run_listen(ace_runner *r, const ace_job *job, const ace_heard *heard,
+                          ace_heard_codes *out)
+{
+    const ace_brief *brief = &job->brief[0];
+    if (brief->n_codes > 0) { /* they were given */
+        out->values = ace_calloc((size_t)brief->n_codes, sizeof *out->values);
+        out->n = brief->n_codes;
+        if (out->values == NULL) {
+            return ace_fail(r->error, ACESTEP_MEMORY, "codes: no host memory");
+        }
+        memcpy(out->values, brief->codes, (size_t)brief->n_codes * sizeof *out->values);
+        return ACESTEP_OK;
+    }
+    codes_run *run = ace_calloc(1, sizeof *run);
+    if (run == NULL) {
+        return ace_fail(r->error, ACESTEP_MEMORY, "codes: no host memory");
+    }
+    run->runner = r;
+    run->job = job;
+    (void)ace_stage_begin_id(r, ACE_STAGE_CODES, &run->stage);
+    (void)ace_stage_borrow(&run->stage, ACE_PART_TOKENIZER);
+    ace_status status = ace_stage_open(&run->stage);
+    if (status == ACESTEP_OK) {
+        status = encode_source(run, &heard->source, &out->values, &out->n);
+    }
+    ace_status end = ace_stage_end(&run->stage);
+    ace_free(run);
+    return status != ACESTEP_OK ? status : end;
+}

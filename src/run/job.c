@@ -196,6 +196,61 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
     return status;
 }
 
+/* The request as this goal reads it. */
+static void read_as(const ace_request *request, ace_goal goal, ace_request *out)
+{
+    *out = *request;
+    out->task_type = goal == ACE_GOAL_UNDERSTANDING ? (int)ACE_TASK_COVER : (int)ACE_TASK_TEXT2MUSIC;
+    out->use_cot_metas = ACE_SWITCH_OFF;
+    out->thinking = ACE_SWITCH_OFF; /* no codes are written */
+}
+
+static ace_status create_words(ace_workshop *w, ace_goal goal, ace_warnings *warnings, ace_job *out,
+                               ace_error *err)
+{
+    char none[1] = "";
+    ace_request asking = *out->request[0];
+    asking.task_type = (int)ACE_TASK_TEXT2MUSIC; /* the one that the model works for */
+    asking.thinking = ACE_SWITCH_ON;
+    asking.audio_codes = none; /* given codes are to be read, they do not replace it */
+    ace_resolve_settings(&w->hardware, &w->tiers, &w->models.set.lms, &asking, warnings,
+                         &out->memory);
+    if (!out->memory.lm_runs) {
+        const char *why = warnings->count > 0 ? warnings->item[warnings->count - 1].reason
+                                              : "none is among the models";
+        return ace_fail(err, ACESTEP_UNSUPPORTED, "this needs a language model: %s", why);
+    }
+    ace_status status = choose_lm(w, &out->memory, err);
+    if (status == ACESTEP_OK && asking.genres[0] != '\0') {
+        status = ace_lm_genres_open(asking.genres, &out->genres, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = goal == ACE_GOAL_UNDERSTANDING
+                     ? ace_brief_understand(out->request[0], &w->models, &out->memory, warnings,
+                                            &out->brief[0], err)
+                     : ace_brief_words(out->request[0], &w->models, &out->memory, &out->brief[0],
+                                       err);
+    }
+    return status;
+}
+
+ace_status ace_job_create_words(ace_workshop *w, const ace_request *request, ace_goal goal,
+                                ace_warnings *warnings, ace_job *out, ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->models = &w->models;
+    out->goal = goal;
+    *warnings = w->warnings;
+    read_as(request, goal, &out->follows[0]);
+    out->request[0] = &out->follows[0];
+    ace_status status = create_words(w, goal, warnings, out, err);
+    out->n_briefs = status == ACESTEP_OK;
+    if (status != ACESTEP_OK) {
+        ace_job_free(out);
+    }
+    return status;
+}
+
 void ace_job_free(ace_job *job)
 {
     for (int i = 0; i < job->n_briefs; i++) {
@@ -310,6 +365,11 @@ static ace_status after_lm(ace_runner *r, ace_lm_written *written)
     ace_job *job = run->job;
     ace_plan before = job->plan;
     ace_warnings unheard = {.count = 0};
+    if (job->goal != ACE_GOAL_SONGS) {
+        job->written[0] = written[0];
+        memset(&written[0], 0, sizeof written[0]);
+        return ACESTEP_OK;
+    }
     ace_status status = take_written(job, written, r->warnings, r->error);
     if (status == ACESTEP_OK) {
         status = ace_plan_job(run->workshop, run->request, job, &unheard, &run->second, r->error);

@@ -7,6 +7,7 @@
 #include "lm/reply.h"
 #include "lm/writer.h"
 #include "run/pipeline.h"
+#include "text/audio_codes.h"
 #include "weights/embedding.h"
 
 #include <math.h>
@@ -20,6 +21,7 @@ typedef struct lm_run {
     ace_runner *runner;
     const ace_job *job;
     const ace_models *models;
+    const ace_heard_codes *heard; /* to be understood, or NULL */
     ace_stage stage;
     ace_lm_session *session;
     ace_arena_mark empty; /* the arena before the first session */
@@ -707,6 +709,30 @@ static ace_status forgive(lm_run *run, ace_status status)
     return ACESTEP_OK;
 }
 
+/* The brief's task stands for any codes of that length: now these are known. */
+static ace_status understand(lm_run *run)
+{
+    ace_lm_task *task = NULL;
+    ace_error *err = run->runner->error;
+    char *text = ace_codes_format(run->heard->values, run->heard->n);
+    ace_status status =
+        text != NULL ? ace_lm_task_understand(run->models, text, &task, err)
+                     : ace_fail(err, ACESTEP_MEMORY, "language model: no host memory");
+    ace_free(text);
+    if (status == ACESTEP_OK) {
+        run->task = task;
+        status = write_task(run, 1);
+    }
+    run->out->codes = run->heard->values == NULL ? NULL
+                                                 : ace_calloc((size_t)run->heard->n, sizeof(int32_t));
+    if (run->out->codes != NULL) {
+        memcpy(run->out->codes, run->heard->values, (size_t)run->heard->n * sizeof(int32_t));
+        run->out->n_codes = run->heard->n;
+    }
+    ace_lm_task_free(task);
+    return status;
+}
+
 static ace_status run_brief(lm_run *run, int b, int64_t most_steps, ace_lm_written *written)
 {
     run->brief = &run->job->brief[b];
@@ -722,11 +748,14 @@ static ace_status run_brief(lm_run *run, int b, int64_t most_steps, ace_lm_writt
         return status_of(run);
     }
     run->out = &written[b];
+    if (run->heard != NULL) {
+        return understand(run);
+    }
     return forgive(run, write_task(run, chunk));
 }
 
-ace_status ace_run_lm(ace_runner *r, const ace_job *job, int64_t most_steps,
-                      ace_lm_written *written)
+ace_status ace_run_lm(ace_runner *r, const ace_job *job, const ace_heard_codes *heard,
+                      int64_t most_steps, ace_lm_written *written)
 {
     if (!r->plan->lm_runs) {
         return ACESTEP_OK;
@@ -738,7 +767,8 @@ ace_status ace_run_lm(ace_runner *r, const ace_job *job, int64_t most_steps,
         ace_free(session);
         return ace_fail(r->error, ACESTEP_MEMORY, "language model: no host memory");
     }
-    *run = (lm_run){.runner = r, .job = job, .models = job->models, .session = session};
+    *run = (lm_run){
+        .runner = r, .job = job, .models = job->models, .heard = heard, .session = session};
     (void)ace_stage_begin_id(r, ACE_STAGE_LM, &run->stage);
     run->stage.bounded = computes(run);
     (void)ace_stage_borrow(&run->stage, ACE_PART_LM);

@@ -44,6 +44,7 @@ typedef struct intermediates {
     ace_conditions conditions[ACE_MAX_BRIEFS];
     ace_hints hints[ACE_MAX_BRIEFS];
     ace_lm_written written[ACE_MAX_BRIEFS];
+    ace_heard_codes codes; /* to be understood */
     ace_finished *songs;
     int n_songs;
 } intermediates;
@@ -101,6 +102,7 @@ static void free_intermediates(intermediates *m)
     free_conditions(m);
     free_hints(m);
     free_written(m);
+    ace_free(m->codes.values);
     ace_free(m);
 }
 
@@ -122,7 +124,14 @@ static int list_songs(const ace_runner *r, const ace_job *job, ace_finished *son
 
 /* ---- one stage after another ------------------------------------------------------------------ */
 
-ace_status ace_run_load(ace_runner *r)
+bool ace_goal_needs(ace_goal goal, ace_part part)
+{
+    bool to_hear = part == ACE_PART_VAE_ENCODER || part == ACE_PART_TOKENIZER;
+    return goal == ACE_GOAL_SONGS || part == ACE_PART_LM ||
+           (goal == ACE_GOAL_UNDERSTANDING && to_hear);
+}
+
+ace_status ace_run_load(ace_runner *r, ace_goal goal)
 {
     ace_stage stage;
     ace_status status = ace_stage_begin_id(r, ACE_STAGE_LOAD, &stage);
@@ -130,7 +139,8 @@ ace_status ace_run_load(ace_runner *r)
         ace_residency_settle(r->residency, r->plan);
         for (int i = 0; i < ACE_PARTS; i++) {
             ace_part part = (ace_part)i;
-            if (ace_plan_keeps(r->plan, part) && ace_residency_has(r->residency, part) &&
+            if (ace_goal_needs(goal, part) && ace_plan_keeps(r->plan, part) &&
+                ace_residency_has(r->residency, part) &&
                 (part != ACE_PART_LM || r->plan->lm_runs)) {
                 (void)ace_stage_borrow(&stage, part);
             }
@@ -143,15 +153,15 @@ typedef ace_status run_step(ace_runner *r, const ace_job *job, intermediates *m)
 
 static ace_status step_load(ace_runner *r, const ace_job *job, intermediates *m)
 {
-    (void)job;
     (void)m;
-    return ace_run_load(r);
+    return ace_run_load(r, job->goal);
 }
 
 static ace_status step_lm(ace_runner *r, const ace_job *job, intermediates *m)
 {
     free_written(m);
-    ace_status status = ace_run_lm(r, job, INT64_MAX, m->written);
+    const ace_heard_codes *heard = job->goal == ACE_GOAL_UNDERSTANDING ? &m->codes : NULL;
+    ace_status status = ace_run_lm(r, job, heard, INT64_MAX, m->written);
     bool wrote = r->plan->lm_runs && r->device->computes;
     return status == ACESTEP_OK && wrote && r->after_lm != NULL ? r->after_lm(r, m->written)
                                                                 : status;
@@ -166,6 +176,13 @@ static ace_status step_text(ace_runner *r, const ace_job *job, intermediates *m)
 static ace_status step_encode(ace_runner *r, const ace_job *job, intermediates *m)
 {
     return ace_run_audio_encoder(r, job, m->heard);
+}
+
+static ace_status step_listen(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    ace_free(m->codes.values);
+    m->codes.values = NULL;
+    return ace_run_listen(r, job, m->heard, &m->codes);
 }
 
 static ace_status step_condition(ace_runner *r, const ace_job *job, intermediates *m)
@@ -195,11 +212,17 @@ static ace_status step_decode(ace_runner *r, const ace_job *job, intermediates *
     return ace_run_decoder(r, job, m->songs, m->n_songs);
 }
 
-/* Before the diffusion, and all. */
-static run_step *const steps[] = {step_load,      step_lm,    step_text,      step_encode,
-                                  step_condition, step_codes, step_diffusion, step_align,
-                                  step_decode};
-enum { PREPARING_STEPS = 6, STEPS = sizeof steps / sizeof steps[0] };
+typedef struct step_list {
+    int n, preparing; /* of the latter: before the diffusion */
+    run_step *step[9];
+} step_list;
+
+static const step_list lists[] = {
+    [ACE_GOAL_SONGS] = {9, 6, {step_load, step_lm, step_text, step_encode, step_condition,
+                               step_codes, step_diffusion, step_align, step_decode}},
+    [ACE_GOAL_WORDS] = {2, 2, {step_load, step_lm}},
+    [ACE_GOAL_UNDERSTANDING] = {4, 4, {step_load, step_encode, step_listen, step_lm}},
+};
 
 /* Memory that was planned is not there: another program took it. Once per job a new plan is made
  * with what there is now, and the stage runs again; the stages before it keep their results. */
@@ -219,11 +242,12 @@ static ace_status run_steps(ace_runner *r, const ace_job *job, intermediates *m,
 {
     ace_status status = ACESTEP_OK;
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
+        run_step *step = lists[job->goal].step[i];
         int records = r->log.count;
-        status = steps[i](r, job, m);
+        status = step(r, job, m);
         if (may_try_again(r, status)) {
             r->log.count = records;
-            status = steps[i](r, job, m);
+            status = step(r, job, m);
         }
     }
     return status;
@@ -238,7 +262,7 @@ static void take_adapters(ace_runner *r, const ace_job *job)
 
 ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *songs, int *n_songs)
 {
-    *n_songs = list_songs(r, job, songs);
+    *n_songs = job->goal == ACE_GOAL_SONGS ? list_songs(r, job, songs) : 0;
     intermediates *m = ace_calloc(1, sizeof *m);
     if (m == NULL) {
         return ace_fail(r->error, ACESTEP_MEMORY, "pipeline: no host memory");
@@ -246,7 +270,7 @@ ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *son
     take_adapters(r, job);
     m->songs = songs;
     m->n_songs = *n_songs;
-    ace_status status = run_steps(r, job, m, STEPS);
+    ace_status status = run_steps(r, job, m, lists[job->goal].n);
     free_intermediates(m);
     if (status != ACESTEP_OK) { /* nothing half done stays on the device */
         ace_residency_settle(r->residency, r->plan);
@@ -276,7 +300,7 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
         return ace_fail(r->error, ACESTEP_MEMORY, "plan: no host memory");
     }
     take_adapters(r, job);
-    ace_status status = run_steps(r, job, m, PREPARING_STEPS);
+    ace_status status = run_steps(r, job, m, lists[job->goal].preparing);
     for (int i = 0; i < ACE_STAGES; i++) {
         work[i] = 0;
         for (int k = 0; k < r->log.count; k++) {
@@ -289,7 +313,7 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
     brief_job->settings.sampling.steps = 1;
     brief_job->settings.sampling.n_timesteps = 0;
     const ace_plan *before = r->plan;
-    int n = list_songs(r, job, songs);
+    int n = job->goal == ACE_GOAL_SONGS ? list_songs(r, job, songs) : 0;
     for (int batch = 1; batch <= n && status == ACESTEP_OK; batch++) {
         plan.device_batch = batch;
         r->plan = &plan;

@@ -2,8 +2,10 @@
  * host arrays and returns its own; nothing reaches back. The same functions make the plan on the
  * measure device and the songs on a real one.
  *
+ * Songs:
  *   (language model) ─► text ─► (source, reference ─► encode) ─► condition ─► codes ─► diffuse
- *       ─► (align) ─► decode */
+ *       ─► (align) ─► decode
+ * Words: language model. Understanding: encode ─► listen ─► language model. */
 #ifndef ACE_RUN_PIPELINE_H
 #define ACE_RUN_PIPELINE_H
 
@@ -35,8 +37,16 @@ typedef struct ace_job_settings {
     double lm_cfg_scale;
 } ace_job_settings;
 
+/* What a job is to bring. */
+typedef enum ace_goal {
+    ACE_GOAL_SONGS,
+    ACE_GOAL_WORDS,        /* caption, lyrics and metadata from a sentence or from rough words */
+    ACE_GOAL_UNDERSTANDING /* the same from audio or codes */
+} ace_goal;
+
 typedef struct ace_job {
     const ace_models *models;
+    ace_goal goal;
     ace_brief brief[ACE_MAX_BRIEFS];
     const ace_request *request[ACE_MAX_BRIEFS]; /* borrowed: they outlive the job */
     /* What the language model wrote, and the requests that the songs are made from because of it. */
@@ -86,13 +96,11 @@ typedef struct ace_text_states { /* of one brief */
     ace_array plain_hidden;      /* for the steps after the cover switch; rows 0 when not needed */
 } ace_text_states;
 
-/* Brings what the plan keeps on the device there, and nothing else. */
-ace_status ace_run_load(ace_runner *r);
+/* Does a job with this goal work with the part? */
+bool ace_goal_needs(ace_goal goal, ace_part part);
 
-/* The language model's tasks of all briefs, to written[n_briefs] (untouched in a rehearsal). Opens no
- * stage when the plan leaves it out. most_steps: of decoding, in a rehearsal. */
-ace_status ace_run_lm(ace_runner *r, const ace_job *job, int64_t most_steps,
-                      ace_lm_written *written);
+/* Brings what the plan keeps on the device and the goal needs there, and nothing else. */
+ace_status ace_run_load(ace_runner *r, ace_goal goal);
 
 /* states[n_briefs] */
 ace_status ace_run_text(ace_runner *r, const ace_job *job, ace_text_states *states);
@@ -104,6 +112,23 @@ typedef struct ace_heard {              /* audio inputs as latents */
 
 /* heard[n_briefs]. Opens no stage when no brief has audio. */
 ace_status ace_run_audio_encoder(ace_runner *r, const ace_job *job, ace_heard *heard);
+
+/* The 5 Hz codes of a brief's source. */
+typedef struct ace_heard_codes {
+    int32_t *values; /* owned; zeros in a rehearsal */
+    int64_t n;
+} ace_heard_codes;
+
+/* Of the first brief; for understanding. */
+ace_status ace_run_listen(ace_runner *r, const ace_job *job, const ace_heard *heard,
+                          ace_heard_codes *out);
+
+
+/* The language model's tasks of all briefs, to written[n_briefs] (untouched in a rehearsal). Opens no
+ * stage when the plan leaves it out. heard: the codes to be understood, NULL where there are none.
+ * most_steps: of decoding, in a rehearsal. */
+ace_status ace_run_lm(ace_runner *r, const ace_job *job, const ace_heard_codes *heard,
+                      int64_t most_steps, ace_lm_written *written);
 
 typedef struct ace_conditions {            /* of one brief */
     int n;                                 /* 1, or one per song when a reference is given */

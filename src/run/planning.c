@@ -33,12 +33,12 @@ static ace_runner measuring_runner(const ace_workshop *w, ace_residency *residen
                         .error = err};
 }
 
-static ace_status measure_parts(const ace_workshop *w, ace_residency *residency, ace_sizes *out,
-                                ace_error *err)
+static ace_status measure_parts(const ace_workshop *w, ace_goal goal, ace_residency *residency,
+                                ace_sizes *out, ace_error *err)
 {
     for (int i = 0; i < ACE_PARTS; i++) {
         ace_part part = (ace_part)i;
-        out->has[i] = ace_residency_has(residency, part);
+        out->has[i] = ace_goal_needs(goal, part) && ace_residency_has(residency, part);
         for (int type = 0; type < ACE_PLAN_TYPES && out->has[i]; type++) {
             ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT, .int8 = type == 1, .window = 1 << 20};
             ace_stream_counters unused = {0};
@@ -90,7 +90,7 @@ static void measure_vae(const ace_workshop *w, const ace_request *r, const ace_j
 {
     size_t weights = 0;
     list_chunks(w, r, out);
-    for (int i = 0; i < out->n_vae_chunks; i++) {
+    for (int i = 0; job->goal == ACE_GOAL_SONGS && i < out->n_vae_chunks; i++) {
         for (int place = 0; place < 2; place++) {
             ace_decoder_bytes(w->measure, &w->models, w->precisions, longest_frames(job),
                               (ace_vae_place)place, out->vae_chunk[i], vae_overlap(r), &weights,
@@ -115,7 +115,7 @@ static ace_status measure_lm(const ace_job *job, ace_runner *runner, ace_sizes *
         ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT, .lm_runs = true, .lm_chunk = songs};
         runner->plan = &plan;
         runner->log.count = 0;
-        status = ace_run_lm(runner, job, 1, NULL);
+        status = ace_run_lm(runner, job, NULL, 1, NULL);
         out->lm[songs] = runner->log.stage[0].work_bytes;
     }
     runner->plan = before;
@@ -159,7 +159,7 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
     ace_residency_init(residency, w->measure, w->measure, &w->models, w->precisions);
     residency->uses = job->adapters.use;
     residency->n_uses = job->adapters.n;
-    ace_status status = measure_parts(w, residency, out, err);
+    ace_status status = measure_parts(w, job->goal, residency, out, err);
     if (status == ACESTEP_OK) {
         ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT,
                          .window = out->layers,
