@@ -63,7 +63,9 @@ json_t *ace_warnings_json(const ace_warnings *w);
 char *ace_plan_table(const acestep_plan *plan);
 char *ace_result_table(const acestep_result *result);
 
-/* sidecar.c: everything needed to make this one song again. The caller frees with free(). */
+/* sidecar.c: what the language model wrote for a brief. */
+json_t *ace_lm_report_json(const acestep_result *result, int brief);
+/* Everything needed to make this one song again. The caller frees with free(). */
 char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const ace_brief *brief,
                        const ace_finished *song, const acestep_result *result);
 

@@ -160,12 +160,12 @@ char *acestep_plan_json(const acestep_plan *plan)
  * --------------------------------------------------------------------------------------------------
  */
 
-static ace_status write_songs(const ace_workshop *w, const ace_request *const *requests,
-                              const ace_output *output, acestep_result *result, ace_error *err)
+static ace_status write_songs(const ace_workshop *w, const ace_output *output,
+                              acestep_result *result, ace_error *err)
 {
     for (int i = 0; i < result->n_songs; i++) {
         ace_finished *song = &result->song[i];
-        const ace_request *request = requests[song->brief];
+        const ace_request *request = result->job.request[song->brief];
         const ace_brief *brief = &result->job.brief[song->brief];
         ace_status status = ace_output_level(request, &song->audio, err);
         if (status != ACESTEP_OK) {
@@ -221,7 +221,7 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
     }
     double written = ace_clock_seconds();
     if (status == ACESTEP_OK && computes) {
-        status = write_songs(w, requests, output, result, err);
+        status = write_songs(w, output, result, err);
     }
     result->writing_seconds = ace_clock_seconds() - written;
     result->wall_seconds = ace_clock_seconds() - start;
@@ -334,6 +334,17 @@ static json_t *outputs_json(const acestep_result *result)
     return outputs;
 }
 
+/* One entry to a request; null where the language model had no part in it. */
+static json_t *lm_json(const acestep_result *result)
+{
+    json_t *list = json_array();
+    for (int b = 0; b < result->job.n_briefs; b++) {
+        json_array_append_new(list, result->job.written[b].wrote ? ace_lm_report_json(result, b)
+                                                                 : json_null());
+    }
+    return list;
+}
+
 char *acestep_result_json(const acestep_result *result)
 {
     json_t *plan = ace_plan_choice_json(&result->plan);
@@ -347,9 +358,9 @@ char *acestep_result_json(const acestep_result *result)
     json_object_set_new(measured, "vae_chunk", json_integer(result->found.vae_chunk));
     json_object_set_new(measured, "replans", json_integer(result->found.replans));
     json_t *root = json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "tier", result->plan.settings.tier.key,
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "tier", result->plan.settings.tier.key,
         "outputs", outputs_json(result), "warnings", ace_warnings_json(&result->plan.warnings),
-        "plan", plan, "measured", measured, "timings", "planning", result->planning_seconds,
+        "plan", plan, "lm", lm_json(result), "measured", measured, "timings", "planning", result->planning_seconds,
         "writing", result->writing_seconds, "total", result->wall_seconds);
     char *text = root != NULL ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);

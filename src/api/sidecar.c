@@ -1,7 +1,9 @@
 /* The JSON file beside a song: its options under their own names, so that it is a request again,
  * and an object "acestep" with what happened. */
 #include "api/api.h"
+#include "base/memory.h"
 #include "options/option_readers.h"
+#include "text/audio_codes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,46 @@ static void drop_places(json_t *root)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_object_del(root, names[i]);
     }
+}
+
+/* What the language model was asked has been done: its answer stands in the options. */
+static void drop_questions(json_t *root)
+{
+    static const char *const names[] = {"sample_query", "use_format", "use_cot_lyrics",
+                                        "use_cot_metas", "use_cot_caption", "use_cot_language"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_object_del(root, names[i]);
+    }
+    json_object_set_new(root, "thinking", json_string("false"));
+}
+
+/* So that the song comes out again without the language model. */
+static void put_codes(json_t *root, const ace_brief *brief, const ace_finished *song)
+{
+    char *codes = ace_codes_format(brief->codes + song->index * brief->n_codes, brief->n_codes);
+    if (codes != NULL) {
+        json_object_set_new(root, "audio_codes", json_string(codes));
+    }
+    ace_free(codes);
+}
+
+json_t *ace_lm_report_json(const acestep_result *result, int brief)
+{
+    const ace_lm_written *w = &result->job.written[brief];
+    json_t *root = json_pack("{s:s, s:I, s:f, s:f}", "model", result->plan.settings.lm_model,
+                             "tokens", (json_int_t)w->tokens, "seconds", w->seconds,
+                             "tokens_per_second",
+                             w->seconds > 0 ? (double)w->tokens / w->seconds : 0.0);
+    for (int i = 0; i < ACE_LM_FIELDS; i++) {
+        if (w->fields.text[i] != NULL) {
+            json_object_set_new(root, ace_lm_field_name((ace_lm_field)i),
+                                json_string(w->fields.text[i]));
+        }
+    }
+    if (w->lyrics != NULL) {
+        json_object_set_new(root, "lyrics", json_string(w->lyrics));
+    }
+    return root;
 }
 
 json_t *ace_lyric_score_json(const ace_finished *song)
@@ -37,6 +79,9 @@ static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_
     if (song->lyrics.scored) {
         json_object_set_new(h, "lyric_score", ace_lyric_score_json(song));
     }
+    if (result->job.written[song->brief].wrote) {
+        json_object_set_new(h, "lm", ace_lm_report_json(result, song->brief));
+    }
     json_object_set_new(h, "warnings", ace_warnings_json(&result->plan.warnings));
     return h;
 }
@@ -53,6 +98,12 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
     char seed[24];
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)song->seed);
     drop_places(root);
+    if (result->job.written[song->brief].wrote) {
+        drop_questions(root);
+    }
+    if (brief->own_codes) {
+        put_codes(root, brief, song);
+    }
     json_object_set_new(root, "seed", json_string(seed));
     json_object_set_new(root, "batch_size", json_integer(1));
     json_object_set_new(root, "acestep", history(w, brief, song, result));

@@ -302,6 +302,21 @@ static ace_status take_field(lm_run *run, ace_lm_field field, const char *text)
 /* ---- the opening --------------------------------------------------------------------------------
  */
 
+/* None were written: rough words stay as they are, and nobody sings in the rest. */
+static ace_status fill_in_lyrics(lm_run *run)
+{
+    const ace_lm_task *t = run->task;
+    const char *lyrics = t->opening == ACE_LM_FORMAT && t->lyrics[0] != '\0' ? t->lyrics
+                                                                             : "[Instrumental]";
+    if (t->opening == ACE_LM_UNDERSTAND) {
+        return ACESTEP_OK; /* unknown */
+    }
+    run->out->lyrics = ace_strdup(lyrics);
+    return run->out->lyrics != NULL
+               ? ACESTEP_OK
+               : ace_fail(run->runner->error, ACESTEP_MEMORY, "language model: no host memory");
+}
+
 static ace_status take_opening(lm_run *run, ace_lm_reply *reply)
 {
     const ace_lm_task *t = run->task;
@@ -314,7 +329,7 @@ static ace_status take_opening(lm_run *run, ace_lm_reply *reply)
     }
     run->out->lyrics = reply->lyrics;
     reply->lyrics = NULL;
-    return status;
+    return status == ACESTEP_OK && run->out->lyrics == NULL ? fill_in_lyrics(run) : status;
 }
 
 static ace_status write_opening(lm_run *run)
