@@ -71,5 +71,7 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
 
 /* {"lm": …, "dit": …} of a song that has been scored. */
 json_t *ace_lyric_score_json(const ace_finished *song);
+/* {"global": …, "conditions": {"caption": …, …}} */
+json_t *ace_lm_score_json(const ace_finished *song);
 
 #endif

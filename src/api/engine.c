@@ -322,6 +322,9 @@ static json_t *output_json(const acestep_result *result, int i)
     if (finished->lyrics.scored) {
         json_object_set_new(output, "lyric_score", ace_lyric_score_json(finished));
     }
+    if (finished->lm_score.scored) {
+        json_object_set_new(output, "lm_score", ace_lm_score_json(finished));
+    }
     return output;
 }
 

@@ -163,6 +163,13 @@ char *ace_result_table(const acestep_result *r)
              s->compute_seconds, memory,
              s->compute_seconds > 0 ? s->counters.flops / s->compute_seconds / 1e9 : 0, cells);
     }
+    for (int i = 0; i < r->n_songs; i++) {
+        char score[ACE_LM_SCORE_REPORT_BYTES];
+        ace_lm_score_report(&r->song[i].lm_score, score, sizeof score);
+        if (score[0] != '\0') {
+            line(&t, "%s  song %d scores %s\n", i == 0 ? "\n" : "", i + 1, score);
+        }
+    }
     char peak[24];
     human_bytes(r->found.peak_bytes, peak, sizeof peak);
     bool as_planned = r->found.peak_bytes == ace_stage_log_peak(&r->plan.stages);

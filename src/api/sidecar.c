@@ -63,6 +63,18 @@ json_t *ace_lyric_score_json(const ace_finished *song)
     return json_pack("{s:f, s:f}", "lm", song->lyrics.lm_score, "dit", song->lyrics.dit_score);
 }
 
+json_t *ace_lm_score_json(const ace_finished *song)
+{
+    const ace_lm_score *score = &song->lm_score;
+    json_t *conditions = json_object();
+    for (int i = 0; i < ACE_LM_CONDITIONS; i++) {
+        if (score->has[i]) {
+            json_object_set_new(conditions, ace_lm_condition_name(i), json_real(score->value[i]));
+        }
+    }
+    return json_pack("{s:f, s:o}", "global", score->global, "conditions", conditions);
+}
+
 static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_finished *song,
                        const acestep_result *result)
 {
@@ -78,6 +90,9 @@ static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_
     json_object_set_new(h, "lyric_prompt", json_string(brief->lyric_prompt));
     if (song->lyrics.scored) {
         json_object_set_new(h, "lyric_score", ace_lyric_score_json(song));
+    }
+    if (song->lm_score.scored) {
+        json_object_set_new(h, "lm_score", ace_lm_score_json(song));
     }
     if (result->job.written[song->brief].wrote) {
         json_object_set_new(h, "lm", ace_lm_report_json(result, song->brief));

@@ -147,8 +147,7 @@ static bool stage_fits(const search *x, ace_stage_id stage)
 
 static bool fit_lm(search *x)
 {
-    int songs = x->sizes->lm_songs < x->plan.songs ? x->sizes->lm_songs : x->plan.songs;
-    int most = x->wishes->lm_chunk < songs ? x->wishes->lm_chunk : songs;
+    int most = x->wishes->lm_chunk < x->sizes->lm_songs ? x->wishes->lm_chunk : x->sizes->lm_songs;
     for (x->plan.lm_chunk = most > 1 ? most : 1; x->plan.lm_chunk > 1; x->plan.lm_chunk--) {
         if (stage_fits(x, ACE_STAGE_LM)) {
             return true;

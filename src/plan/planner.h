@@ -26,7 +26,7 @@ typedef struct ace_sizes {
     size_t diffusion[ACE_PLAN_MAX_SONGS + 1]; /* by songs in one pass */
     bool many_sessions; /* the condition part is needed again while the DiT is there */
     size_t lm[ACE_PLAN_MAX_SONGS + 1]; /* by songs side by side; 0: does not run */
-    int lm_songs;                      /* that it plans: one where all songs share a plan */
+    int lm_songs;                      /* that it can write side by side, candidates included */
     int n_vae_chunks;                  /* descending */
     int64_t vae_chunk[ACE_PLAN_VAE_CHUNKS];
     size_t vae[2][ACE_PLAN_VAE_CHUNKS]; /* A, B */

@@ -6,6 +6,7 @@
 #include "lm/grammar.h"
 #include "lm/reply.h"
 #include "lm/writer.h"
+#include "run/lm_score.h"
 #include "run/pipeline.h"
 #include "text/audio_codes.h"
 #include "weights/embedding.h"
@@ -16,6 +17,9 @@
 
 /* Which of a song's texts a random number belongs to. Further tries count on in steps of 16. */
 enum { STREAM_OPENING, STREAM_METADATA, STREAM_CODES, STREAM_TRIES = 16 };
+
+/* Scoring reads what writing wrote: the part of its time that progress sets aside. */
+enum { SCORING_PART = 10 };
 
 typedef struct lm_run {
     ace_runner *runner;
@@ -115,6 +119,12 @@ static void walk_words(lm_run *run, int64_t tokens)
                   &all);
 }
 
+/* Codes are written for each song as often as the best is to be picked of. */
+static int texts_of(const lm_run *run)
+{
+    return run->brief->n_songs * (int)run->request->best_of;
+}
+
 /* songs of n are planned in chunks; `most`: decoding steps to walk through, because memory is the
  * same from the first on. */
 static void walk_song(lm_run *run, int songs, int64_t most)
@@ -140,8 +150,8 @@ static void walk_song(lm_run *run, int songs, int64_t most)
     }
     int64_t steps = t->code_room < most ? t->code_room : most;
     walk_decoding(run, shape.sequences, steps, &codes);
-    for (int done = songs; done < run->brief->n_songs && most > 1; done += songs) {
-        int left = run->brief->n_songs - done;
+    for (int done = songs; done < texts_of(run) && most > 1; done += songs) {
+        int left = texts_of(run) - done;
         for (int i = 0; i < shape.sequences; i++) {
             ace_lm_rewind(run->session, i, 0);
         }
@@ -547,17 +557,17 @@ static ace_status count_codes(lm_run *run)
     int64_t n = (int64_t)(fmin(seconds, t->longest) * ACE_CODE_RATE);
     run->out->n_codes = n < t->code_room - 1 ? n : t->code_room - 1;
     run->out->codes =
-        ace_calloc((size_t)(run->brief->n_songs * run->out->n_codes), sizeof *run->out->codes);
+        ace_calloc((size_t)(texts_of(run) * run->out->n_codes), sizeof *run->out->codes);
     return run->out->codes != NULL
                ? ACESTEP_OK
                : ace_fail(run->runner->error, ACESTEP_MEMORY, "language model: no host memory");
 }
 
 /* The codes among the tokens; without rules there can be others, and too few. */
-static ace_status take_codes(lm_run *run, const ace_lm_text *text, int song)
+static ace_status take_codes(lm_run *run, const ace_lm_text *text, int index)
 {
     int64_t n = 0;
-    int32_t *codes = run->out->codes + song * run->out->n_codes;
+    int32_t *codes = run->out->codes + index * run->out->n_codes;
     for (int64_t i = 0; i < text->n && n < run->out->n_codes; i++) {
         int64_t code = ace_lm_code_of(&run->models->lm_vocabulary, text->id[i]);
         if (code >= 0) {
@@ -568,7 +578,7 @@ static ace_status take_codes(lm_run *run, const ace_lm_text *text, int song)
         return ace_fail(run->runner->error, ACESTEP_MODEL,
                         "language model: song %d has %lld codes of %lld; use_constrained_decoding "
                         "makes it write all of them",
-                        song + 1, (long long)n, (long long)run->out->n_codes);
+                        index / (int)run->request->best_of + 1, (long long)n, (long long)run->out->n_codes);
     }
     return ACESTEP_OK;
 }
@@ -580,7 +590,7 @@ static void free_constraints(ace_lm_text *texts, int n)
     }
 }
 
-/* songs first … first + n - 1 of the brief, side by side. */
+/* Texts first … first + n - 1 of the brief, side by side. */
 static ace_status write_chunk(lm_run *run, const ace_tokens *prompt, const ace_tokens *twin,
                               int first, int n)
 {
@@ -589,6 +599,7 @@ static ace_status write_chunk(lm_run *run, const ace_tokens *prompt, const ace_t
     ace_lm_rules rules = {.codes = true, .target = run->out->n_codes};
     ace_lm_writer writer = writer_of(run);
     int step = branches(t);
+    int tries = (int)run->request->best_of; /* a song's texts are neighbours */
     int64_t most = run->out->n_codes + 1;
     ace_status status = ACESTEP_OK;
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
@@ -598,8 +609,8 @@ static ace_status write_chunk(lm_run *run, const ace_tokens *prompt, const ace_t
                               .first = prompt->ids[prompt->n - 1],
                               .twin_first = step == 2 ? twin->ids[twin->n - 1] : 0,
                               .stop = -1,
-                              .seed = seed_of(run, first + i),
-                              .stream = STREAM_CODES,
+                              .seed = seed_of(run, (first + i) / tries),
+                              .stream = STREAM_CODES + STREAM_TRIES * (uint32_t)((first + i) % tries),
                               .most = most,
                               .id = run->ids + i * most};
         for (int k = 0; k < step; k++) {
@@ -629,11 +640,45 @@ static ace_status write_codes(lm_run *run, const ace_tokens *prompt, int chunk)
             status = read_prompt(run, 1, twin.ids, twin.n - 1);
         }
     }
-    for (int first = 0; first < run->brief->n_songs && status == ACESTEP_OK; first += chunk) {
-        int left = run->brief->n_songs - first;
+    for (int first = 0; first < texts_of(run) && status == ACESTEP_OK; first += chunk) {
+        int left = texts_of(run) - first;
         status = write_chunk(run, prompt, &twin, first, left < chunk ? left : chunk);
     }
     ace_tokens_free(&twin);
+    return status;
+}
+
+/* ---- scores -------------------------------------------------------------------------------------
+ */
+
+static bool scores(const lm_run *run)
+{
+    return run->task->codes && (run->request->auto_score || run->request->best_of > 1);
+}
+
+static ace_lm_scorer scorer_of(lm_run *run)
+{
+    double done = run->expected > 0 ? fmin((double)run->done / (double)run->expected, 1) : 0;
+    return (ace_lm_scorer){.stream = &run->stage.stream,
+                           .empty = run->empty,
+                           .model = &run->runner->residency->lm,
+                           .session = run->session,
+                           .models = run->models,
+                           .task = run->task,
+                           .request = run->request,
+                           .progress = done,
+                           .progress_share = 1 - done,
+                           .error = run->runner->error};
+}
+
+static ace_status score_songs(lm_run *run)
+{
+    ace_lm_scorer scorer = scorer_of(run);
+    (void)snprintf(run->stage.doing, sizeof run->stage.doing, "scores");
+    ace_status status = ace_lm_score_texts(&scorer, texts_of(run), run->out);
+    if (status == ACESTEP_OK) {
+        ace_lm_score_keep_best(run->out, run->brief->n_songs, (int)run->request->best_of);
+    }
     return status;
 }
 
@@ -677,7 +722,8 @@ static ace_status prepare(lm_run *run, int chunk)
     int64_t tokens = larger(larger(t->opening_room, t->metadata_room), t->code_room * chunk);
     run->ids = ace_calloc((size_t)tokens, sizeof *run->ids);
     run->expected = (t->opening != ACE_LM_GENERATE ? 400 : 0) + (t->metadata ? 150 : 0) +
-                    (t->codes ? (t->code_room - 1) * run->brief->n_songs : 0);
+                    (t->codes ? (t->code_room - 1) * texts_of(run) : 0);
+    run->expected += scores(run) ? run->expected / SCORING_PART : 0;
     run->done = 0;
     run->started = ace_clock_seconds();
     if (run->ids == NULL) {
@@ -697,8 +743,11 @@ static ace_status write_task(lm_run *run, int chunk)
     if (status == ACESTEP_OK && (t->metadata || t->codes)) {
         status = write_song(run, chunk);
     }
-    run->out->wrote = status == ACESTEP_OK;
     run->out->seconds = ace_clock_seconds() - run->started;
+    if (status == ACESTEP_OK && scores(run)) {
+        status = score_songs(run);
+    }
+    run->out->wrote = status == ACESTEP_OK;
     ace_lm_grammar_close(&run->grammar);
     ace_free(run->ids);
     run->ids = NULL;
@@ -756,11 +805,13 @@ static ace_status run_brief(lm_run *run, int b, int64_t most_steps, ace_lm_writt
     if (run->task == NULL) {
         return ACESTEP_OK;
     }
-    int chunk = run->brief->n_songs < run->runner->plan->lm_chunk ? run->brief->n_songs
-                                                                  : run->runner->plan->lm_chunk;
+    int chunk = texts_of(run) < run->runner->plan->lm_chunk ? texts_of(run)
+                                                            : run->runner->plan->lm_chunk;
     if (!computes(run)) {
         walk(run, chunk, most_steps);
-        return status_of(run);
+        ace_lm_scorer scorer = scorer_of(run);
+        return scores(run) ? ace_lm_score_walk(&scorer, most_steps > 1 ? texts_of(run) : 1)
+                           : status_of(run);
     }
     run->out = &written[b];
     if (run->heard != NULL) {

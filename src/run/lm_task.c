@@ -289,5 +289,6 @@ void ace_lm_written_free(ace_lm_written *w)
     ace_lm_fields_free(&w->fields);
     ace_free(w->lyrics);
     ace_free(w->codes);
+    ace_free(w->score);
     memset(w, 0, sizeof *w);
 }

@@ -5,6 +5,7 @@
 
 #include "lm/fields.h"
 #include "lm/prompts.h"
+#include "lm/score.h"
 #include "plan/settings.h"
 #include "run/models.h"
 #include "run/request.h"
@@ -52,7 +53,8 @@ typedef struct ace_lm_written {
     char *lyrics;         /* owned; NULL: none were written */
     int32_t *codes;       /* [songs, n_codes], owned; songs beyond the written ones: zeros */
     int64_t n_codes;
-    int64_t tokens; /* written in all */
+    ace_lm_score *score; /* [songs], owned; NULL: not asked for */
+    int64_t tokens;      /* written in all */
     double seconds; /* it took */
 } ace_lm_written;
 

@@ -157,11 +157,22 @@ static ace_status step_load(ace_runner *r, const ace_job *job, intermediates *m)
     return ace_run_load(r, job->goal);
 }
 
+static void take_scores(const intermediates *m)
+{
+    for (int i = 0; i < m->n_songs; i++) {
+        const ace_lm_score *scores = m->written[m->songs[i].brief].score;
+        if (scores != NULL) {
+            m->songs[i].lm_score = scores[m->songs[i].index];
+        }
+    }
+}
+
 static ace_status step_lm(ace_runner *r, const ace_job *job, intermediates *m)
 {
     free_written(m);
     const ace_heard_codes *heard = job->goal == ACE_GOAL_UNDERSTANDING ? &m->codes : NULL;
     ace_status status = ace_run_lm(r, job, heard, INT64_MAX, m->written);
+    take_scores(m);
     bool wrote = r->plan->lm_runs && r->device->computes;
     return status == ACESTEP_OK && wrote && r->after_lm != NULL ? r->after_lm(r, m->written)
                                                                 : status;

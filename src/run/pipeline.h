@@ -74,6 +74,7 @@ typedef struct ace_finished {
     ace_array latents; /* [frames, channels] */
     ace_audio audio;   /* as the decoder gave it: not levelled */
     ace_song_lyrics lyrics;
+    ace_lm_score lm_score; /* of its codes, by the model that wrote them */
 } ace_finished;
 
 /* Runs all stages. When runner->device does not compute, only the log is made, and the songs have

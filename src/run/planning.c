@@ -105,13 +105,24 @@ static void measure_vae(const ace_workshop *w, const ace_request *r, const ace_j
     }
 }
 
+/* That the language model can write side by side: of each song as many as there are to pick from. */
+static int most_texts(const ace_job *job)
+{
+    int64_t texts = 0;
+    for (int b = 0; b < job->n_briefs; b++) {
+        bool codes = job->brief[b].lm != NULL && job->brief[b].lm->codes;
+        texts += job->brief[b].n_songs * (codes ? job->request[b]->best_of : 1);
+    }
+    return texts < ACE_PLAN_MAX_SONGS ? (int)texts : ACE_PLAN_MAX_SONGS;
+}
+
 /* By songs side by side. One decoding step takes as much memory as all of them. */
 static ace_status measure_lm(const ace_job *job, ace_runner *runner, ace_sizes *out)
 {
     ace_status status = ACESTEP_OK;
     const ace_plan *before = runner->plan;
-    out->lm_songs = out->songs;
-    for (int songs = 1; songs <= out->songs && status == ACESTEP_OK; songs++) {
+    out->lm_songs = most_texts(job);
+    for (int songs = 1; songs <= out->lm_songs && status == ACESTEP_OK; songs++) {
         ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT, .lm_runs = true, .lm_chunk = songs};
         runner->plan = &plan;
         runner->log.count = 0;

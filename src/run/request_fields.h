@@ -177,7 +177,11 @@
     INT(lm_retries, 1, 0, 8, "", "lm", "further tries when what it wrote cannot be read")          \
     FLAG(lm_optional, 0, "", "lm", "make the song without it when it fails")                       \
     TEXT(genres, "", 4096, "genres_vocab", "lm", "file with the genres it may choose from")        \
-    FLAG(auto_score, 0, "autoScore", "lm", "rate how well the song follows its lyrics")            \
+    FLAG(auto_score, 0, "autoScore", "lm", "rate how well the song follows its lyrics and plan")   \
+    REAL(score_scale, 0.5, 0.01, 1, "scoreScale", "lm",                                            \
+         "how much of the language model's score a small difference makes: less is more")          \
+    INT(best_of, 1, 1, 8, "bestOf", "lm",                                                          \
+        "codes it writes for each song, of which those that it scores best are kept")              \
     FLAG(auto_lrc, 0, "autoLrc,lrc", "lm", "write NAME.lrc and NAME.vtt: the lyrics with times")   \
     INT(lm_batch_chunk_size, 8, 1, 8, "", "lm", "songs it plans side by side")                     \
                                                                                                    \
