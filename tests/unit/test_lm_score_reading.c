@@ -311,6 +311,69 @@ static void the_rehearsal_covers_it(void **state)
     free(words);
 }
 
+/* Every allocation may fail: an error, no crash, and nothing that a later call would notice. */
+static void short_memory_is_survived(void **state)
+{
+    (void)state;
+    reader r;
+    open_reader(&r, bench_device(1), ACE_F32);
+    know(&r, ACE_LM_BPM, "92");
+    know(&r, ACE_LM_GENRES, "pop");
+    score(&r);
+    ace_lm_score calm = r.written.score[TEXTS - 1];
+    uint64_t n = 1;
+    for (ace_status status = ACESTEP_MEMORY; status != ACESTEP_OK; n++) {
+        ace_free(r.written.score);
+        r.written.score = NULL;
+        ace_memory_fail_at(n);
+        status = ace_lm_score_texts(&r.scorer, TEXTS, &r.written);
+        ace_memory_fail_at(0);
+        assert_true(status == ACESTEP_OK || status == ACESTEP_MEMORY);
+        r.b.stream.status = ACESTEP_OK; /* where the device ran short: for the next round */
+    }
+    assert_true(n > 50);
+    assert_true(calm.global == r.written.score[TEXTS - 1].global);
+    close_reader(&r);
+}
+
+/* How far it was at the last report, and when to stop. */
+typedef struct listener {
+    double last, most;
+    int reports;
+    bool falls;
+} listener;
+
+static bool hear(void *context, double fraction)
+{
+    listener *l = context;
+    l->falls = l->falls || fraction < l->last;
+    l->last = fraction;
+    l->reports++;
+    return fraction < l->most;
+}
+
+static void progress_rises_and_stops(void **state)
+{
+    (void)state;
+    reader r;
+    open_reader(&r, bench_device(1), ACE_F32);
+    listener all = {.last = 0.9, .most = 2};
+    listener half = {.last = 0.9, .most = 0.95};
+    r.scorer.progress = 0.9;
+    r.scorer.progress_share = 0.1;
+    r.b.stream.progress = hear;
+    r.b.stream.progress_context = &all;
+    score(&r);
+    assert_false(all.falls);
+    assert_true(all.reports >= 20 && fabs(all.last - 1) < 1e-9);
+    ace_free(r.written.score);
+    r.written.score = NULL;
+    r.b.stream.progress_context = &half;
+    assert_int_equal(ace_lm_score_texts(&r.scorer, TEXTS, &r.written), ACESTEP_CANCELLED);
+    assert_true(half.last >= 0.95 && half.reports < all.reports);
+    close_reader(&r);
+}
+
 static void the_first_of_the_best_is_kept(void **state)
 {
     (void)state;
@@ -330,6 +393,8 @@ int main(void)
         cmocka_unit_test(scores_are_those_of_the_plain_way),
         cmocka_unit_test(long_lyrics_are_cut),
         cmocka_unit_test(the_rehearsal_covers_it),
+        cmocka_unit_test(short_memory_is_survived),
+        cmocka_unit_test(progress_rises_and_stops),
         cmocka_unit_test(the_first_of_the_best_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

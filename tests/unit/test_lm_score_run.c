@@ -95,6 +95,56 @@ static void plans_hold(void **state)
     }
 }
 
+/* Published sizes: what the planner chose holds for the rehearsal, on every size of card, and fewer
+ * candidates stand side by side where there is less room. */
+static void cards_of_any_size(void **state)
+{
+    (void)state;
+    static const double sizes[] = {8, 24};
+    static const char *const songs[] = {"duration=30;best_of=8", "duration=240;batch_size=2",
+                                        "duration=30;batch_size=2;best_of=3",
+                                        "duration=30;use_format=true"};
+    ace_log_set_level(ACE_LOG_QUIET);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t k = 0; k < sizeof songs / sizeof *songs; k++) {
+            char options[400];
+            (void)snprintf(options, sizeof options,
+                           "weights=synthetic:turbo;exec=shape;device=sim;max_cuda_vram=%g;seed=1;"
+                           "limits=exact;lyrics=la la la;thinking=true;init_llm=true;"
+                           "auto_score=true;%s",
+                           sizes[i], songs[k]);
+            made *m = job_make(options, NULL);
+            job_check_plan(m);
+            assert_true(m->choice.lm_runs && m->choice.lm_chunk <= 8);
+            assert_true(k != 0 || i == 0 || m->choice.lm_chunk == 8);
+            assert_true(m->choice.host || m->report.peak_bytes <= m->choice.budget_bytes);
+            job_discard(m);
+        }
+    }
+    ace_log_set_level(ACE_LOG_WARNING);
+}
+
+/* Scoring takes what it takes: little beside the cache of a long song. */
+static void memory_barely_grows(void **state)
+{
+    (void)state;
+    size_t work[2];
+    ace_log_set_level(ACE_LOG_QUIET);
+    for (int scored = 0; scored < 2; scored++) {
+        char options[300];
+        (void)snprintf(options, sizeof options,
+                       "weights=synthetic:turbo;exec=shape;device=sim;max_cuda_vram=24;seed=1;"
+                       "limits=exact;lyrics=la la la;thinking=true;init_llm=true;duration=240;"
+                       "auto_score=%s",
+                       scored ? "true" : "false");
+        made *m = job_make(options, NULL);
+        work[scored] = lm_stage(&m->plan)->work_bytes;
+        job_discard(m);
+    }
+    ace_log_set_level(ACE_LOG_WARNING);
+    assert_true(work[1] >= work[0] && work[1] <= work[0] + work[0] / 10);
+}
+
 /* PMI in nats, from a score of scale 0.5. */
 static double information(double score)
 {
@@ -207,6 +257,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_hold),
+        cmocka_unit_test(cards_of_any_size),
+        cmocka_unit_test(memory_barely_grows),
         cmocka_unit_test(nothing_learned_nothing_known),
         cmocka_unit_test(the_scale_scales),
         cmocka_unit_test(what_is_not_known_is_not_scored),
