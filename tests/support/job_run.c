@@ -1,6 +1,7 @@
 #include "support/job_run.h"
 
 #include "base/file_map.h"
+#include "base/memory.h"
 #include "options/option_table.h"
 #include "weights/demo_model.h"
 
@@ -16,7 +17,7 @@
 ace_request *job_request(const char *options)
 {
     ace_request *r = NULL;
-    char copy[1024];
+    char copy[2048];
     assert_int_equal(ace_request_create(&r, NULL), ACESTEP_OK);
     r->thinking = 1; /* off, unless the options say otherwise */
     (void)snprintf(copy, sizeof copy, "%s", options);
@@ -30,6 +31,19 @@ ace_request *job_request(const char *options)
         }
     }
     return r;
+}
+
+/* What the job knows and would free: before a failure too. */
+static void keep_texts(made *m, ace_job *job)
+{
+    for (int b = 0; b < job->n_briefs && b < 2; b++) {
+        m->written[b] = job->written[b];
+        m->text_prompt[b] = job->brief[b].text_prompt;
+        m->lyric_prompt[b] = job->brief[b].lyric_prompt;
+        memset(&job->written[b], 0, sizeof job->written[b]);
+        job->brief[b].text_prompt = NULL;
+        job->brief[b].lyric_prompt = NULL;
+    }
 }
 
 ace_status job_try(const char *first, const char *second, made **out, ace_error *err)
@@ -54,6 +68,7 @@ ace_status job_try(const char *first, const char *second, made **out, ace_error 
                              &m->n, err);
         m->residency = w->residency;
     }
+    keep_texts(m, job);
     ace_job_free(job);
     ace_workshop_close(w);
     ace_request_free(r[0]);
@@ -78,6 +93,11 @@ void job_discard(made *m)
 {
     for (int i = 0; i < m->n; i++) {
         ace_finished_free(&m->song[i]);
+    }
+    for (int b = 0; b < 2; b++) {
+        ace_lm_written_free(&m->written[b]);
+        ace_free(m->text_prompt[b]);
+        ace_free(m->lyric_prompt[b]);
     }
     free(m);
 }
