@@ -294,7 +294,7 @@ static ace_status choose_length(const ace_request *r, const ace_models *m,
             b->n_codes = (int64_t)(length * ACE_CODE_RATE);
         }
         b->frames = at_least_shortest(b->n_codes * m->dit_config.pool_window);
-        *seconds = r->duration > 0 ? r->duration : (double)b->n_codes / ACE_CODE_RATE;
+        *seconds = r->duration > 0 ? fmin(r->duration, limits->max_duration) : length;
     } else if (b->source.frames > 0) {
         double length = ace_audio_seconds(&b->source);
         if (clamp_to_tier(limits, &length, warnings)) {
@@ -454,6 +454,9 @@ static ace_status create(const ace_request *r, const ace_models *m, const ace_se
                          ace_error *err)
 {
     double seconds = 0;
+    ace_settings settled = *limits;
+    settled.lm_runs = false;
+    limits = w == NULL ? limits : &settled; /* nobody is left to choose a length */
     out->task = (ace_task)r->task_type;
     ace_status status = refuse_what_the_model_lacks(r, m, err);
     if (status == ACESTEP_OK && w == NULL) {

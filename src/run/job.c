@@ -281,6 +281,7 @@ typedef struct job_run {
     ace_workshop *workshop;
     const ace_request *request;
     ace_job *job;
+    const ace_request *asked[ACE_MAX_BRIEFS]; /* before the language model */
     ace_stage_log second;
 } job_run;
 
@@ -324,9 +325,11 @@ static void clamp_choice(const ace_settings *limits, ace_request *follows, ace_w
     }
 }
 
-static ace_status take_written(ace_job *job, ace_lm_written *written, ace_warnings *warnings,
+/* May come a second time, after the stage had to run again. */
+static ace_status take_written(job_run *run, ace_lm_written *written, ace_warnings *warnings,
                                ace_error *err)
 {
+    ace_job *job = run->job;
     ace_status status = ACESTEP_OK;
     for (int b = 0; b < job->n_briefs && status == ACESTEP_OK; b++) {
         ace_brief *brief = &job->brief[b];
@@ -334,9 +337,10 @@ static ace_status take_written(ace_job *job, ace_lm_written *written, ace_warnin
         if (brief->lm == NULL) {
             continue;
         }
+        ace_lm_written_free(&job->written[b]);
         job->written[b] = written[b];
         memset(&written[b], 0, sizeof written[b]);
-        ace_lm_follow(job->request[b], brief->lm, &job->written[b], &job->follows[b]);
+        ace_lm_follow(run->asked[b], brief->lm, &job->written[b], &job->follows[b]);
         clamp_choice(&job->memory, &job->follows[b], warnings);
         job->request[b] = &job->follows[b];
         status = ace_brief_follow(job->request[b], job->models, &job->memory, &job->written[b],
@@ -370,7 +374,7 @@ static ace_status after_lm(ace_runner *r, ace_lm_written *written)
         memset(&written[0], 0, sizeof written[0]);
         return ACESTEP_OK;
     }
-    ace_status status = take_written(job, written, r->warnings, r->error);
+    ace_status status = take_written(run, written, r->warnings, r->error);
     if (status == ACESTEP_OK) {
         status = ace_plan_job(run->workshop, run->request, job, &unheard, &run->second, r->error);
     }
@@ -409,6 +413,7 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
     }
     ace_residency *residency = ace_residency_for(w, &job->plan);
     *run = (job_run){.workshop = w, .request = request, .job = job};
+    memcpy(run->asked, job->request, sizeof run->asked);
     *r = (ace_runner){.device = residency->device,
                       .host = w->shape ? w->cpu_measure : w->cpu,
                       .host_measure = w->cpu_measure,

@@ -135,10 +135,11 @@ static void walk_song(lm_run *run, int songs, int64_t most)
     ace_lm_code_range(&run->models->lm_vocabulary, &codes.first, &codes.count);
     begin(run, &shape);
     if (t->metadata) {
-        ace_lm_read_prompt(run->session, 0, NULL, t->prompt_room - t->metadata_room, NULL);
+        int64_t plan = ACE_LM_BLOCK_TOKENS + 1; /* and the prompt's last token */
+        ace_lm_read_prompt(run->session, 0, NULL, t->prompt_room - plan, NULL);
         walk_words(run, t->metadata_room < most ? t->metadata_room : most);
         ace_lm_rewind(run->session, 0, 0);
-        ace_lm_read_prompt(run->session, 0, NULL, t->metadata_room, NULL);
+        ace_lm_read_prompt(run->session, 0, NULL, plan, NULL);
     } else {
         ace_lm_read_prompt(run->session, 0, NULL, t->prompt_room, NULL);
     }

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "lm/hints.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,8 +89,8 @@ static ace_status read_fixed(const ace_request *r, ace_lm_task *t, ace_error *er
     if (r->bpm > 0) {
         status = fix_number(t, ACE_LM_BPM, (long long)r->bpm, err);
     }
-    if (status == ACESTEP_OK && r->duration > 0) {
-        status = fix_number(t, ACE_LM_DURATION, (long long)r->duration, err);
+    if (status == ACESTEP_OK && t->seconds > 0) {
+        status = fix_number(t, ACE_LM_DURATION, (long long)t->seconds, err);
     }
     if (status == ACESTEP_OK && r->keyscale[0] != '\0') {
         status = fix(t, ACE_LM_KEYSCALE, r->keyscale, err);
@@ -137,7 +138,7 @@ static void choose_phases(const ace_request *r, ace_lm_task *t)
     t->use_caption = wanted(r->use_cot_caption);
     t->use_language = wanted(r->use_cot_language);
     t->codes = wanted(r->thinking) && r->audio_codes[0] == '\0';
-    t->seconds = r->duration;
+    t->seconds = fmin(r->duration, t->longest);
 }
 
 static ace_status encode_opening(const ace_request *r, const ace_models *m, ace_lm_task *t,
@@ -154,8 +155,8 @@ static ace_status encode_opening(const ace_request *r, const ace_models *m, ace_
 }
 
 /* The song's own prompt; after an opening only its most is known. */
-static ace_status encode_song(const ace_request *r, const ace_models *m, const ace_settings *limits,
-                              int64_t n_codes, ace_lm_task *t, ace_error *err)
+static ace_status encode_song(const ace_request *r, const ace_models *m, int64_t n_codes,
+                              ace_lm_task *t, ace_error *err)
 {
     ace_lm_prompt_input in = {.caption = t->caption,
                               .lyrics = t->lyrics,
@@ -167,7 +168,6 @@ static ace_status encode_song(const ace_request *r, const ace_models *m, const a
         t->prompt_room += OPENING_TOKENS + TEMPLATE_TOKENS;
     }
     t->metadata_room = t->metadata ? METADATA_TOKENS : 0;
-    t->longest = ace_settings_lm_duration_limit(limits);
     if (status == ACESTEP_OK && t->codes) {
         t->code_room = n_codes + 1; /* and the end token */
     }
@@ -181,8 +181,8 @@ static ace_status encode_song(const ace_request *r, const ace_models *m, const a
     return status;
 }
 
-static ace_status fill(const ace_request *r, const ace_models *m, const ace_settings *limits,
-                       int64_t n_codes, ace_lm_task *t, ace_error *err)
+static ace_status fill(const ace_request *r, const ace_models *m, int64_t n_codes,
+                       ace_lm_task *t, ace_error *err)
 {
     ace_status status = copy_text(r->caption, &t->caption, err);
     if (status == ACESTEP_OK) {
@@ -195,7 +195,7 @@ static ace_status fill(const ace_request *r, const ace_models *m, const ace_sett
         status = encode_opening(r, m, t, err);
     }
     return status == ACESTEP_OK && (t->metadata || t->codes)
-               ? encode_song(r, m, limits, n_codes, t, err)
+               ? encode_song(r, m, n_codes, t, err)
                : status;
 }
 
@@ -207,11 +207,12 @@ ace_status ace_lm_task_create(const ace_request *r, const ace_models *m, const a
     if (t == NULL) {
         return ace_fail(err, ACESTEP_MEMORY, "language model: no host memory");
     }
+    t->longest = ace_settings_lm_duration_limit(limits);
     choose_phases(r, t);
     ace_status status = read_fixed(r, t, err);
     t->metadata = t->metadata && !all_fixed(&t->fixed);
     if (status == ACESTEP_OK && (t->metadata || t->codes || t->opening != ACE_LM_GENERATE)) {
-        status = fill(r, m, limits, n_codes, t, err);
+        status = fill(r, m, n_codes, t, err);
     } else if (status == ACESTEP_OK) {
         ace_lm_task_free(t);
         return ACESTEP_OK;
