@@ -47,5 +47,8 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME card
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_card.py
             $<TARGET_FILE:acestep_program>)
-  set_tests_properties(program card PROPERTIES TIMEOUT 900 LABELS program)
+  add_test(NAME lm
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_lm.py
+            $<TARGET_FILE:acestep_program>)
+  set_tests_properties(program card lm PROPERTIES TIMEOUT 900 LABELS program)
 endif()

@@ -176,8 +176,15 @@ static void choose_lm(resolver *r)
     choose_lm_model(r);
     if (s->init_llm && s->lm_model[0] == '\0') {
         if (w->init_llm == ACE_SWITCH_ON || w->thinking == ACE_SWITCH_ON) {
-            ace_warn(r->warnings, "W07", "init_llm", "true", "false",
-                     "no usable language model on disk for %s", s->tier.label);
+            const char *asked = w->init_llm == ACE_SWITCH_ON ? "init_llm" : "thinking";
+            if (w->n_lm_on_disk == 0) {
+                ace_warn(r->warnings, "W07", asked, "true", "false",
+                         "these models have no language model; it is a folder beside the others, "
+                         "e.g. acestep-5Hz-lm-0.6B");
+            } else {
+                ace_warn(r->warnings, "W07", asked, "true", "false",
+                         "no usable language model on disk for %s", s->tier.label);
+            }
         }
         s->init_llm = false;
         s->init_llm_source = ACE_VALUE_FALLBACK;

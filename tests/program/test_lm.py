@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""The language model from outside: songs that it plans, its options, its files.
+
+usage: test_lm.py PATH/TO/acestep [unittest options]"""
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import unittest
+
+from test_program import ARGUMENT, GOLDEN, MODEL, PROGRAM, ProgramTest, environment
+
+SONG = ("--caption", "slow piano", "--lyrics", "la la", "--seed", "1", "--precision", "f32", "--steps", "1",
+        "--file-tags", "none")
+
+
+def undecided():
+    """As a user's: nothing says whether the language model runs."""
+    env = environment()
+    del env["ACESTEP_THINKING"]
+    return env
+
+
+class LmTest(ProgramTest):
+    def make(self, *options, env=None, code=0):
+        arguments = [PROGRAM, "generate", "--models", GOLDEN, *SONG, *options]
+        if "-d" not in options and "--request" not in options:
+            arguments += ["-d", "6"]
+        done = subprocess.run(arguments, cwd=self.folder, env={**undecided(), **(env or {})},
+                              capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, code, done.stderr.decode())
+        return done
+
+    def song(self, *options, env=None):
+        return json.loads(self.make(*options, "--json", env=env).stdout)
+
+    def stages(self, result):
+        return [stage["stage"] for stage in result["measured"]["stages"]]
+
+
+class Songs(LmTest):
+    def test_thinking(self):
+        result = self.song("--thinking", "-o", "a.wav")
+        self.assertIn("lm", self.stages(result))
+        self.assertEqual(result["outputs"][0]["seconds"], 6)
+        self.assertEqual(result["warnings"], [])
+        self.assertTrue(result["plan"]["use_lm"])
+        self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
+        self.assertEqual(self.files(), ["a.json", "a.wav"])
+
+    def test_json_has_what_it_wrote(self):
+        written = json.dumps(self.song("--thinking", "-o", "a.wav")["lm"])
+        for name in ("bpm", "caption", "keyscale", "timesignature", "acestep-5Hz-lm-0.6B"):
+            self.assertIn(name, written)
+
+    def test_sidecar_makes_the_same_song(self):
+        for number, options in enumerate((("--thinking",), ("--thinking", "--bpm", "99", "-d", "7"),
+                                          ("--thinking", "--use-cot-metas", "false"),
+                                          ("--thinking", "--batch-size", "2", "--seed", "4,5"))):
+            first, again = "first%d" % number, "again%d" % number
+            outputs = self.song(*options, "-o", first + ".wav")["outputs"]
+            for i, output in enumerate(outputs):
+                stem = os.path.splitext(output["path"])[0]
+                with open(self.path(stem + ".json"), encoding="utf-8") as f:
+                    sidecar = json.load(f)
+                self.assertEqual(sidecar["audio_codes"].count("<|audio_code_"),
+                                 int(5 * output["seconds"]))
+                self.assertEqual(sidecar["acestep"]["lm"]["model"], "acestep-5Hz-lm-0.6B")
+                name = "%s_%d.wav" % (again, i)
+                done = self.run_program("generate", "--request", stem + ".json", "-o", name)
+                self.assertEqual(done.returncode, 0, done.stderr.decode())
+                self.assertEqual(self.bytes_of(output["path"]), self.bytes_of(name))
+
+    def test_seeds(self):
+        names = []
+        for i, seed in enumerate(("7", "7", "8")):
+            names.append("%d.wav" % i)
+            self.song("--thinking", "--seed", seed, "-o", names[-1])
+        one, same, other = (self.bytes_of(name) for name in names)
+        self.assertEqual(one, same)
+        self.assertNotEqual(one, other)
+
+    def test_optional(self):
+        free = ("--thinking", "--use-constrained-decoding=false")
+        failed = self.make(*free, "-o", "a.wav", code=MODEL)
+        self.assertEqual(failed.stderr.decode().count("acestep: "), 1)
+        self.assertEqual(self.files(), [])
+        result = self.song(*free, "--lm-optional", "-o", "a.wav")
+        self.assertIn("W25", [w["id"] for w in result["warnings"]])
+        self.assertEqual(result["outputs"][0]["seconds"], 6)
+
+
+class Defaults(LmTest):
+    def test_runs_where_the_tier_starts_it(self):
+        for gb, runs in (("8", True), ("24", True), ("6", False)):
+            stages = self.stages(self.song("-o", gb + ".wav", env={"MAX_CUDA_VRAM": gb}))
+            self.assertEqual("lm" in stages, runs, gb)
+        stages = self.stages(self.song("--thinking", "false", "-o", "off.wav",
+                                       env={"MAX_CUDA_VRAM": "8"}))
+        self.assertNotIn("lm", stages)
+
+    def test_too_small_a_card(self):
+        result = self.song("--thinking", "true", "-o", "a.wav", env={"MAX_CUDA_VRAM": "6"})
+        self.assertEqual([w["id"] for w in result["warnings"]], ["W05"])
+        self.assertNotIn("lm", self.stages(result))
+        self.assertIn("a.wav", self.files())
+
+    def test_demo_has_none(self):
+        done = subprocess.run([PROGRAM, "generate", "--caption", "piano", "-d", "5.12", "--thinking", "true",
+                               "-o", "a.wav"], cwd=self.folder, env=undecided(), capture_output=True,
+                              timeout=120)
+        said = done.stderr.decode()
+        self.assertEqual(done.returncode, 0, said)
+        warnings = [line for line in said.splitlines() if line.startswith("warning: ")]
+        self.assertEqual(len(warnings), 1, said)
+        for part in ("thinking", "W07", "no language model", "acestep-5Hz-lm-0.6B"):
+            self.assertIn(part, warnings[0])
+        self.assertIn("a.wav", self.files())
+
+    def test_quiet_demo_is_not_told(self):
+        done = subprocess.run([PROGRAM, "generate", "--caption", "piano", "-d", "5.12", "-o", "a.wav"],
+                              cwd=self.folder, env=undecided(), capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, 0)
+        self.assertNotIn("W07", done.stderr.decode())
+
+    def test_models_without_one(self):
+        shutil.copytree(GOLDEN, self.path("models"), ignore=shutil.ignore_patterns("golden", "*lm*"))
+        done = self.run_program("generate", "--models", "models", *SONG, "-d", "6", "--thinking", "true",
+                                "--json", "-o", "a.wav")
+        result = json.loads(done.stdout)
+        self.assertEqual([w["id"] for w in result["warnings"]], ["W07"])
+
+
+class Options(LmTest):
+    def test_bad_values(self):
+        for option, value in (("--thinking", "maybe"), ("--lm-temperature", "2.5"),
+                              ("--lm-temperature", "warm"), ("--lm-temperature", "nan"),
+                              ("--lm-top-k", "-1"), ("--lm-top-k", "1.5"), ("--lm-top-p", "1.1"),
+                              ("--lm-min-p", "-0.1"), ("--lm-repetition-penalty", "0"),
+                              ("--lm-cfg-scale", "0.5"), ("--lm-cfg-scale", "11"), ("--lm-seed", "x"),
+                              ("--lm-seed", "-2"), ("--lm-order", "mlx"), ("--lm-retries", "9"),
+                              ("--lm-batch-chunk-size", "0"), ("--use-cot-metas", "some"),
+                              ("--lm-negative-prompt", "x" * 5000)):
+            name = option[2:].replace("-", "_")
+            self.refused(ARGUMENT, "generate", "--models", GOLDEN, *SONG, option + "=" + value, "-o",
+                         "a.wav", says=(name,))
+
+    def test_nobody_says_how_long(self):
+        done = subprocess.run([PROGRAM, "generate", "--models", GOLDEN, *SONG, "--thinking",
+                               "--use-cot-metas", "false", "-o", "a.wav"], cwd=self.folder,
+                              env=undecided(), capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, ARGUMENT, done.stderr.decode())
+        self.assertIn("duration", done.stderr.decode())
+        self.assertEqual(self.files(), [])
+
+    def test_genres(self):
+        self.refused(10, "generate", "--models", GOLDEN, *SONG, "--thinking", "true", "--genres",
+                     "missing.txt", "-o", "a.wav", says=("missing.txt",))
+
+
+class Terminal(LmTest):
+    def test_progress(self):
+        """What stands on a terminal while the model writes: untrained, thousands of words."""
+        master, slave = pty.openpty()
+        child = subprocess.Popen([PROGRAM, "generate", "--models", GOLDEN, *SONG, "-d", "6", "--thinking",
+                                  "--sample-query", "a song", "-o", "a.wav"], cwd=self.folder, env={**undecided(), "TERM": "xterm"},
+                                 stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # the other side is closed
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(master)
+        self.assertEqual(child.wait(120), 0, shown)
+        text = shown.decode("utf-8", "replace")
+        self.assertRegex(text, r"language model \((lyrics|caption|codes), token \d+, [\d.]+/s\)")
+        self.assertIn("diffusion", text)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
