@@ -84,6 +84,9 @@ static int32_t choose(const ace_lm_grammar *g, const ace_lm_constraint *c, bytes
     if (ace_lm_constraint_permits(c, &allowed, g->vocabulary->line_feed)) {
         return g->vocabulary->line_feed;
     }
+    if (ace_lm_constraint_permits(c, &allowed, FIRST_CODE)) {
+        return FIRST_CODE;
+    }
     for (int32_t id = 0; id < VOCABULARY; id++) {
         if (ace_lm_constraint_permits(c, &allowed, id)) {
             return id;
