@@ -258,7 +258,7 @@ static candidates list_candidates(const writing *g, const ace_lm_text *t, float 
 /* The original's constrained loop: rules, then the penalty, then the filters. */
 static void penalise(writing *g, const ace_lm_text *t, const candidates *c)
 {
-    double penalty = g->w->repetition_penalty;
+    double penalty = t->how.repetition_penalty;
     const int32_t *seen = t->id - t->before;
     int64_t n = t->before + t->n;
     if (c->ids == NULL) {
@@ -274,9 +274,9 @@ static void choose(writing *g, int i)
     ace_lm_text *t = &g->text[i];
     float *z = g->logits + i * g->count;
     ace_lm_allowed allowed = {.choice = ACE_LM_LISTED};
-    ace_lm_sampling sampling = g->w->sampling;
+    ace_lm_sampling sampling = t->how.sampling;
     if (t->twin >= 0) {
-        ace_lm_guide(z, z, g->logits + (g->n + i) * g->count, g->count, g->w->guidance);
+        ace_lm_guide(z, z, g->logits + (g->n + i) * g->count, g->count, t->how.guidance);
     }
     if (t->constraint != NULL) {
         if (ace_lm_constraint_looks(t->constraint)) {

@@ -17,11 +17,19 @@ enum {
     ACE_LM_WAITING_TOKENS = 64
 };
 
+/* How tokens are chosen. */
+typedef struct ace_lm_how {
+    ace_lm_sampling sampling;
+    double guidance; /* 1: none */
+    double repetition_penalty;
+} ace_lm_how;
+
 /* One text. Its sequences' prompts are read up to the last token, which is the first of its own. */
 typedef struct ace_lm_text {
     int sequence;
     int twin;                      /* the unconditional sequence for guidance; -1: none */
     int32_t first, twin_first;     /* last tokens of the two prompts */
+    ace_lm_how how;
     ace_lm_constraint *constraint; /* borrowed; NULL: free, to the end token or `stop` */
     int32_t stop;                  /* -1: none */
     uint64_t seed;
@@ -45,9 +53,6 @@ typedef struct ace_lm_writer {
     ace_lm_session *session;
     const ace_weights *weights; /* of the embeddings */
     const ace_lm_vocabulary *vocabulary;
-    ace_lm_sampling sampling;
-    double guidance; /* 1: none */
-    double repetition_penalty;
     /* After each step; false cancels. written: tokens of the longest text so far. NULL: silent. */
     bool (*progress)(void *context, const char *phase, int64_t written, int64_t tokens_in_all);
     ace_lm_observe *observe; /* NULL: nobody */

@@ -89,6 +89,9 @@ typedef struct ace_lm_logits {
 void ace_lm_begin(ace_stream *s, const ace_language_model *m, const ace_lm_shape *shape,
                   ace_lm_session *out);
 
+/* Makes a sequence without tokens of its own go on from another prompt. */
+void ace_lm_bind(ace_lm_session *d, int sequence, int prompt);
+
 /* The next n tokens of a prompt, before any of its sequences has tokens of its own. embeddings:
  * host f32 [n, hidden] (NULL while measuring). Working memory does not grow with n: a thousand
  * tokens are read at a time. */

@@ -333,6 +333,19 @@ static bool exists(ace_lm_session *d, int index, int count, const char *what)
     return ace_stream_status(d->stream) == ACESTEP_OK;
 }
 
+void ace_lm_bind(ace_lm_session *d, int sequence, int prompt)
+{
+    if (exists(d, sequence, d->shape.sequences, "sequence") &&
+        exists(d, prompt, d->shape.prompts, "prompt")) {
+        if (d->own_used[sequence] > 0) {
+            ace_stream_fail(d->stream, ACESTEP_FAILED,
+                            "language model: sequence %d has tokens of its own", sequence);
+            return;
+        }
+        d->shape.prompt_of[sequence] = prompt;
+    }
+}
+
 static const ace_lm_logits no_logits;
 
 void ace_lm_read_prompt(ace_lm_session *d, int prompt, const float *embeddings, int64_t n,
