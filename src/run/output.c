@@ -209,12 +209,13 @@ static const char *title_of(const ace_request *r, char *buffer, size_t bytes)
     if (r->title[0] != '\0') {
         return r->title;
     }
+    enum { LONGEST = 80 };
     size_t n = strcspn(r->caption, ".,;\n");
-    (void)snprintf(buffer, bytes, "%.*s", (int)(n < 80 ? n : 80), r->caption);
-    while (buffer[0] != '\0' && ((unsigned char)buffer[strlen(buffer) - 1] & 0xc0u) == 0x80u &&
-           n >= 80) {
-        buffer[strlen(buffer) - 1] = '\0'; /* no half a character at the cut */
+    n = n < LONGEST ? n : LONGEST;
+    while (n > 0 && ((unsigned char)r->caption[n] & 0xC0u) == 0x80u) {
+        n--; /* no half a character at the cut */
     }
+    (void)snprintf(buffer, bytes, "%.*s", (int)n, r->caption);
     return buffer;
 }
 

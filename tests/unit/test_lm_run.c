@@ -135,6 +135,45 @@ static void check_batches(const char *kind)
     }
 }
 
+/* Two requests in one session: different words, lengths, guidance and ways of choosing. */
+static void requests_do_not_meet(void **state)
+{
+    static const char *const asked[2] = {
+        "caption=slow piano;lyrics=la la;duration=6;seed=11,22;lm_cfg_scale=1",
+        "caption=loud guitars, drums;lyrics=;seed=33;duration=8;lm_top_k=40;lm_order=pt;"
+        "lm_repetition_penalty=1.1"};
+    static const char *const ways[] = {"lm_batch_chunk_size=1", "lm_batch_chunk_size=2",
+                                       "device=sim;max_cuda_vram=24;lm_batch_chunk_size=8"};
+    made *alone[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        alone[i] = make(asked[i], "vae_chunk=152;vae_overlap=12");
+    }
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        char text[2][1000];
+        for (int i = 0; i < 2; i++) {
+            (void)snprintf(text[i], sizeof text[i], "%s;%s;vae_chunk=152;vae_overlap=12;%s", common,
+                           asked[i], ways[way]);
+        }
+        made *both = job_make(text[0], text[1]);
+        assert_int_equal(both->n, 3);
+        assert_int_equal(ace_stage_log_peak(&both->plan), both->report.peak_bytes);
+        for (int i = 0; i < 2; i++) {
+            const ace_lm_written *w = &both->written[i];
+            const ace_lm_written *own = &alone[i]->written[0];
+            assert_int_equal(w->n_codes, own->n_codes);
+            assert_memory_equal(w->codes, own->codes,
+                                (size_t)(w->n_codes * (2 - i)) * sizeof *w->codes);
+            assert_string_equal(w->fields.text[ACE_LM_CAPTION], own->fields.text[ACE_LM_CAPTION]);
+        }
+        assert_true(job_same_song(&both->song[1], &alone[0]->song[1]));
+        assert_true(job_same_song(&both->song[2], &alone[1]->song[0]));
+        job_discard(both);
+    }
+    job_discard(alone[0]);
+    job_discard(alone[1]);
+}
+
 static void a_batch_changes_nothing_f32(void **state)
 {
     (void)state;
@@ -981,6 +1020,7 @@ static void it_can_be_cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_do_not_meet),
         cmocka_unit_test(a_batch_changes_nothing_f32),
         cmocka_unit_test(a_batch_changes_nothing_bf16),
         cmocka_unit_test(a_batch_changes_nothing_int8),
