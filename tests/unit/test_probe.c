@@ -129,6 +129,41 @@ static void bf16_stays_close(void **state)
     }
 }
 
+/* Greedy runs of the language model: in bf16 and int8 the tokens are the recorded ones until a step
+ * where the best was ahead by no more than this. */
+static void tokens_stay_where_the_margin_allows(void **state)
+{
+    static const char *const cases[] = {"fsm_codes_8s", "fsm_codes_8s_cfg2_rep",
+                                        "fsm_cot_free_nocaption", "fsm_cot_reppen_topk",
+                                        "fsm_cot_user_partial"};
+    static const struct {
+        const char *precision;
+        float margin;
+    } kinds[] = {{"bf16", 0.2f}, {"int8", 0.5f}};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        const char *name = cases[i / 2];
+        golden g = golden_open(name);
+        ace_weights *got = probe(name, kinds[i % 2].precision);
+        const ace_weight *have = ace_weights_find(got, "out.tokens");
+        int64_t *want = golden_i64(&g, "out.tokens");
+        float *margin = golden_f32(&g, "out.margins");
+        int64_t n = golden_elements(golden_tensor(&g, "out.tokens"));
+        int64_t same = 0;
+        const int64_t *tokens = have->data;
+        while (same < n && same < have->dim[0] && tokens[same] == want[same]) {
+            same++;
+        }
+        print_message("%-24s %s: %lld of %lld tokens\n", name, kinds[i % 2].precision,
+                      (long long)same, (long long)n);
+        assert_true(same == n || margin[same] < kinds[i % 2].margin);
+        free(want);
+        free(margin);
+        ace_weights_close(got);
+        golden_close(&g);
+    }
+}
+
 static void damaged_cases_are_refused(void **state)
 {
     (void)state;
@@ -153,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_case_matches_in_f32),
         cmocka_unit_test(bf16_stays_close),
+        cmocka_unit_test(tokens_stay_where_the_margin_allows),
         cmocka_unit_test(damaged_cases_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
