@@ -6,11 +6,12 @@ import json
 import os
 import pty
 import shutil
+import struct
 import subprocess
 import sys
 import unittest
 
-from test_program import ARGUMENT, GOLDEN, MODEL, PROGRAM, ProgramTest, environment
+from test_program import ARGUMENT, GOLDEN, MODEL, PROGRAM, ProgramTest, environment, read_safetensors
 
 SONG = ("--caption", "slow piano", "--lyrics", "la la", "--seed", "1", "--precision", "f32", "--steps", "1",
         "--file-tags", "none")
@@ -21,6 +22,49 @@ def undecided():
     env = environment()
     del env["ACESTEP_THINKING"]
     return env
+
+
+LM = "acestep-5Hz-lm-0.6B"
+
+
+def gguf_string(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def gguf_strings(texts):
+    return struct.pack("<IIQ", 9, 8, len(texts)) + b"".join(gguf_string(text) for text in texts)
+
+
+def write_lm_gguf(folder, path):
+    """A language model's folder as one GGUF file, in the layout of acestep.cpp: names, types and shapes as
+    published, the config as text, the base vocabulary and its merges."""
+    header, data = read_safetensors(os.path.join(folder, "model.safetensors"))
+    header.pop("__metadata__", None)
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+        config = f.read()
+    with open(os.path.join(folder, "vocab.json"), encoding="utf-8") as f:
+        vocabulary = json.load(f)
+    with open(os.path.join(folder, "merges.txt"), encoding="utf-8") as f:
+        merges = [line.rstrip("\n") for line in f if line.strip() and not line.startswith("#version")]
+    tokens = sorted(vocabulary, key=vocabulary.get)
+    entries = [("general.architecture", struct.pack("<I", 8) + gguf_string("acestep-lm")),
+               ("acestep.config_json", struct.pack("<I", 8) + gguf_string(config)),
+               ("tokenizer.ggml.model", struct.pack("<I", 8) + gguf_string("gpt2")),
+               ("tokenizer.ggml.tokens", gguf_strings(tokens)),
+               ("tokenizer.ggml.merges", gguf_strings(merges))]
+    head = struct.pack("<4sIQQ", b"GGUF", 3, len(header), len(entries))
+    head += b"".join(gguf_string(key) + value for key, value in entries)
+    body = b""
+    for name, tensor in header.items():
+        first, last = tensor["data_offsets"]
+        body += b"\0" * (-len(body) % 32)
+        shape = tensor["shape"][::-1]
+        head += gguf_string(name) + struct.pack("<I", len(shape)) + struct.pack("<%dQ" % len(shape), *shape)
+        head += struct.pack("<IQ", {"F32": 0, "BF16": 30}[tensor["dtype"]], len(body))
+        body += data[first:last]
+    with open(path, "wb") as f:
+        f.write(head + b"\0" * (-len(head) % 32) + body)
 
 
 class LmTest(ProgramTest):
@@ -38,6 +82,20 @@ class LmTest(ProgramTest):
 
     def stages(self, result):
         return [stage["stage"] for stage in result["measured"]["stages"]]
+
+
+class Files(LmTest):
+    def test_gguf(self):
+        """The same model from one file: the same song."""
+        os.makedirs(self.path("models"))
+        for name in os.listdir(GOLDEN):
+            if name != LM and os.path.isdir(os.path.join(GOLDEN, name)):
+                os.symlink(os.path.abspath(os.path.join(GOLDEN, name)), self.path("models", name))
+        write_lm_gguf(os.path.join(GOLDEN, LM), self.path("models", LM + "-F32.gguf"))
+        self.make("--thinking", "-o", "a.wav")
+        self.make("--thinking", "-o", "b.wav", "--models", self.path("models"))
+        with open(self.path("a.wav"), "rb") as a, open(self.path("b.wav"), "rb") as b:
+            self.assertEqual(a.read(), b.read())
 
 
 class Songs(LmTest):
