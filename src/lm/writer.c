@@ -12,7 +12,7 @@ typedef struct writing {
     ace_lm_text *text;
     int n;
     int64_t first, count; /* of the logits: columns of the head */
-    float *logits;        /* [2·n, count]: conditional rows, then their twins */
+    float *logits;        /* [2·n, count], room for every range: conditional rows, then twins */
     float *listed;        /* logits of listed tokens, ACE_LM_MOST_LISTED */
     float *embedding;     /* [max(2·n, ACE_LM_WAITING_TOKENS), hidden] */
     uint8_t *mark;        /* [count], for the penalty */
@@ -303,17 +303,61 @@ static void choose(writing *g, int i)
 /* ---- all texts ----------------------------------------------------------------------------------
  */
 
-static void choose_range(writing *g)
+static bool all_write_codes(const writing *g)
 {
-    g->first = 0;
-    g->count = g->w->vocabulary->size;
     bool codes = true;
     for (int i = 0; i < g->n; i++) {
         const ace_lm_constraint *c = g->text[i].constraint;
         codes = codes && c != NULL && ace_lm_constraint_writes_codes(c);
     }
-    if (codes) {
+    return codes;
+}
+
+/* Columns of the head that what may follow lies in: ten digits need a fiftieth of it. */
+static void range_of_words(const writing *g, const ace_lm_constraint *c, int64_t *first,
+                           int64_t *count)
+{
+    const ace_lm_vocabulary *v = g->w->vocabulary;
+    ace_lm_allowed allowed;
+    int64_t last = v->size - 1;
+    *first = 0;
+    if (c != NULL && !ace_lm_constraint_looks(c)) {
+        ace_lm_constraint_allow(c, &allowed);
+        switch (allowed.choice) {
+        case ACE_LM_LISTED:
+        case ACE_LM_MOST_LIKELY:
+            *first = allowed.id[0];
+            last = allowed.id[0];
+            for (int i = 1; i < allowed.n; i++) {
+                *first = allowed.id[i] < *first ? allowed.id[i] : *first;
+                last = allowed.id[i] > last ? allowed.id[i] : last;
+            }
+            break;
+        case ACE_LM_TEXT:
+        case ACE_LM_GENRE:
+            last = v->pad - 1; /* the base vocabulary */
+            break;
+        case ACE_LM_TEXT_OR_END:
+            last = v->end > v->pad ? v->end : v->pad;
+            break;
+        case ACE_LM_CODES:
+        case ACE_LM_CODES_OR_END:
+            break;
+        }
+    }
+    *count = last - *first + 1;
+}
+
+/* Of the next step: one for all texts, which share the pass through the model. */
+static void choose_range(writing *g)
+{
+    if (all_write_codes(g)) {
         ace_lm_code_range(g->w->vocabulary, &g->first, &g->count);
+    } else if (g->n == 1) {
+        range_of_words(g, g->text[0].constraint, &g->first, &g->count);
+    } else {
+        g->first = 0;
+        g->count = g->w->vocabulary->size;
     }
 }
 
@@ -321,14 +365,18 @@ static void prepare(writing *g)
 {
     int64_t hidden = g->w->session->model->config.block.hidden;
     int64_t rows = 2 * g->n > ACE_LM_WAITING_TOKENS ? 2 * g->n : ACE_LM_WAITING_TOKENS;
-    choose_range(g);
-    g->logits = ace_malloc_array((size_t)(2 * g->n * g->count), sizeof *g->logits);
+    int64_t columns = g->w->vocabulary->size;
+    if (all_write_codes(g)) {
+        int64_t first = 0;
+        ace_lm_code_range(g->w->vocabulary, &first, &columns);
+    }
+    g->logits = ace_malloc_array((size_t)(2 * g->n * columns), sizeof *g->logits);
     g->listed = ace_malloc_array(ACE_LM_MOST_LISTED, sizeof *g->listed);
     g->embedding = ace_malloc_array((size_t)(rows * hidden), sizeof *g->embedding);
-    g->mark = ace_calloc((size_t)g->count, sizeof *g->mark);
-    g->probability = ace_malloc_array((size_t)g->count, sizeof *g->probability);
+    g->mark = ace_calloc((size_t)columns, sizeof *g->mark);
+    g->probability = ace_malloc_array((size_t)columns, sizeof *g->probability);
     if (g->probability == NULL || g->logits == NULL || g->listed == NULL || g->embedding == NULL ||
-        g->mark == NULL || !ace_lm_scratch_create(g->count, &g->scratch)) {
+        g->mark == NULL || !ace_lm_scratch_create(columns, &g->scratch)) {
         fail(g, ACESTEP_MEMORY, "no host memory");
     }
 }
@@ -352,6 +400,7 @@ static bool any_live(writing *g)
 static void step(writing *g)
 {
     int64_t longest = 0;
+    choose_range(g);
     advance(g);
     for (int i = 0; i < g->n && going(g); i++) {
         if (is_live(&g->text[i])) {
