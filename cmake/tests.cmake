@@ -17,6 +17,14 @@ if(CMOCKA_FOUND)
     set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS unit)
   endforeach()
 endif()
+if(ACESTEP_SANITIZE AND TARGET test_lm_run)
+  # Jobs with the language model take minutes here: those in which memory fails, and one that runs
+  # through every kind of text.
+  set_tests_properties(test_lm_run PROPERTIES ENVIRONMENT "TEST_ONLY=*survived")
+  add_test(NAME test_lm_run_words COMMAND test_lm_run WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_lm_run_words PROPERTIES TIMEOUT 900 LABELS unit
+                       ENVIRONMENT "TEST_ONLY=*a_song")
+endif()
 if(ACESTEP_FUZZ)
   add_custom_target(fuzzers)
   file(GLOB FUZZ_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
