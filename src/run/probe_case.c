@@ -160,6 +160,32 @@ int64_t *ace_probe_i64(ace_probe *p, const char *name, bool optional)
     return values;
 }
 
+int ace_probe_sequences(ace_probe *p, int most, int64_t least, int64_t more, int64_t *length,
+                        int32_t **ids)
+{
+    const ace_weight *shape = ace_probe_tensor(p, "in.input_ids", false);
+    int64_t *wide = ace_probe_i64(p, "in.input_ids", false);
+    int64_t *mask = ace_probe_i64(p, "in.attention_mask", true);
+    if (p->status != ACESTEP_OK || shape->rank != 2 || shape->dim[0] < 1 || shape->dim[0] > most) {
+        ace_probe_fail(p, ACESTEP_ARGUMENT, "in.input_ids is not [at most %d, length]", most);
+        return 0;
+    }
+    for (int b = 0; b < (int)shape->dim[0]; b++) {
+        length[b] = 0;
+        ids[b] = ace_probe_alloc(p, shape->dim[1] + more, sizeof *ids[b]);
+        for (int64_t i = 0; i < shape->dim[1] && p->status == ACESTEP_OK; i++) {
+            int64_t at = b * shape->dim[1] + i;
+            if (mask == NULL || mask[at] != 0) {
+                ids[b][length[b]++] = (int32_t)wide[at];
+            }
+        }
+        if (length[b] < least) {
+            ace_probe_fail(p, ACESTEP_ARGUMENT, "row %d of in.input_ids is too short", b);
+        }
+    }
+    return (int)shape->dim[0];
+}
+
 double ace_probe_number(const ace_probe *p, const char *key, double absent)
 {
     json_t *v = json_object_get(p->meta, key);

@@ -38,6 +38,11 @@ int64_t *ace_probe_i64(ace_probe *p, const char *name, bool optional);
 double ace_probe_number(const ace_probe *p, const char *key, double absent);
 const char *ace_probe_text(const ace_probe *p, const char *key);
 
+/* Rows of in.input_ids without what in.attention_mask hides, with room for `more` ids behind each; their
+ * number, at most `most`. A row with fewer than `least` ids fails. */
+int ace_probe_sequences(ace_probe *p, int most, int64_t least, int64_t more, int64_t *length,
+                        int32_t **ids);
+
 /* Outputs: data is copied; a second output of the same name replaces the first. */
 void ace_probe_put(ace_probe *p, const char *name, const float *data, int rank, const int64_t *dim);
 void ace_probe_put_i64(ace_probe *p, const char *name, const int64_t *data, int rank,

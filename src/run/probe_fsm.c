@@ -23,31 +23,6 @@ typedef struct fsm_case {
     float *margin;
 } fsm_case;
 
-/* Rows of in.input_ids without their padding on the left. */
-static void read_prompts(ace_probe *p, fsm_case *c)
-{
-    const ace_weight *shape = ace_probe_tensor(p, "in.input_ids", false);
-    int64_t *ids = ace_probe_i64(p, "in.input_ids", false);
-    int64_t *mask = ace_probe_i64(p, "in.attention_mask", true);
-    if (p->status != ACESTEP_OK || shape->rank != 2 || shape->dim[0] < 1 || shape->dim[0] > 2) {
-        ace_probe_fail(p, ACESTEP_ARGUMENT, "in.input_ids is not [1 or 2, length]");
-        return;
-    }
-    c->batch = (int)shape->dim[0];
-    for (int b = 0; b < c->batch; b++) {
-        c->ids[b] = ace_probe_alloc(p, shape->dim[1] + c->most, sizeof *c->ids[b]);
-        for (int64_t i = 0; i < shape->dim[1] && p->status == ACESTEP_OK; i++) {
-            int64_t at = b * shape->dim[1] + i;
-            if (mask == NULL || mask[at] != 0) {
-                c->ids[b][c->length[b]++] = (int32_t)ids[at];
-            }
-        }
-        if (c->length[b] < 2) {
-            ace_probe_fail(p, ACESTEP_ARGUMENT, "row %d of in.input_ids is too short", b);
-        }
-    }
-}
-
 static void read_fixed(ace_probe *p, fsm_case *c)
 {
     json_t *user = json_object_get(p->meta, "user_metadata");
@@ -189,7 +164,7 @@ static void open_rules(ace_probe *p, fsm_case *c, const ace_qwen3_config *config
     c->most = (int64_t)ace_probe_number(p, "max_new_tokens", 512);
     c->allowed = ace_probe_alloc(p, c->most, sizeof *c->allowed);
     c->margin = ace_probe_alloc(p, c->most, sizeof *c->margin);
-    read_prompts(p, c);
+    c->batch = ace_probe_sequences(p, 2, 2, c->most, c->length, c->ids);
     read_fixed(p, c);
     if (p->status == ACESTEP_OK) {
         p->status = ace_models_open_lm_tokenizer(m, c->weights, config, &c->tokenizer, p->err);

@@ -20,30 +20,6 @@ typedef struct lm_case {
 /* The recordings do not say how long they went on; their names and outputs do. */
 enum { GREEDY_TOKENS = 32, GUIDED_TOKENS = 16, GREEDY_EVERY = 8 };
 
-static void read_sequences(ace_probe *p, lm_case *c)
-{
-    const ace_weight *shape = ace_probe_tensor(p, "in.input_ids", false);
-    int64_t *ids = ace_probe_i64(p, "in.input_ids", false);
-    int64_t *mask = ace_probe_i64(p, "in.attention_mask", true);
-    if (p->status != ACESTEP_OK || shape->rank != 2 || shape->dim[0] > ACE_LM_MAX_PROMPTS) {
-        ace_probe_fail(p, ACESTEP_ARGUMENT, "in.input_ids is not [batch, length]");
-        return;
-    }
-    c->batch = (int)shape->dim[0];
-    for (int b = 0; b < c->batch; b++) {
-        c->ids[b] = ace_probe_alloc(p, shape->dim[1], sizeof *c->ids[b]);
-        for (int64_t i = 0; i < shape->dim[1] && p->status == ACESTEP_OK; i++) {
-            int64_t at = b * shape->dim[1] + i;
-            if (mask == NULL || mask[at] != 0) {
-                c->ids[b][c->length[b]++] = (int32_t)ids[at];
-            }
-        }
-        if (c->length[b] == 0) {
-            ace_probe_fail(p, ACESTEP_ARGUMENT, "row %d of in.input_ids is empty", b);
-        }
-    }
-}
-
 static float *embed(ace_probe *p, const lm_case *c, const int32_t *ids, int64_t n)
 {
     const ace_qwen3_config *config = &c->model->config;
@@ -272,7 +248,7 @@ void ace_probe_lm(ace_probe *p)
     lm_case c = {.model = ace_probe_alloc(p, 1, sizeof *c.model)};
     ace_qwen3_config config;
     ace_stage stage;
-    read_sequences(p, &c);
+    c.batch = ace_probe_sequences(p, ACE_LM_MAX_PROMPTS, 1, 0, c.length, c.ids);
     if (p->status == ACESTEP_OK) {
         p->status = ace_models_open_lm(&p->workshop->models, &c.weights, &config, p->err);
     }
