@@ -724,6 +724,36 @@ static void synthetic_weights_are_planned(void **state)
     }
 }
 
+/* Eight songs of ten minutes: as many side by side as the card has room for, one with pt. */
+static void a_small_card_gets_chunks(void **state)
+{
+    (void)state;
+    static const struct {
+        double gb;
+        const char *backend;
+        int least, most; /* songs side by side */
+    } cases[] = {{4, "vllm;force_config=true", 1, 4},
+                 {6, "vllm;force_config=true", 4, 7},
+                 {8, "vllm", 8, 8},
+                 {8, "pt", 1, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char options[300];
+        (void)snprintf(options, sizeof options,
+                       "exec=shape;device=sim;max_cuda_vram=%g;backend=%s;weights=synthetic;"
+                       "thinking=true;lm_model_path=acestep-5Hz-lm-0.6B;limits=exact;seed=1;"
+                       "duration=600;batch_size=8",
+                       cases[i].gb, cases[i].backend);
+        ace_log_set_level(ACE_LOG_QUIET);
+        made *m = job_make(options, NULL);
+        ace_log_set_level(ACE_LOG_WARNING);
+        job_check_plan(m);
+        assert_in_range(m->choice.lm_chunk, cases[i].least, cases[i].most);
+        assert_true(m->report.peak_bytes <=
+                    (size_t)((cases[i].gb - 0.5) * (double)((size_t)1 << 30)));
+        job_discard(m);
+    }
+}
+
 /* ---- one engine, several jobs -------------------------------------------------------------------
  */
 
@@ -1047,6 +1077,7 @@ int main(void)
         cmocka_unit_test(the_plan_holds),
         cmocka_unit_test(the_second_plan_takes_no_more),
         cmocka_unit_test(synthetic_weights_are_planned),
+        cmocka_unit_test(a_small_card_gets_chunks),
         cmocka_unit_test(it_stays_where_there_is_room),
         cmocka_unit_test(refused_allocations_are_survived),
         cmocka_unit_test(the_next_job_is_fine),
