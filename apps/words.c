@@ -23,13 +23,15 @@ static const words_command understand = {
     "acestep generate --request FILE. Codes from elsewhere can be read instead of a file.\n",
     "src_audio", NULL, acestep_understand};
 static const words_command sample = {
-    "usage: acestep sample \"ONE SENTENCE ABOUT A SONG\" [--instrumental] [--vocal-language en] [--json]\n\n"
+    "usage: acestep sample \"ONE SENTENCE ABOUT A SONG\" [--instrumental] [--vocal-language en] "
+    "[--json]\n\n"
     "Lets the language model invent the song: caption, lyrics and metadata. --json prints them as\n"
     "a request for acestep generate --request FILE.\n",
     "sample_query", NULL, acestep_compose};
 static const words_command format = {
     "usage: acestep format --caption TEXT --lyrics TEXT [--bpm N …] [--json]\n\n"
-    "Lets the language model rewrite caption and lyrics the way it likes them best, and choose the\n"
+    "Lets the language model rewrite caption and lyrics the way it likes them best, and choose "
+    "the\n"
     "metadata that are not given. --json prints a request for acestep generate --request FILE.\n",
     NULL, "use_format", acestep_compose};
 
@@ -73,26 +75,37 @@ static int with_request(const words_command *c, int argc, char **argv, const cha
     if (status == ACESTEP_OK) {
         status = acestep_engine_open(request, &engine, &err);
     }
-    exit_status =
-        status == ACESTEP_OK ? print_words(engine, request, c, s) : report_error(&err);
+    exit_status = status == ACESTEP_OK ? print_words(engine, request, c, s) : report_error(&err);
     acestep_engine_close(engine);
     acestep_request_free(request);
     return exit_status;
 }
 
+/* The argument without a name, first or last; taken out of argv. NULL: there is none. */
+static const char *take_positional(int *argc, char ***argv)
+{
+    char **all = *argv;
+    int n = *argc;
+    if (n > 0 && all[0][0] != '-') {
+        *argv = all + 1;
+        *argc = n - 1;
+        return all[0];
+    }
+    if (n > 1 && all[n - 1][0] != '-' && all[n - 2][0] != '-') { /* behind an option's value */
+        *argc = n - 1;
+        return all[n - 1];
+    }
+    return NULL;
+}
+
 static int run(const words_command *c, int argc, char **argv)
 {
     common_switches s = take_common_switches(&argc, argv);
-    const char *positional = NULL;
     if (s.help) {
         printf("%s\nOptions are those of acestep generate.\n", c->help);
         return 0;
     }
-    if (argc > 0 && argv[0][0] != '-' && c->positional != NULL) {
-        positional = argv[0];
-        argc--;
-        argv++;
-    }
+    const char *positional = c->positional != NULL ? take_positional(&argc, &argv) : NULL;
     return with_request(c, argc, argv, positional, s);
 }
 

@@ -208,6 +208,12 @@ static void read_as(const ace_request *request, ace_goal goal, ace_request *out)
 static ace_status create_words(ace_workshop *w, ace_goal goal, ace_warnings *warnings, ace_job *out,
                                ace_error *err)
 {
+    if (w->models.set.lms.count == 0) {
+        return ace_fail(err, ACESTEP_UNSUPPORTED,
+                        "this needs a language model, and %s has none beside it; it is a folder "
+                        "such as acestep-5Hz-lm-0.6B",
+                        w->models.name);
+    }
     char none[1] = "";
     ace_request asking = *out->request[0];
     asking.task_type = (int)ACE_TASK_TEXT2MUSIC; /* the one that the model works for */

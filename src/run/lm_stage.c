@@ -252,8 +252,8 @@ uint64_t ace_lm_run_seed(const ace_lm_part *part, int song)
 ace_status ace_lm_run_forgive(ace_lm_run *run, ace_lm_part *part, ace_status status)
 {
     ace_error *err = run->runner->error;
-    if (status != ACESTEP_MODEL || !part->request->lm_optional ||
-        ace_lm_run_status(run) != ACESTEP_OK) {
+    bool optional = part->request->lm_optional && run->job->goal == ACE_GOAL_SONGS;
+    if (status != ACESTEP_MODEL || !optional || ace_lm_run_status(run) != ACESTEP_OK) {
         return status;
     }
     if (run->runner->warnings != NULL) {

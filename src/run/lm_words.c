@@ -27,10 +27,16 @@ static ace_status open_words(ace_lm_run *run, ace_lm_part *part, words_run *out)
                                      run->runner->error);
 }
 
-static void close_words(words_run *x)
+static ace_status do_words(ace_lm_run *run, ace_lm_part *part, ace_status (*work)(words_run *))
 {
-    ace_lm_grammar_close(&x->grammar);
-    ace_free(x->ids);
+    words_run x;
+    ace_status status = open_words(run, part, &x);
+    if (status == ACESTEP_OK) {
+        status = work(&x);
+    }
+    ace_lm_grammar_close(&x.grammar);
+    ace_free(x.ids);
+    return status;
 }
 
 /* The rules, or NULL where the user wants none. */
@@ -340,13 +346,7 @@ static ace_status read_plan(words_run *x, const ace_tokens *before, int64_t ther
 
 ace_status ace_lm_run_opening(ace_lm_run *run, ace_lm_part *part)
 {
-    words_run x;
-    ace_status status = open_words(run, part, &x);
-    if (status == ACESTEP_OK) {
-        status = write_opening(&x);
-    }
-    close_words(&x);
-    return status;
+    return do_words(run, part, write_opening);
 }
 
 static ace_status read_twin(words_run *x)
@@ -386,11 +386,5 @@ static ace_status plan_song(words_run *x)
 
 ace_status ace_lm_run_plan(ace_lm_run *run, ace_lm_part *part)
 {
-    words_run x;
-    ace_status status = open_words(run, part, &x);
-    if (status == ACESTEP_OK) {
-        status = plan_song(&x);
-    }
-    close_words(&x);
-    return status;
+    return do_words(run, part, plan_song);
 }

@@ -84,6 +84,69 @@ class LmTest(ProgramTest):
         return [stage["stage"] for stage in result["measured"]["stages"]]
 
 
+class Words(LmTest):
+    """understand, sample and format: the model without a song."""
+
+    def words(self, *arguments, code=0):
+        done = subprocess.run([PROGRAM, *arguments], cwd=self.folder, env=undecided(), capture_output=True,
+                              timeout=120)
+        self.assertEqual(done.returncode, code, done.stderr.decode())
+        return done
+
+    def test_understand(self):
+        """The file may stand first or last; what comes out is a request with the codes that were heard."""
+        self.make("--thinking", "false", "-o", "a.wav")
+        common = ("--models", GOLDEN, "--precision", "f32", "--seed", "1")
+        first = json.loads(self.words("understand", "a.wav", *common, "--json").stdout)
+        last = json.loads(self.words("understand", *common, "--json", "a.wav").stdout)
+        first.pop("acestep"), last.pop("acestep")
+        self.assertEqual(first, last)
+        self.assertEqual(first["audio_codes"].count("<|audio_code_"), 30)
+        self.assertIn("caption", first)
+        again = json.loads(self.words("understand", *common, "--json", "--audio-codes",
+                                      first["audio_codes"]).stdout)
+        self.assertEqual(again["caption"], first["caption"])
+
+    def test_sample_and_format_are_requests(self):
+        found = json.loads(self.words("sample", "a german song", "--models", GOLDEN, "--json", "--seed",
+                                      "1").stdout)
+        self.assertEqual(found["vocal_language"], "de")
+        found = json.loads(self.words("format", "--caption", "rough", "--bpm", "77", "--models", GOLDEN,
+                                      "--json", "--seed", "1").stdout)
+        self.assertEqual(found["bpm"], 77)
+        with open(self.path("r.json"), "w", encoding="utf-8") as f:
+            json.dump({**found, "duration": 6}, f)
+        self.make("--thinking", "false", "--request", "r.json", "-o", "a.wav")
+
+    def test_memory_that_is_refused(self):
+        """The same words, or one line; never half of them."""
+        self.make("--thinking", "false", "-o", "a.wav")
+        common = ("--models", GOLDEN, "--precision", "f32", "--seed", "1", "--quantization", "none", "--quiet")
+        env = {**undecided(), "MAX_CUDA_VRAM": "8"}
+        whole = subprocess.run([PROGRAM, "understand", "a.wav", *common], cwd=self.folder, env=env,
+                               capture_output=True, timeout=120)
+        self.assertEqual(whole.returncode, 0, whole.stderr.decode())
+        for which in ("lm:1", "encode:1", "codes:1", "lm:*", "codes:*"):
+            done = subprocess.run([PROGRAM, "understand", "a.wav", *common, "--sim-fail-alloc", which],
+                                  cwd=self.folder, env=env, capture_output=True, timeout=120)
+            with self.subTest(which=which):
+                self.assertIn(done.returncode, (0, 5), done.stderr.decode())
+                self.assertEqual(done.stdout, whole.stdout if done.returncode == 0 else b"")
+                self.assertTrue(done.returncode == 0 or which.endswith("*"), done.stderr.decode())
+
+    def test_what_cannot_be_heard(self):
+        with open(self.path("cut.wav"), "wb") as f:
+            f.write(b"RIFF\0\0\0\0WAVEfmt ")
+        self.refused(4, "understand", "cut.wav", "--models", GOLDEN)
+        self.refused(10, "understand", "none.wav", "--models", GOLDEN)
+        self.refused(2, "understand", "--models", GOLDEN)
+        self.refused(2, "understand", "--models", GOLDEN, "--audio-codes", "la la")
+        self.refused(2, "sample", "", "--models", GOLDEN)
+        self.refused(3, "sample", "a song", "--models", GOLDEN, "--seed", "1", "--use-constrained-decoding", "false",
+                     "--lm-optional", "true", says=("no caption",))
+        self.refused(6, "sample", "a song", says=("language model",))  # the demo has none
+
+
 class Files(LmTest):
     def test_gguf(self):
         """The same model from one file: the same song."""
