@@ -13,6 +13,8 @@
 enum { TILE_ROWS = 6, TILE_VECTORS = 4 };
 #elif defined(__AVX2__)
 enum { TILE_ROWS = 6, TILE_VECTORS = 2 };
+#elif defined(__aarch64__)
+enum { TILE_ROWS = 6, TILE_VECTORS = 4 };
 #else
 enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
 #endif

@@ -25,6 +25,10 @@ enum { MANY_ROWS = 12, MANY_PANELS = 2, FEW_ROWS = 6, FEW_PANELS = 4 };
 enum { MANY_ROWS = 6, MANY_PANELS = 1, FEW_ROWS = 3, FEW_PANELS = 2 };
 #define SHAPES(X) ROWS_TO_6(X, 1) ROWS_TO_3(X, 2)
 #define PACKED_SHAPES(X) SHAPES(X)
+#elif defined(__aarch64__)
+enum { MANY_ROWS = 6, MANY_PANELS = 1, FEW_ROWS = 2, FEW_PANELS = 2 };
+#define SHAPES(X) ROWS_TO_6(X, 1) X(1, 2) X(2, 2)
+#define PACKED_SHAPES(X) SHAPES(X)
 #else
 enum { MANY_ROWS = 2, MANY_PANELS = 1, FEW_ROWS = 1, FEW_PANELS = 2 };
 #define SHAPES(X) X(1, 1) X(2, 1) X(1, 2)

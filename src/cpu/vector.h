@@ -1,7 +1,7 @@
 /* A vector of floats of the instruction set the including file is compiled for, so that one kernel
- * body serves every level: 16 lanes with AVX-512, 8 with AVX2 + FMA, else 4 of the compiler's
- * portable vectors (SSE2 or NEON). Everything here is static: files of different levels never share
- * code. Pointers need no alignment. */
+ * body serves every level: 16 lanes with AVX-512, 8 with AVX2 + FMA, 4 with NEON, else 4 of the
+ * compiler's portable vectors (SSE2 on x86-64). Everything here is static: files of different
+ * levels never share code. Pointers need no alignment. */
 #ifndef ACE_CPU_VECTOR_H
 #define ACE_CPU_VECTOR_H
 
@@ -15,6 +15,8 @@
 #include "cpu/vector_avx512.h"
 #elif defined(__AVX2__) && defined(__FMA__)
 #include "cpu/vector_avx2.h"
+#elif defined(__aarch64__)
+#include "cpu/vector_neon.h"
 #else
 #include "cpu/vector_portable.h"
 #endif
