@@ -4,110 +4,140 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-/* Published shapes with made-up weights; the song itself is thrown away. */
-static acestep_status set_up(acestep_request *request, char *path, size_t bytes, acestep_error *err)
-{
-    const char *folder = getenv("TMPDIR");
-    (void)snprintf(path, bytes, "%s/acestep-bench-%ld.wav", folder != NULL ? folder : "/tmp",
-                   (long)getpid());
-    acestep_status status = acestep_request_set(request, "weights", "synthetic:turbo", err);
-    const char *const fixed[][2] = {
-        {"duration", "10"},
-        {"seed", "1"},
-        {"output", path},
-        {"overwrite", "true"},
-        {"audio_format", "wav"},
-        {"sidecar", "false"},
-        {"caption", "warm ambient electronic analog pads with soft drums"}};
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed && status == ACESTEP_OK; i++) {
-        status = acestep_request_set(request, fixed[i][0], fixed[i][1], err);
-    }
-    return status;
-}
+enum { DEFAULT_REPEATS = 3 };
 
-/* Takes "--stage NAME" out of argv; NULL: not there. */
-static const char *take_stage(int *argc, char **argv)
+/* What this command takes besides the options of generate. NULL: not given. */
+typedef struct bench_arguments {
+    const char *stages, *repeats, *csv;
+} bench_arguments;
+
+/* Takes "NAME VALUE" out of argv. A missing value reads as empty, which nothing accepts. */
+static const char *take_value(int *argc, char **argv, const char *name)
 {
-    const char *stage = NULL;
+    const char *value = NULL;
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], "--stage") == 0 && stage == NULL) {
-            stage = i + 1 < *argc ? argv[++i] : "";
+        if (strcmp(argv[i], name) == 0) {
+            value = i + 1 < *argc ? argv[++i] : "";
         } else {
             argv[kept++] = argv[i];
         }
     }
     *argc = kept;
-    return stage;
+    return value;
 }
 
-static int bench_language_model(const acestep_request *request, bool json)
+static void print_help(void)
+{
+    printf(
+        "usage: acestep bench [--stage NAME,NAME...] [--repeats N] [options of generate]\n"
+        "                     [--json] [--csv FILE]\n"
+        "       acestep bench --compare OLD.json NEW.json\n\n"
+        "Measures stages on published shapes with made-up weights, each alone: weights are loaded\n"
+        "once, then come a warm-up and N repetitions (--repeats, 3). Shows seconds, GFLOP/s, GB/s "
+        "of\n"
+        "weights, the share of what this machine can do at the most (measured in the same run), "
+        "seconds\n"
+        "per second of audio, memory of the plan and of the process.\n\n"
+        "stages:\n"
+        "  text              text encoder, 102 tokens\n"
+        "  condition         condition encoder: 102 tokens of text, 70 of lyrics, 1 frame of "
+        "timbre\n"
+        "  condition-timbre  the same with the 750 frames of a whole reference\n"
+        "  vae-encode        audio to latents, 30 s\n"
+        "  lm                5 Hz language model: a prompt, then tokens for 1 to 16 songs at once\n"
+        "  dit               one step of the 2B diffusion transformer, 30 s\n"
+        "  dit-xl            one step of the XL shapes, 30 s\n"
+        "  vae-decode        latents to audio, 30 s\n"
+        "  song              the whole pipeline once, 10 s (the default)\n"
+        "  all               all of them\n\n"
+        "options:\n"
+        "  --duration S      length of audio in place of 30 s (10 s)\n"
+        "  --precision P     bf16 (the default), int8 or f32; without it lm shows bf16 and int8\n"
+        "  --threads N       0: all usable CPUs\n"
+        "  --cpu LEVEL       generic, avx2, avx512: highest instruction set to use\n"
+        "  --weights SHAPES  synthetic:base and so on; --models DIR measures files\n"
+        "  --json            results as JSON on stdout\n"
+        "  --csv FILE        adds a line for each result to FILE\n"
+        "  --compare O N     two files of --json side by side: times, and shares of what each\n"
+        "                    machine could do at the time\n\n"
+        "exit status: 0 done, 2 bad parameter or not such a file, 5 out of memory, 10 file error,\n"
+        "  130 interrupted\n");
+}
+
+static int fail(acestep_status code, const char *format, const char *value)
+{
+    acestep_error err = {.code = code};
+    (void)snprintf(err.message, sizeof err.message, format, value);
+    return report_error(&err);
+}
+
+static int compare(const char *before, const char *after)
 {
     acestep_error err = {.code = ACESTEP_OK};
-    char *text = json ? acestep_bench_lm_json(request, &err) : acestep_bench_lm_text(request, &err);
+    char *text = acestep_bench_compare(before, after, &err);
     if (text == NULL) {
         return report_error(&err);
+    }
+    printf("%s", text);
+    acestep_free(text);
+    return 0;
+}
+
+static int print_results(const acestep_bench *bench, const bench_arguments *a, bool json)
+{
+    acestep_error err = {.code = ACESTEP_OK};
+    if (a->csv != NULL && acestep_bench_append_csv(bench, a->csv, &err) != ACESTEP_OK) {
+        return report_error(&err);
+    }
+    char *text = json ? acestep_bench_json(bench) : acestep_bench_text(bench);
+    if (text == NULL) {
+        return fail(ACESTEP_MEMORY, "%s: no host memory for the report", "bench");
     }
     printf("%s%s", text, json ? "\n" : "");
     acestep_free(text);
     return 0;
 }
 
-static int refuse_stage(const char *stage)
-{
-    acestep_error err = {.code = ACESTEP_ARGUMENT};
-    (void)snprintf(err.message, sizeof err.message,
-                   "stage: \"%.40s\" cannot be measured alone; lm can", stage);
-    return report_error(&err);
-}
-
-static void print_help(void)
-{
-    printf(
-        "usage: acestep bench [options of generate] [--json]\n"
-        "       acestep bench --stage lm [--weights synthetic] [--lm_model_path NAME] [--json]\n\n"
-        "Makes a 10 s song with made-up weights of the published turbo model and shows what each\n"
-        "stage took: seconds of loading and computing, memory, GFLOP/s. Any option of generate "
-        "can\n"
-        "change the work, e.g. --weights synthetic:base, --duration 30, --precision f32, --threads "
-        "1,\n"
-        "--cpu avx2.\n\n"
-        "--stage lm shows the speed of the 5 Hz language model: a prompt, then single tokens for 1 "
-        "to 16\n"
-        "songs at once, in bf16 and int8 or as --precision says, and what share that is of what "
-        "the memory\n"
-        "allows.\n");
-}
-
-static int run(const acestep_request *request, common_switches s)
+static int measure(const acestep_request *request, const bench_arguments *a, int repeats,
+                   common_switches s)
 {
     acestep_error err = {.code = ACESTEP_OK};
-    acestep_engine *engine = NULL;
-    acestep_result *result = NULL;
+    acestep_bench *bench = NULL;
     terminal_progress progress;
-    terminal_progress_init(&progress, !s.quiet && !s.json);
-    acestep_status status = acestep_engine_open(request, &engine, &err);
-    if (status == ACESTEP_OK) {
-        status =
-            acestep_generate(engine, request, terminal_progress_show, &progress, &result, &err);
-    }
+    terminal_progress_init(&progress, !s.quiet);
+    acestep_status status =
+        acestep_bench_run(request, a->stages != NULL ? a->stages : "song", repeats,
+                          terminal_progress_show, &progress, &bench, &err);
     terminal_progress_clear(&progress);
-    if (status == ACESTEP_OK) {
-        struct rusage usage;
-        char *text = s.json ? acestep_result_json(result) : acestep_result_text(result);
-        printf("%s", text != NULL ? text : "");
-        if (!s.json && getrusage(RUSAGE_SELF, &usage) == 0) {
-            printf("  largest resident set of the process %.2f GB\n",
-                   (double)usage.ru_maxrss / (1 << 20));
-        }
-        acestep_free(text);
+    int exit_status = status == ACESTEP_OK ? print_results(bench, a, s.json) : report_error(&err);
+    acestep_bench_free(bench);
+    return exit_status;
+}
+
+static int run(int argc, char **argv, const bench_arguments *a, common_switches s)
+{
+    char *end = NULL;
+    long repeats = a->repeats != NULL ? strtol(a->repeats, &end, 10) : DEFAULT_REPEATS;
+    if (a->repeats != NULL && (end == a->repeats || *end != '\0' || repeats < 1 || repeats > 100)) {
+        return fail(ACESTEP_ARGUMENT, "repeats: \"%.40s\" is not a number from 1 to 100",
+                    a->repeats);
     }
-    acestep_result_free(result);
-    acestep_engine_close(engine);
-    return status == ACESTEP_OK ? 0 : report_error(&err);
+    if (a->csv != NULL && a->csv[0] == '\0') {
+        return fail(ACESTEP_ARGUMENT, "csv: %s", "a file name must follow");
+    }
+    acestep_error err = {.code = ACESTEP_OK};
+    acestep_request *request = NULL;
+    int exit_status;
+    if (acestep_request_create(&request, &err) != ACESTEP_OK ||
+        acestep_request_set_arguments(request, argc, argv, &err) != ACESTEP_OK) {
+        exit_status = report_error(&err);
+    } else {
+        exit_status = measure(request, a, (int)repeats, s);
+    }
+    acestep_request_free(request);
+    return exit_status;
 }
 
 int command_bench(int argc, char **argv)
@@ -117,24 +147,14 @@ int command_bench(int argc, char **argv)
         print_help();
         return 0;
     }
-    const char *stage = take_stage(&argc, argv);
-    if (stage != NULL && strcmp(stage, "lm") != 0) {
-        return refuse_stage(stage);
+    if (argc > 0 && strcmp(argv[0], "--compare") == 0) {
+        if (argc != 3) {
+            return fail(ACESTEP_ARGUMENT, "compare: %s", "two files must follow, old and new");
+        }
+        return compare(argv[1], argv[2]);
     }
-    char path[512];
-    int exit_status = 0;
-    acestep_error err = {.code = ACESTEP_OK};
-    acestep_request *request = NULL;
-    if (acestep_request_create(&request, &err) != ACESTEP_OK ||
-        set_up(request, path, sizeof path, &err) != ACESTEP_OK ||
-        acestep_request_set_arguments(request, argc, argv, &err) != ACESTEP_OK) {
-        exit_status = report_error(&err);
-    } else if (stage != NULL) {
-        exit_status = bench_language_model(request, s.json);
-    } else {
-        exit_status = run(request, s);
-        (void)remove(path);
-    }
-    acestep_request_free(request);
-    return exit_status;
+    bench_arguments a = {.stages = take_value(&argc, argv, "--stage"),
+                         .repeats = take_value(&argc, argv, "--repeats"),
+                         .csv = take_value(&argc, argv, "--csv")};
+    return run(argc, argv, &a, s);
 }

@@ -167,11 +167,27 @@ acestep_status acestep_probe(const acestep_request *request, const char *case_pa
  * Free with acestep_free. */
 char *acestep_waveform(const acestep_song *song, int columns, int rows);
 
-/* How fast the 5 Hz language model reads prompts and writes tokens here, and what share of the
- * memory's speed that is. The request names the model (weights, models, lm_model_path), precision
- * (auto: bf16 and int8), threads and cpu. NULL with err set on failure. */
-char *acestep_bench_lm_json(const acestep_request *request, acestep_error *err);
-char *acestep_bench_lm_text(const acestep_request *request, acestep_error *err);
+/* ---- benchmarks --------------------------------------------------------------------------------- */
+
+typedef struct acestep_bench acestep_bench;
+
+/* Measures stages alone, each with its weights loaded once, a warm-up and `repeats` (1 to 100)
+ * repetitions, and what this machine can do at the most. stages: "all", or names with commas between
+ * them: text, condition, condition-timbre, vae-encode, lm, dit, dit-xl, vae-decode, song. Without
+ * weights or models in the request, weights are made up in the shapes of the published turbo model.
+ * ARGUMENT for an unknown stage. */
+acestep_status acestep_bench_run(const acestep_request *request, const char *stages, int repeats,
+                                 acestep_progress *progress, void *context, acestep_bench **out,
+                                 acestep_error *err);
+void acestep_bench_free(acestep_bench *bench);
+char *acestep_bench_text(const acestep_bench *bench); /* for people; free with acestep_free */
+char *acestep_bench_json(const acestep_bench *bench); /* docs: bench/README.md */
+/* Adds a line for each result to a CSV file; a new or empty file gets a header first. IO. */
+acestep_status acestep_bench_append_csv(const acestep_bench *bench, const char *path,
+                                        acestep_error *err);
+/* Two files of acestep_bench_json side by side, for people. NULL with err set when one cannot be
+ * read (IO) or is something else (ARGUMENT). */
+char *acestep_bench_compare(const char *old_path, const char *new_path, acestep_error *err);
 
 #ifdef __cplusplus
 }

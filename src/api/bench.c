@@ -1,124 +1,101 @@
-/* `acestep bench --stage lm`: the report. */
-#include "run/bench_lm.h"
+#include "api/bench.h"
 
-#include "api/api.h"
+#include "acestep_commit.h"
+#include "api/lines.h"
 #include "base/file_map.h"
+#include "base/memory.h"
 #include "weights/demo_model.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-static ace_status measure(const acestep_request *request, ace_lm_bench *out, ace_error *err)
+const char *ace_bench_commit(void)
 {
+    return ACESTEP_COMMIT;
+}
+
+acestep_status acestep_bench_run(const acestep_request *request, const char *stages, int repeats,
+                                 acestep_progress *progress, void *context, acestep_bench **out,
+                                 acestep_error *err)
+{
+    ace_error *inner = ace_inner_error(err);
+    *out = NULL;
     ace_embedded_files_set(ace_demo_model_files());
-    return ace_bench_lm(request->options, out, err);
+    acestep_bench *b = ace_calloc(1, sizeof *b);
+    if (b == NULL) {
+        return ace_fail(inner, ACESTEP_MEMORY, "bench: no host memory");
+    }
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc) != NULL) {
+        (void)strftime(b->date, sizeof b->date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+    ace_status status =
+        ace_bench_stages(request->options, stages, repeats, progress, context, &b->measured, inner);
+    if (status != ACESTEP_OK) {
+        ace_free(b);
+        return status;
+    }
+    *out = b;
+    return ACESTEP_OK;
 }
 
-static double tokens_per_second(const ace_lm_rate *r)
+void acestep_bench_free(acestep_bench *bench)
 {
-    return r->sequences / r->seconds;
+    ace_free(bench);
 }
 
-static double prompt_rate(const ace_lm_run *r)
+/* ---- for people
+ * ----------------------------------------------------------------------------------
+ */
+
+static void put_machine(ace_lines *t, const ace_bench_machine *m)
 {
-    return ACE_BENCH_LM_PROMPT / r->prompt_seconds;
+    const char *commit = ace_bench_commit();
+    ace_lines_add(t, "%s, %s, %d thread%s; acestep %s%s%s\n", m->cpu, m->level, m->threads,
+                  m->threads == 1 ? "" : "s", acestep_version(), commit[0] != '\0' ? " " : "",
+                  commit);
+    ace_lines_add(t, "at the most:");
+    for (int i = 0; i < ACE_PEAKS; i++) {
+        if (m->peaks.own[i]) {
+            ace_lines_add(t, " %s %.0f,", ace_peak_name((ace_peak)i), m->peaks.flops[i] * 1e-9);
+        }
+    }
+    ace_lines_add(t, " in GFLOP/s; memory reads %.1f GB/s\n\n", m->bandwidth * 1e-9);
 }
 
-static json_t *rate_json(const ace_lm_bench *b, const ace_lm_rate *r)
+static void put_row(ace_lines *t, const ace_bench_machine *m, const ace_bench_row *row)
 {
-    return json_pack("{s:i, s:I, s:f, s:f, s:f, s:f}", "sequences", r->sequences, "context",
-                     (json_int_t)r->context, "tokens_per_second", tokens_per_second(r),
-                     "milliseconds", r->seconds * 1e3, "bytes_per_step", r->bytes,
-                     "share_of_memory_bound", ace_lm_bound_share(b, r));
+    double best = ace_bench_best(row);
+    char share[32];
+    (void)snprintf(share, sizeof share, "%.0f %% %s", ace_bench_share(m, row) * 100,
+                   ace_bench_unit_name(ace_bench_bound(m, row)));
+    ace_lines_add(t, "  %-16s %-5s %6.2f %9.4f %9.4f %8.1f %8.1f %6.1f  %-12s", row->stage,
+                  ace_dtype_name(row->matrix), row->load_seconds, ace_bench_median(row), best,
+                  row->flops * 1e-9, row->flops / best * 1e-9, row->bytes / best * 1e-9, share);
+    if (row->audio_seconds > 0) {
+        ace_lines_add(t, " %8.4f", ace_bench_median(row) / row->audio_seconds);
+    } else {
+        ace_lines_add(t, " %8s", "");
+    }
+    ace_lines_add(t, " %7.3f %7.3f  %s", (double)row->device_bytes * 1e-9,
+                  (double)row->resident_bytes * 1e-9, row->work);
+    if (row->tokens > 0) {
+        ace_lines_add(t, ": %.1f tokens/s", row->tokens / best);
+    }
+    ace_lines_add(t, "\n");
 }
 
-static json_t *run_json(const ace_lm_bench *b, const ace_lm_run *r)
+char *acestep_bench_text(const acestep_bench *bench)
 {
-    json_t *decode = json_array();
-    for (int i = 0; i < r->n_rates; i++) {
-        (void)json_array_append_new(decode, rate_json(b, &r->rate[i]));
+    const ace_bench *b = &bench->measured;
+    ace_lines t = {0};
+    put_machine(&t, &b->machine);
+    ace_lines_add(&t, "  %-16s %-5s %6s %9s %9s %8s %8s %6s  %-12s %8s %7s %7s\n", "stage", "type",
+                  "load s", "median s", "best s", "GFLOP", "GFLOP/s", "GB/s", "of the most",
+                  "s/s audio", "GB used", "GB RAM");
+    for (int i = 0; i < b->n_rows; i++) {
+        put_row(&t, &b->machine, &b->row[i]);
     }
-    return json_pack("{s:s, s:f, s:f, s:f, s:{s:i, s:f}, s:o}", "precision",
-                     ace_dtype_name(r->matrix), "weight_bytes_per_step", r->weight_bytes,
-                     "load_seconds", r->load_seconds, "product_gflops", r->matrix_flops * 1e-9,
-                     "prefill", "tokens", ACE_BENCH_LM_PROMPT, "tokens_per_second", prompt_rate(r),
-                     "decode", decode);
-}
-
-char *acestep_bench_lm_json(const acestep_request *request, acestep_error *err)
-{
-    ace_error *inner = ace_inner_error(err);
-    ace_lm_bench bench;
-    if (measure(request, &bench, inner) != ACESTEP_OK) {
-        return NULL;
-    }
-    json_t *runs = json_array();
-    for (int i = 0; i < bench.n_runs; i++) {
-        (void)json_array_append_new(runs, run_json(&bench, &bench.run[i]));
-    }
-    json_t *all =
-        json_pack("{s:s, s:s, s:i, s:f, s:o}", "model", bench.model, "cpu", bench.cpu, "threads",
-                  bench.threads, "memory_bytes_per_second", bench.bandwidth, "runs", runs);
-    char *text = all != NULL ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
-    json_decref(all);
-    if (text == NULL) {
-        (void)ace_fail(inner, ACESTEP_MEMORY, "bench: no host memory for the report");
-    }
-    return text;
-}
-
-/* Lines of a table, in room that is enough for all of them. */
-typedef struct table {
-    char *text;
-    size_t used;
-} table;
-
-enum { TABLE_BYTES = 8192 };
-
-static void put_line(table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put_line(table *t, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(t->text + t->used, TABLE_BYTES - t->used, format, args);
-    va_end(args);
-    size_t left = TABLE_BYTES - 1 - t->used;
-    t->used += n < 0 ? 0 : (size_t)n < left ? (size_t)n : left;
-}
-
-static void put_run(table *t, const ace_lm_bench *b, const ace_lm_run *r)
-{
-    put_line(t, "\n%s: %.3f GB of weights a step, loaded in %.1f s; a large product %.0f GFLOP/s\n",
-             ace_dtype_name(r->matrix), r->weight_bytes * 1e-9, r->load_seconds,
-             r->matrix_flops * 1e-9);
-    put_line(t, "  prompt of %d tokens: %.0f tokens/s\n", ACE_BENCH_LM_PROMPT, prompt_rate(r));
-    put_line(t, "  sequences  context  tokens/s  ms a step  GB a step  of the memory bound\n");
-    for (int i = 0; i < r->n_rates; i++) {
-        const ace_lm_rate *rate = &r->rate[i];
-        put_line(t, "  %9d  %7lld  %8.1f  %9.2f  %9.3f  %17.0f %%\n", rate->sequences,
-                 (long long)rate->context, tokens_per_second(rate), rate->seconds * 1e3,
-                 rate->bytes * 1e-9, ace_lm_bound_share(b, rate) * 100);
-    }
-}
-
-char *acestep_bench_lm_text(const acestep_request *request, acestep_error *err)
-{
-    ace_error *inner = ace_inner_error(err);
-    ace_lm_bench bench;
-    if (measure(request, &bench, inner) != ACESTEP_OK) {
-        return NULL;
-    }
-    table t = {.text = malloc(TABLE_BYTES)}; /* acestep_free's kind of memory */
-    if (t.text == NULL) {
-        (void)ace_fail(inner, ACESTEP_MEMORY, "bench: no host memory for the report");
-        return NULL;
-    }
-    put_line(&t, "%s, %s, %d threads, memory reads %.1f GB/s\n", bench.model, bench.cpu,
-             bench.threads, bench.bandwidth * 1e-9);
-    for (int i = 0; i < bench.n_runs; i++) {
-        put_run(&t, &bench, &bench.run[i]);
-    }
-    return t.text;
+    return ace_lines_take(&t);
 }

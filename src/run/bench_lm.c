@@ -1,39 +1,40 @@
-#include "run/bench_lm.h"
-
+/* Speed of the 5 Hz language model on the CPU: a prompt, then single tokens for some sequences at
+ * once, early in a song and late. Decoding reads every weight once a step, so its bound is the
+ * memory. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "cpu/cpu_device.h"
 #include "model/language_model.h"
-#include "run/workshop.h"
+#include "run/bench.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
+    PROMPT = 512,
     EARLY = 50,
     LATE = 1200,
     MOST = 16,           /* sequences */
     FIRST_CODE = 151645, /* <|im_end|> and the audio codes: what decoding asks for */
     CODES = 64024,
-    PROMPT_ROUNDS = 3,
     STEP_ROUNDS = 40,
-    PRODUCT_ROWS = 1024, /* of the large product */
-    PRODUCT_SIZE = 2048,
-    PRODUCT_ROUNDS = 5
+    CODES_PER_SECOND = 5 /* of audio */
 };
 
 static const double STEPS_SECONDS = 1.5; /* for one rate at most */
 static const int companies[] = {1, 2, 8, MOST};
 
 typedef struct lm_bench {
+    const ace_bench_context *context;
     ace_stream stream;
     ace_arena arena;
     ace_loader loader;
     ace_language_model model;
     ace_lm_session session;
     ace_lm_logits logits;
-    ace_lm_run *run;
-    float *embeddings; /* [ACE_BENCH_LM_PROMPT, hidden]; NULL while measuring */
+    ace_dtype matrix;
+    double weight_bytes; /* that a step reads, the head's rows of audio codes included */
+    double load_seconds;
+    float *embeddings; /* [PROMPT, hidden] */
 } lm_bench;
 
 static bool computes(const lm_bench *b)
@@ -83,49 +84,49 @@ static double cache_bytes(const lm_bench *b)
            (double)ace_dtype_bytes(b->stream.activation);
 }
 
-/* A product of many rows, which memory does not hold back. */
-static void run_product(lm_bench *b)
+/* A new row; NULL on the device that only counts, where nothing is recorded. */
+static ace_bench_row *add_row(lm_bench *b, const char *stage)
+{
+    ace_bench_row *row = computes(b) ? ace_bench_add(b->context, stage) : NULL;
+    if (row != NULL) {
+        (void)snprintf(row->model, sizeof row->model, "%s", b->context->workshop->models.lm_name);
+        row->matrix = b->matrix;
+        row->load_seconds = b->load_seconds;
+        row->device_bytes = b->arena.capacity + b->stream.device->workspace_bytes;
+    } else if (computes(b)) {
+        b->stream.status = ACESTEP_ARGUMENT;
+    }
+    return row;
+}
+
+static void read_prompt(lm_bench *b)
 {
     ace_stream *s = &b->stream;
+    ace_lm_shape shape = {.prompts = 1, .prompt_tokens = {PROMPT}};
+    ace_lm_logits none = {.count = 0};
     ace_arena_mark mark = ace_mark(s);
-    const float zero[PRODUCT_SIZE] = {0};
-    ace_matrix_shape shape = {
-        .rows = PRODUCT_SIZE, .cols = PRODUCT_SIZE, .taps = 1, .dtype = b->run->matrix};
-    ace_matrix_part part = {.name = "zeros",
-                            .data = zero,
-                            .dtype = ACE_F32,
-                            .rows = PRODUCT_SIZE,
-                            .col_stride = 1}; /* one row of zeros for all */
-    ace_matrix w = ace_matrix_new(s, &shape, &part, 1);
-    ace_tensor x = ace_new(s, s->activation, PRODUCT_ROWS, PRODUCT_SIZE);
-    ace_tensor y = ace_new(s, s->activation, PRODUCT_ROWS, PRODUCT_SIZE);
-    ace_fill(s, x, 1.0f);
-    for (int i = 0; i < PRODUCT_ROUNDS; i++) {
-        double start = ace_clock_seconds();
-        ace_linear(s, y, x, &w, NULL);
-        double rate =
-            2.0 * PRODUCT_ROWS * PRODUCT_SIZE * PRODUCT_SIZE / (ace_clock_seconds() - start);
-        b->run->matrix_flops = rate > b->run->matrix_flops ? rate : b->run->matrix_flops;
-    }
+    ace_lm_begin(s, &b->model, &shape, &b->session);
+    ace_lm_read_prompt(&b->session, 0, b->embeddings, PROMPT, &none);
     ace_reset(s, &mark);
 }
 
 static void run_prompt(lm_bench *b)
 {
-    ace_stream *s = &b->stream;
-    ace_lm_shape shape = {.prompts = 1, .prompt_tokens = {ACE_BENCH_LM_PROMPT}};
-    ace_lm_logits none = {.count = 0};
-    for (int i = 0; i < PROMPT_ROUNDS; i++) {
-        ace_arena_mark mark = ace_mark(s);
-        ace_lm_begin(s, &b->model, &shape, &b->session);
-        double start = ace_clock_seconds();
-        ace_lm_read_prompt(&b->session, 0, b->embeddings, ACE_BENCH_LM_PROMPT, &none);
-        double seconds = ace_clock_seconds() - start;
-        if (i == 0 || seconds < b->run->prompt_seconds) {
-            b->run->prompt_seconds = seconds;
-        }
-        ace_reset(s, &mark);
+    read_prompt(b); /* the warm-up */
+    ace_bench_row *row = add_row(b, "lm.prefill");
+    if (row == NULL) {
+        return;
     }
+    (void)snprintf(row->work, sizeof row->work, "%d tokens", PROMPT);
+    row->tokens = PROMPT;
+    row->bytes = layer_bytes(&b->model);
+    double flops = b->stream.counters.flops;
+    for (; row->n < b->context->bench->repeats; row->n++) {
+        double start = ace_clock_seconds();
+        read_prompt(b);
+        row->seconds[row->n] = ace_clock_seconds() - start;
+    }
+    row->flops = (b->stream.counters.flops - flops) / row->n;
 }
 
 /* A session whose 16 sequences have `context` tokens each, all but one their own. Their keys and
@@ -145,31 +146,39 @@ static void begin_at(lm_bench *b, int64_t context)
     }
 }
 
-static void run_steps(lm_bench *b, int64_t context, int n)
+/* One token for each of the sequences 0 … n - 1, whose contexts end up as they were. */
+static void run_step(lm_bench *b, int64_t context, int n)
 {
-    int sequences[MOST];
+    int sequences[MOST] = {0};
     for (int i = 0; i < n; i++) {
         sequences[i] = i;
     }
-    ace_lm_rate rate = {.sequences = n,
-                        .context = context,
-                        .bytes =
-                            b->run->weight_bytes + (double)n * (double)context * cache_bytes(b)};
-    double spent = 0;
-    for (int step = 0; step < STEP_ROUNDS && spent < STEPS_SECONDS; step++) {
-        double start = ace_clock_seconds();
-        ace_lm_decode(&b->session, sequences, n, b->embeddings, &b->logits);
-        double seconds = ace_clock_seconds() - start;
-        spent += seconds;
-        rate.seconds = step == 0 || seconds < rate.seconds ? seconds : rate.seconds;
-        for (int i = 0; i < n; i++) {
-            ace_lm_rewind(&b->session, i, context - 1);
-        }
-        if (!computes(b)) {
-            break;
-        }
+    ace_lm_decode(&b->session, sequences, n, b->embeddings, &b->logits);
+    for (int i = 0; i < n; i++) {
+        ace_lm_rewind(&b->session, i, context - 1);
     }
-    b->run->rate[b->run->n_rates++] = rate;
+}
+
+static void run_steps(lm_bench *b, int64_t context, int n)
+{
+    run_step(b, context, n); /* the warm-up */
+    ace_bench_row *row = add_row(b, "lm.decode");
+    if (row == NULL) {
+        return;
+    }
+    (void)snprintf(row->work, sizeof row->work, "1 token, %d sequence%s, context %lld", n,
+                   n == 1 ? "" : "s", (long long)context);
+    row->tokens = n;
+    row->audio_seconds = (double)n / CODES_PER_SECOND;
+    row->bytes = b->weight_bytes + (double)n * (double)context * cache_bytes(b);
+    double flops = b->stream.counters.flops;
+    for (double spent = 0; row->n < STEP_ROUNDS && spent < STEPS_SECONDS; row->n++) {
+        double start = ace_clock_seconds();
+        run_step(b, context, n);
+        row->seconds[row->n] = ace_clock_seconds() - start;
+        spent += row->seconds[row->n];
+    }
+    row->flops = (b->stream.counters.flops - flops) / row->n;
 }
 
 /* ---- one precision ------------------------------------------------------------------------------
@@ -180,15 +189,13 @@ static void walk(lm_bench *b, const ace_weights *weights, const ace_qwen3_config
     static const int64_t contexts[] = {EARLY, LATE};
     ace_stream *s = &b->stream;
     double start = ace_clock_seconds();
-    ace_loader_init(&b->loader, s, weights, b->run->matrix);
+    ace_loader_init(&b->loader, s, weights, b->matrix);
     ace_language_model_load(&b->loader, config, &b->model);
     if (ace_loader_finish(&b->loader) != ACESTEP_OK) {
         return;
     }
-    b->run->load_seconds = ace_clock_seconds() - start;
-    b->run->weight_bytes = layer_bytes(&b->model) + head_bytes(&b->model, &b->logits);
-    b->run->n_rates = 0;
-    run_product(b);
+    b->load_seconds = ace_clock_seconds() - start;
+    b->weight_bytes = layer_bytes(&b->model) + head_bytes(&b->model, &b->logits);
     run_prompt(b);
     for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++) {
         ace_arena_mark mark = ace_mark(s);
@@ -203,7 +210,7 @@ static void walk(lm_bench *b, const ace_weights *weights, const ace_qwen3_config
 /* Embeddings and room for logits, which the caller frees. */
 static ace_status make_inputs(lm_bench *b, const ace_qwen3_config *config, ace_error *err)
 {
-    int64_t n = ACE_BENCH_LM_PROMPT * config->block.hidden;
+    int64_t n = PROMPT * config->block.hidden;
     b->logits = codes_of(config);
     b->embeddings = ace_malloc_array((size_t)n, sizeof(float));
     b->logits.values = ace_malloc_array((size_t)(MOST * b->logits.count), sizeof(float));
@@ -217,94 +224,72 @@ static ace_status make_inputs(lm_bench *b, const ace_qwen3_config *config, ace_e
 }
 
 /* First on a device that counts, to know the bytes, then on the real one. */
-static ace_status run_precision(ace_workshop *w, lm_bench *b, ace_error *err)
+static ace_status run_precision(lm_bench *b)
 {
-    const ace_models *m = &w->models;
-    ace_dtype activation = b->run->matrix == ACE_F32 ? ACE_F32 : ACE_BF16;
+    const ace_workshop *w = b->context->workshop;
+    ace_error *err = b->context->err;
+    ace_dtype activation = b->matrix == ACE_F32 ? ACE_F32 : ACE_BF16;
     ace_arena_open_at(&b->arena, w->cpu_measure, 1 << 12, SIZE_MAX / 4);
     ace_stream_init(&b->stream, w->cpu_measure, &b->arena, activation, err);
-    walk(b, m->lm, &m->lm_config);
+    walk(b, w->models.lm, &w->models.lm_config);
     size_t bytes = b->arena.high_water;
     ace_arena_close(&b->arena);
     ace_status status = ace_stream_status(&b->stream);
-    b->run->matrix_flops = 0;
     if (status == ACESTEP_OK) {
         status = ace_arena_open(&b->arena, w->cpu, bytes, err);
     }
     if (status == ACESTEP_OK) {
         ace_stream_init(&b->stream, w->cpu, &b->arena, activation, err);
-        walk(b, m->lm, &m->lm_config);
+        walk(b, w->models.lm, &w->models.lm_config);
         status = ace_stream_status(&b->stream);
         ace_arena_close(&b->arena);
     }
     return status;
 }
 
-/* ---- all ----------------------------------------------------------------------------------------
- */
-
-static void choose_precisions(const ace_request *r, ace_lm_bench *out)
+/* bf16 and int8 where the request leaves it open. */
+static int choose_precisions(const ace_request *r, ace_dtype out[2])
 {
-    out->n_runs = r->precision == ACE_PRECISION_AUTO ? 2 : 1;
-    out->run[0].matrix = r->precision == ACE_PRECISION_F32    ? ACE_F32
-                         : r->precision == ACE_PRECISION_INT8 ? ACE_I8
-                                                              : ACE_BF16;
-    out->run[1].matrix = ACE_I8;
+    out[0] = r->precision == ACE_PRECISION_F32    ? ACE_F32
+             : r->precision == ACE_PRECISION_INT8 ? ACE_I8
+                                                  : ACE_BF16;
+    out[1] = ACE_I8;
+    return r->precision == ACE_PRECISION_AUTO ? 2 : 1;
 }
 
-/* Before and after every run, since other programs use the same memory: the best is the bound. */
-static ace_status measure_memory(const ace_workshop *w, ace_lm_bench *out, ace_error *err)
+static ace_status run_all(lm_bench *b)
 {
-    double rate = 0;
-    ace_status status = ace_cpu_device_bandwidth(w->cpu, &rate, err);
-    out->bandwidth = rate > out->bandwidth ? rate : out->bandwidth;
+    const ace_bench_context *c = b->context;
+    ace_dtype precisions[2];
+    int n = choose_precisions(c->request, precisions);
+    ace_status status = make_inputs(b, &c->workshop->models.lm_config, c->err);
+    for (int i = 0; i < n && status == ACESTEP_OK; i++) {
+        b->matrix = precisions[i];
+        status = run_precision(b);
+        if (status == ACESTEP_OK) {
+            status = ace_bench_measure_machine(c);
+        }
+    }
     return status;
 }
 
-static ace_status run_all(ace_workshop *w, ace_lm_bench *out, ace_error *err)
+ace_status ace_bench_language_model(const ace_bench_context *c, const char *stage)
 {
+    (void)stage;
+    const char *asked = c->request->lm_model_path;
+    ace_status status = ace_models_choose_lm(
+        &c->workshop->models, asked[0] != '\0' ? asked : "acestep-5Hz-lm-0.6B", c->err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
     lm_bench *b = ace_calloc(1, sizeof *b);
     if (b == NULL) {
-        return ace_fail(err, ACESTEP_MEMORY, "bench: no host memory");
+        return ace_fail(c->err, ACESTEP_MEMORY, "bench: no host memory");
     }
-    ace_status status = make_inputs(b, &w->models.lm_config, err);
-    for (int i = 0; i < out->n_runs && status == ACESTEP_OK; i++) {
-        b->run = &out->run[i];
-        status = run_precision(w, b, err);
-        if (status == ACESTEP_OK) {
-            status = measure_memory(w, out, err);
-        }
-    }
+    b->context = c;
+    status = run_all(b);
     ace_free(b->embeddings);
     ace_free(b->logits.values);
     ace_free(b);
-    return status;
-}
-
-ace_status ace_bench_lm(const ace_request *request, ace_lm_bench *out, ace_error *err)
-{
-    memset(out, 0, sizeof *out);
-    choose_precisions(request, out);
-    ace_workshop *w = ace_calloc(1, sizeof *w);
-    if (w == NULL) {
-        return ace_fail(err, ACESTEP_MEMORY, "bench: no host memory");
-    }
-    const char *name =
-        request->lm_model_path[0] != '\0' ? request->lm_model_path : "acestep-5Hz-lm-0.6B";
-    ace_status status = ace_workshop_open(request, w, err);
-    if (status == ACESTEP_OK) {
-        status = ace_models_choose_lm(&w->models, name, err);
-    }
-    if (status == ACESTEP_OK) {
-        (void)snprintf(out->model, sizeof out->model, "%s", name);
-        out->cpu = ace_cpu_level_name(ace_cpu_device_level(w->cpu));
-        out->threads = ace_cpu_device_threads(w->cpu);
-        status = measure_memory(w, out, err);
-    }
-    if (status == ACESTEP_OK) {
-        status = run_all(w, out, err);
-    }
-    ace_workshop_close(w);
-    ace_free(w);
     return status;
 }

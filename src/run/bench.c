@@ -1,0 +1,250 @@
+#include "run/bench.h"
+
+#include "base/memory.h"
+#include "hardware/parts.h"
+#include "run/resident.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct bench_stage {
+    const char *name;
+    ace_status (*run)(const ace_bench_context *c, const char *stage);
+    bool xl;        /* the XL shapes in place of the 2B ones */
+    double seconds; /* of audio, where the request does not say */
+} bench_stage;
+
+/* In the order of a song. */
+static const bench_stage stages[] = {
+    {"text", ace_bench_network, false, 30},
+    {"condition", ace_bench_network, false, 30},
+    {"condition-timbre", ace_bench_network, false, 30},
+    {"vae-encode", ace_bench_network, false, 30},
+    {"lm", ace_bench_language_model, false, 30},
+    {"dit", ace_bench_network, false, 30},
+    {"dit-xl", ace_bench_network, true, 30},
+    {"vae-decode", ace_bench_network, false, 30},
+    {"song", ace_bench_song, false, 10},
+};
+enum { N_STAGES = sizeof stages / sizeof *stages, MOST_ASKED = 32 };
+
+/* ---- which stages ------------------------------------------------------------------------------
+ */
+
+typedef struct stage_list {
+    const bench_stage *stage[MOST_ASKED];
+    int n;
+} stage_list;
+
+static const bench_stage *find_stage(const char *name, size_t length)
+{
+    for (int i = 0; i < N_STAGES; i++) {
+        if (strlen(stages[i].name) == length && strncmp(stages[i].name, name, length) == 0) {
+            return &stages[i];
+        }
+    }
+    return NULL;
+}
+
+static ace_status refuse_stage(const char *name, size_t length, ace_error *err)
+{
+    char known[200] = "";
+    for (int i = 0; i < N_STAGES; i++) {
+        size_t used = strlen(known);
+        (void)snprintf(known + used, sizeof known - used, "%s, ", stages[i].name);
+    }
+    return ace_fail(err, ACESTEP_ARGUMENT, "stage: \"%.*s\" is none; %sall are",
+                    (int)(length < 40 ? length : 40), name, known);
+}
+
+static ace_status list_stages(const char *text, stage_list *out, ace_error *err)
+{
+    out->n = 0;
+    if (strcmp(text, "all") == 0) {
+        for (; out->n < N_STAGES; out->n++) {
+            out->stage[out->n] = &stages[out->n];
+        }
+        return ACESTEP_OK;
+    }
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        const bench_stage *stage = find_stage(at, length);
+        if (stage == NULL) {
+            return refuse_stage(at, length, err);
+        }
+        if (out->n == MOST_ASKED) {
+            return ace_fail(err, ACESTEP_ARGUMENT, "stage: more than %d", MOST_ASKED);
+        }
+        out->stage[out->n++] = stage;
+        at += length;
+        if (*at == '\0') {
+            return ACESTEP_OK;
+        }
+    }
+}
+
+/* ---- the request of a stage
+ * ----------------------------------------------------------------------
+ */
+
+/* A request that borrows from the caller's, and the texts that it does not borrow. */
+typedef struct stage_request {
+    ace_request options;
+    char weights[64];
+    char caption[64];
+    char seed[4];
+} stage_request;
+
+/* "synthetic:turbo" → "synthetic:xl-turbo". Files are taken as they are. */
+static void choose_weights(const ace_request *r, bool xl, char *out, size_t room)
+{
+    static const char prefix[] = "synthetic:";
+    bool files = r->weights[0] == '\0' && r->models[0] != '\0';
+    const char *name = strncmp(r->weights, prefix, sizeof prefix - 1) == 0
+                           ? r->weights + sizeof prefix - 1
+                       : r->model[0] != '\0' ? r->model
+                                             : "turbo";
+    if (files) {
+        out[0] = '\0';
+    } else if (r->weights[0] != '\0' && !xl) {
+        (void)snprintf(out, room, "%s", r->weights);
+    } else {
+        (void)snprintf(out, room, "%s%s%.40s", prefix,
+                       xl && strncmp(name, "xl-", 3) != 0 ? "xl-" : "", name);
+    }
+}
+
+static void fill_request(const ace_request *r, const bench_stage *stage, stage_request *out)
+{
+    ace_request *own = &out->options;
+    *own = *r;
+    choose_weights(r, stage->xl, out->weights, sizeof out->weights);
+    own->weights = out->weights;
+    own->exec = 0; /* shapes alone have no speed */
+    own->duration = r->duration > 0 ? r->duration : stage->seconds;
+    if (r->caption[0] == '\0') {
+        (void)snprintf(out->caption, sizeof out->caption,
+                       "warm ambient electronic analog pads with soft drums");
+        own->caption = out->caption;
+    }
+    if (r->source[ACE_OPTION_seed] == ACE_FROM_DEFAULT) {
+        (void)snprintf(out->seed, sizeof out->seed, "1");
+        own->seed = out->seed;
+    }
+}
+
+/* ---- the machine --------------------------------------------------------------------------------
+ */
+
+ace_status ace_bench_measure_machine(const ace_bench_context *c)
+{
+    double rate = 0;
+    ace_device *cpu = c->workshop->cpu;
+    ace_bench_machine *m = &c->bench->machine;
+    ace_status status = ace_cpu_device_bandwidth(cpu, &rate, c->err);
+    m->bandwidth = rate > m->bandwidth ? rate : m->bandwidth;
+    if (status == ACESTEP_OK) {
+        ace_cpu_device_peaks(cpu, &m->peaks);
+    }
+    return status;
+}
+
+static void describe_machine(const ace_workshop *w, ace_bench_machine *m)
+{
+    ace_hardware_cpu_name(m->cpu, sizeof m->cpu);
+    m->level = ace_cpu_level_name(ace_cpu_device_level(w->cpu));
+    m->threads = ace_cpu_device_threads(w->cpu);
+}
+
+/* ---- all ----------------------------------------------------------------------------------------
+ */
+
+ace_bench_row *ace_bench_add(const ace_bench_context *c, const char *stage)
+{
+    ace_bench *b = c->bench;
+    if (b->n_rows == ACE_BENCH_MAX_ROWS) {
+        (void)ace_fail(c->err, ACESTEP_ARGUMENT, "stage: more than %d lines of results",
+                       ACE_BENCH_MAX_ROWS);
+        return NULL;
+    }
+    ace_bench_row *row = &b->row[b->n_rows++];
+    memset(row, 0, sizeof *row);
+    (void)snprintf(row->stage, sizeof row->stage, "%s", stage);
+    (void)snprintf(row->model, sizeof row->model, "%s", c->workshop->models.name);
+    return row;
+}
+
+static ace_status run_stage(const ace_bench_context *c, const bench_stage *stage)
+{
+    const ace_models *m = &c->workshop->models;
+    ace_bench *b = c->bench;
+    int first = b->n_rows;
+    if (stage->xl && !m->dit_config.timbre_cls) {
+        return ace_fail(c->err, ACESTEP_ARGUMENT,
+                        "dit-xl: %s has not the XL shapes; --model names another", m->name);
+    }
+    describe_machine(c->workshop, &b->machine);
+    ace_status status = ace_bench_measure_machine(c);
+    if (status == ACESTEP_OK) {
+        ace_resident_restart();
+        status = stage->run(c, stage->name);
+    }
+    for (int i = first; i < b->n_rows; i++) {
+        b->row[i].resident_bytes = ace_resident_peak();
+    }
+    return status == ACESTEP_OK ? ace_bench_measure_machine(c) : status;
+}
+
+/* Each stage has a workshop of its own, so that its memory is its own too. */
+static ace_status run_all(const ace_request *request, const stage_list *list, stage_request *own,
+                          ace_bench_context *c)
+{
+    ace_status status = ACESTEP_OK;
+    c->request = &own->options;
+    for (int i = 0; i < list->n && status == ACESTEP_OK; i++) {
+        const bench_stage *stage = list->stage[i];
+        fill_request(request, stage, own);
+        status = ace_workshop_open(&own->options, c->workshop, c->err);
+        if (status == ACESTEP_OK && c->progress != NULL &&
+            !c->progress(c->progress_context, stage->name, 0, (double)i / list->n)) {
+            status = ace_fail(c->err, ACESTEP_CANCELLED, "cancelled");
+        }
+        if (status == ACESTEP_OK) {
+            status = run_stage(c, stage);
+        }
+        ace_workshop_close(c->workshop);
+    }
+    return status;
+}
+
+ace_status ace_bench_stages(const ace_request *request, const char *names, int repeats,
+                            ace_job_progress *progress, void *context, ace_bench *out,
+                            ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->repeats = repeats;
+    if (repeats < 1 || repeats > ACE_BENCH_MAX_REPEATS) {
+        return ace_fail(err, ACESTEP_ARGUMENT, "repeats: 1 to %d, not %d", ACE_BENCH_MAX_REPEATS,
+                        repeats);
+    }
+    stage_list list;
+    ace_status status = list_stages(names, &list, err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    stage_request *own = ace_calloc(1, sizeof *own);
+    ace_workshop *w = ace_calloc(1, sizeof *w);
+    if (own == NULL || w == NULL) {
+        status = ace_fail(err, ACESTEP_MEMORY, "bench: no host memory");
+    } else {
+        ace_bench_context c = {.workshop = w,
+                               .progress = progress,
+                               .progress_context = context,
+                               .bench = out,
+                               .err = err};
+        status = run_all(request, &list, own, &c);
+    }
+    ace_free(own);
+    ace_free(w);
+    return status;
+}

@@ -1,0 +1,61 @@
+/* From times to figures. */
+#include "run/bench.h"
+
+#include <string.h>
+
+/* Sorts at most ACE_BENCH_MAX_REPEATS numbers. */
+static void sort(double *values, int n)
+{
+    for (int i = 1; i < n; i++) {
+        double v = values[i];
+        int k = i;
+        for (; k > 0 && values[k - 1] > v; k--) {
+            values[k] = values[k - 1];
+        }
+        values[k] = v;
+    }
+}
+
+double ace_bench_median(const ace_bench_row *row)
+{
+    double sorted[ACE_BENCH_MAX_REPEATS];
+    memcpy(sorted, row->seconds, sizeof sorted);
+    sort(sorted, row->n);
+    return row->n == 0 ? 0 : (sorted[(row->n - 1) / 2] + sorted[row->n / 2]) / 2;
+}
+
+double ace_bench_best(const ace_bench_row *row)
+{
+    double best = row->n > 0 ? row->seconds[0] : 0;
+    for (int i = 1; i < row->n; i++) {
+        best = row->seconds[i] < best ? row->seconds[i] : best;
+    }
+    return best;
+}
+
+/* Seconds that the work would take if nothing but this unit held it back. */
+static double least_seconds(const ace_bench_machine *m, const ace_bench_row *row, int unit)
+{
+    double work = unit == ACE_BENCH_MEMORY ? row->bytes : row->flops;
+    double rate = unit == ACE_BENCH_MEMORY ? m->bandwidth : m->peaks.flops[unit];
+    return rate > 0 ? work / rate : 0;
+}
+
+/* Roofline (Williams, Waterman, Patterson 2009): the slower of the two. */
+int ace_bench_bound(const ace_bench_machine *m, const ace_bench_row *row)
+{
+    int unit = (int)ace_peak_of(row->matrix);
+    return least_seconds(m, row, ACE_BENCH_MEMORY) > least_seconds(m, row, unit) ? ACE_BENCH_MEMORY
+                                                                                 : unit;
+}
+
+double ace_bench_share(const ace_bench_machine *m, const ace_bench_row *row)
+{
+    double best = ace_bench_best(row);
+    return best > 0 ? least_seconds(m, row, ace_bench_bound(m, row)) / best : 0;
+}
+
+const char *ace_bench_unit_name(int unit)
+{
+    return unit == ACE_BENCH_MEMORY ? "memory" : ace_peak_name((ace_peak)unit);
+}
