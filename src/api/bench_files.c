@@ -59,11 +59,12 @@ static json_t *row_json(const ace_bench_machine *m, const ace_bench_row *row)
         number_or_null(row->tokens), "load_seconds", row->load_seconds, "seconds",
         seconds_json(row), "median_seconds", median, "best_seconds", best, "gflop",
         row->flops * 1e-9, "gflops", row->flops / best * 1e-9, "read_bytes",
-        number_or_null(row->bytes), "gbps", number_or_null(row->bytes / best * 1e-9), "bound",
-        ace_bench_unit_name(ace_bench_bound(m, row)), "share_of_peak", ace_bench_share(m, row),
-        "seconds_per_audio_second", number_or_null(audio > 0 ? median / audio : 0),
-        "tokens_per_second", number_or_null(row->tokens / best), "device_bytes",
-        bytes_or_null(row->device_bytes), "resident_bytes", bytes_or_null(row->resident_bytes));
+        bytes_or_null((size_t)row->bytes), "gbps", number_or_null(row->bytes / best * 1e-9),
+        "bound", ace_bench_unit_name(ace_bench_bound(m, row)), "share_of_peak",
+        ace_bench_share(m, row), "seconds_per_audio_second",
+        number_or_null(audio > 0 ? median / audio : 0), "tokens_per_second",
+        number_or_null(row->tokens / best), "device_bytes", bytes_or_null(row->device_bytes),
+        "resident_bytes", bytes_or_null(row->resident_bytes));
 }
 
 char *acestep_bench_json(const acestep_bench *bench)
