@@ -1,16 +1,35 @@
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* syscall */
 #include "base/thread_pool.h"
 
+#include "base/clock.h"
+#include "base/cpu_count.h"
 #include "base/memory.h"
 
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-enum { MAX_THREADS = 256, SPINS_BEFORE_SLEEP = 4000 };
+enum {
+    MAX_THREADS = 256,
+    LINE = 128, /* bytes that processors move together: neighbouring lines come in pairs */
+    PAUSES_PER_CLOCK = 32 /* between two looks at the clock while spinning */
+};
+
+/* Runs follow each other within microseconds: waiting awake for that long costs less than a sleep,
+ * from which a thread takes 5 to 50 microseconds to return. */
+static const double spin_seconds = 100e-6;
+
+/* A ticket is a run's number of tasks and the next task, 32 bits each. Adding one takes a task and
+ * tells in the same moment whether it exists, so that a thread that comes late, when the run is
+ * over or the next one has begun, neither takes a task that is none nor needs anybody to wait for
+ * it. */
+enum { TASK_BITS = 32, RUN_TASKS = 1 << 20 };
 
 typedef struct worker {
     ace_pool *pool;
@@ -18,128 +37,212 @@ typedef struct worker {
     int index;
 } worker;
 
+/* What different threads write at different times is kept on lines of its own. */
 struct ace_pool {
     int threads;
     int started; /* workers running, threads - 1 when complete */
     worker *workers;
+    void *block; /* what to free: the pool begins at the first line in it */
 
-    pthread_mutex_t mutex;
-    pthread_cond_t work_ready;
-    pthread_cond_t work_done;
-    _Atomic uint64_t generation; /* raised once per run; workers wait for a change */
-    bool stopping;
-
+    /* Written by the caller, once per run. task and context: read by owners of a task only, and
+     * left alone while there is one. */
+    alignas(LINE) _Atomic uint32_t generation; /* raised by each run; workers wait for a change */
+    atomic_bool stopping;
     ace_pool_task *task;
     void *context;
-    int64_t n_tasks;
-    _Atomic int64_t next_task;
-    _Atomic int busy; /* workers that have not finished the current run */
+    int64_t first_task;
+
+    alignas(LINE) _Atomic uint64_t ticket;
+    alignas(LINE) _Atomic uint32_t unfinished; /* tasks of this run */
+    atomic_bool caller_sleeps;
+    alignas(LINE) _Atomic uint32_t sleepers; /* workers asleep, or about to be */
 };
 
 static _Thread_local bool inside_task;
 
-static int cgroup_cpu_limit(void)
+/* ---- waiting -------------------------------------------------------------------------------- */
+
+/* Sleeps while the word has that value. May return early. */
+static void sleep_on(_Atomic uint32_t *word, uint32_t value)
 {
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
-    if (f == NULL) {
-        return MAX_THREADS;
-    }
-    long long quota = 0;
-    long long period = 0;
-    int fields = fscanf(f, "%lld %lld", &quota, &period); /* "max 100000" when unlimited */
-    fclose(f);
-    if (fields != 2 || quota <= 0 || period <= 0) {
-        return MAX_THREADS;
-    }
-    long long cpus = (quota + period - 1) / period;
-    return cpus < 1 ? 1 : cpus > MAX_THREADS ? MAX_THREADS : (int)cpus;
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 
-int ace_cpu_count(void)
+static void wake(_Atomic uint32_t *word, int most)
 {
-    cpu_set_t set;
-    int cpus = 1;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        cpus = CPU_COUNT(&set);
-    }
-    int limit = cgroup_cpu_limit();
-    cpus = cpus < limit ? cpus : limit;
-    return cpus < 1 ? 1 : cpus;
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0);
 }
 
-static void take_tasks(ace_pool *pool, int thread)
+static inline void pause_briefly(void)
 {
-    inside_task = true;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb"); /* tens of cycles, as on x86; yield is none */
+#endif
+}
+
+/* Waits awake for the word to differ from `value` (or, with `until`, to become it). */
+static bool spin(_Atomic uint32_t *word, uint32_t value, bool until)
+{
+    double end = 0;
+    for (int i = 0;; i++) {
+        if ((atomic_load_explicit(word, memory_order_acquire) == value) == until) {
+            return true;
+        }
+        if (i % PAUSES_PER_CLOCK == 0) {
+            double now = ace_clock_seconds();
+            end = i == 0 ? now + spin_seconds : end;
+            if (now >= end) {
+                return false;
+            }
+        }
+        pause_briefly();
+    }
+}
+
+/* Waits for a generation other than `seen` and returns it. */
+static uint32_t wait_for_run(ace_pool *pool, uint32_t seen)
+{
+    while (!spin(&pool->generation, seen, false)) {
+        /* Either the caller sees a sleeper behind its raise, or the sleep sees the raise. */
+        atomic_fetch_add(&pool->sleepers, 1);
+        sleep_on(&pool->generation, seen);
+        atomic_fetch_sub(&pool->sleepers, 1);
+    }
+    return atomic_load_explicit(&pool->generation, memory_order_acquire);
+}
+
+/* Waits until every task of the run is finished. */
+static void wait_for_tasks(ace_pool *pool)
+{
+    if (spin(&pool->unfinished, 0, true)) {
+        return;
+    }
+    atomic_store(&pool->caller_sleeps, true);
     for (;;) {
-        int64_t task = atomic_fetch_add(&pool->next_task, 1);
-        if (task >= pool->n_tasks) {
+        uint32_t left = atomic_load(&pool->unfinished);
+        if (left == 0) {
             break;
         }
-        pool->task(pool->context, task, thread);
+        sleep_on(&pool->unfinished, left);
     }
-    inside_task = false;
+    atomic_store(&pool->caller_sleeps, false);
 }
 
-/* Waits until a run newer than `seen` starts: spins briefly, since runs follow each other within
- * microseconds, then sleeps. */
-static uint64_t wait_for_run(ace_pool *pool, uint64_t seen)
+/* ---- tasks ---------------------------------------------------------------------------------- */
+
+/* Takes the next task; false: none is left. */
+static bool take(ace_pool *pool, int64_t *task)
 {
-    for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
-        uint64_t now = atomic_load_explicit(&pool->generation, memory_order_acquire);
-        if (now != seen) {
-            return now;
-        }
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
+    uint64_t ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acquire);
+    *task = (uint32_t)ticket;
+    return (uint32_t)ticket < ticket >> TASK_BITS;
+}
+
+static void work(ace_pool *pool, int thread)
+{
+    uint32_t done = 0;
+    int64_t task;
+    inside_task = true;
+    while (take(pool, &task)) {
+        pool->task(pool->context, pool->first_task + task, thread);
+        done++;
     }
-    pthread_mutex_lock(&pool->mutex);
-    while (atomic_load(&pool->generation) == seen) {
-        pthread_cond_wait(&pool->work_ready, &pool->mutex);
+    inside_task = false;
+    if (done > 0 && atomic_fetch_sub(&pool->unfinished, done) == done &&
+        atomic_load(&pool->caller_sleeps)) {
+        wake(&pool->unfinished, 1);
     }
-    pthread_mutex_unlock(&pool->mutex);
-    return atomic_load(&pool->generation);
 }
 
 static void *worker_main(void *argument)
 {
     worker *w = argument;
     ace_pool *pool = w->pool;
-    uint64_t seen = 0;
+    uint32_t seen = 0;
     for (;;) {
         seen = wait_for_run(pool, seen);
-        if (pool->stopping) {
+        if (atomic_load(&pool->stopping)) {
             return NULL;
         }
-        take_tasks(pool, w->index);
-        if (atomic_fetch_sub(&pool->busy, 1) == 1) {
-            pthread_mutex_lock(&pool->mutex);
-            pthread_cond_signal(&pool->work_done);
-            pthread_mutex_unlock(&pool->mutex);
-        }
+        work(pool, w->index);
     }
+}
+
+static void announce(ace_pool *pool, int workers)
+{
+    atomic_fetch_add(&pool->generation, 1);
+    if (atomic_load(&pool->sleepers) != 0) {
+        wake(&pool->generation, workers);
+    }
+}
+
+/* Up to RUN_TASKS tasks, from pool->first_task on. */
+static void run_some(ace_pool *pool, uint32_t n_tasks)
+{
+    atomic_store_explicit(&pool->unfinished, n_tasks, memory_order_relaxed);
+    atomic_store_explicit(&pool->ticket, (uint64_t)n_tasks << TASK_BITS, memory_order_release);
+    announce(pool, n_tasks < MAX_THREADS ? (int)n_tasks - 1 : MAX_THREADS);
+    work(pool, 0);
+    wait_for_tasks(pool);
+}
+
+static void run_inline(int64_t n_tasks, ace_pool_task *task, void *context)
+{
+    bool was_inside = inside_task;
+    inside_task = true;
+    for (int64_t i = 0; i < n_tasks; i++) {
+        task(context, i, 0);
+    }
+    inside_task = was_inside;
+}
+
+void ace_pool_run(ace_pool *pool, int64_t n_tasks, ace_pool_task *task, void *context)
+{
+    if (inside_task || pool->threads == 1 || n_tasks <= 1) {
+        run_inline(n_tasks, task, context);
+        return;
+    }
+    pool->task = task;
+    pool->context = context;
+    for (pool->first_task = 0; pool->first_task < n_tasks; pool->first_task += RUN_TASKS) {
+        int64_t left = n_tasks - pool->first_task;
+        run_some(pool, (uint32_t)(left < RUN_TASKS ? left : RUN_TASKS));
+    }
+}
+
+/* ---- the pool ------------------------------------------------------------------------------- */
+
+static ace_pool *allocate(int threads)
+{
+    unsigned char *block = ace_calloc(1, sizeof(ace_pool) + LINE);
+    if (block == NULL) {
+        return NULL;
+    }
+    ace_pool *pool = (ace_pool *)(void *)(block + (LINE - (uintptr_t)block % LINE) % LINE);
+    pool->block = block;
+    pool->threads = threads;
+    pool->workers = ace_calloc((size_t)threads, sizeof *pool->workers);
+    if (pool->workers == NULL) {
+        ace_free(block);
+        return NULL;
+    }
+    return pool;
 }
 
 ace_status ace_pool_create(int threads, ace_pool **out, ace_error *err)
 {
     *out = NULL;
     if (threads <= 0) {
-        threads = ace_cpu_count();
+        int cores = ace_cpu_count();
+        threads = cores < MAX_THREADS ? cores : MAX_THREADS;
     }
     if (threads > MAX_THREADS) {
         return ace_fail(err, ACESTEP_ARGUMENT, "threads: %d is more than %d", threads, MAX_THREADS);
     }
-    ace_pool *pool = ace_calloc(1, sizeof *pool);
+    ace_pool *pool = allocate(threads);
     if (pool == NULL) {
-        return ace_fail(err, ACESTEP_MEMORY, "thread pool: no host memory");
-    }
-    pool->threads = threads;
-    pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->work_ready, NULL);
-    pthread_cond_init(&pool->work_done, NULL);
-    pool->workers = ace_calloc((size_t)threads, sizeof *pool->workers);
-    if (pool->workers == NULL) {
-        ace_pool_free(pool);
         return ace_fail(err, ACESTEP_MEMORY, "thread pool: no host memory");
     }
     for (int i = 1; i < threads; i++) {
@@ -163,60 +266,16 @@ void ace_pool_free(ace_pool *pool)
     if (pool == NULL) {
         return;
     }
-    pthread_mutex_lock(&pool->mutex);
-    pool->stopping = true;
-    atomic_fetch_add(&pool->generation, 1);
-    pthread_cond_broadcast(&pool->work_ready);
-    pthread_mutex_unlock(&pool->mutex);
+    atomic_store(&pool->stopping, true);
+    announce(pool, INT_MAX);
     for (int i = 1; i <= pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
     }
-    pthread_cond_destroy(&pool->work_done);
-    pthread_cond_destroy(&pool->work_ready);
-    pthread_mutex_destroy(&pool->mutex);
     ace_free(pool->workers);
-    ace_free(pool);
+    ace_free(pool->block);
 }
 
 int ace_pool_threads(const ace_pool *pool)
 {
     return pool->threads;
-}
-
-void ace_pool_run(ace_pool *pool, int64_t n_tasks, ace_pool_task *task, void *context)
-{
-    if (n_tasks <= 0) {
-        return;
-    }
-    if (inside_task || pool->threads == 1 || n_tasks == 1) {
-        bool was_inside = inside_task;
-        inside_task = true;
-        for (int64_t i = 0; i < n_tasks; i++) {
-            task(context, i, 0);
-        }
-        inside_task = was_inside;
-        return;
-    }
-    pool->task = task;
-    pool->context = context;
-    pool->n_tasks = n_tasks;
-    atomic_store(&pool->next_task, 0);
-    atomic_store(&pool->busy, pool->threads - 1);
-    pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
-    pthread_cond_broadcast(&pool->work_ready);
-    pthread_mutex_unlock(&pool->mutex);
-
-    take_tasks(pool, 0);
-
-    for (int i = 0; i < SPINS_BEFORE_SLEEP && atomic_load(&pool->busy) != 0; i++) {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
-    pthread_mutex_lock(&pool->mutex);
-    while (atomic_load(&pool->busy) != 0) {
-        pthread_cond_wait(&pool->work_done, &pool->mutex);
-    }
-    pthread_mutex_unlock(&pool->mutex);
 }

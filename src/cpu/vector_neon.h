@@ -80,7 +80,8 @@ static inline ace_vf ace_vf_fma(ace_vf a, ace_vf b, ace_vf c)
     return vfmaq_f32(c, a, b);
 }
 
-/* For min and max a NaN in b is kept, one in a is dropped: NEON's own would keep both or neither. */
+/* For min and max a NaN in b is kept, one in a is dropped: NEON's own would keep both or neither.
+ */
 static inline ace_vf ace_vf_min(ace_vf a, ace_vf b)
 {
     return vbslq_f32(vcltq_f32(a, b), a, b);

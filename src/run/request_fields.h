@@ -113,7 +113,7 @@
     INT(gpu, -1, -1, 63, "", "engine", "which card; -1: the one with the most memory")             \
     WORD(precision, 0, "auto|f32|bf16|int8", "", "engine",                                         \
          "of weights and products; auto: what the model asks for, else bf16")                      \
-    INT(threads, 0, 0, 256, "", "engine", "0: all usable CPUs")                                    \
+    INT(threads, 0, 0, 256, "", "engine", "0: one for each core")                                  \
     WORD(cpu, 2, "generic|avx2|avx512", "", "engine", "highest instruction set to use")            \
     WORD(exec, 0, "full|shape", "", "engine", "shape: walk through the job, compute nothing")      \
     INT(vae_chunk, 0, 0, 1536, "vaeChunk,vae_decode_chunk_size", "memory",                         \

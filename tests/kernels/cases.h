@@ -19,5 +19,7 @@ void case_fill(trial *t);
 
 /* Prints the speed of every operation at published shapes. */
 void bench_run(const char *op, ace_device *device, const char *level);
+/* The thread pool alone, on 1 to 16 threads. */
+void bench_threads(void);
 
 #endif

@@ -1,8 +1,9 @@
 /* Compares every operation of the CPU device with the reference device: on every instruction-set
  * level this CPU has, with 1, 2 and 3 threads, whose results must be the same bits.
  *
- *   kernel_check [--op NAME] [--level NAME] [--seed N] [--cases N] [--bench]
+ *   kernel_check [--bench] [--op NAME] [--level NAME] [--seed N] [--cases N]
  *
+ * --bench measures instead; its further operation "threads" is the thread pool alone.
  * A failure prints the operation and seed that repeat it: --op NAME --seed N --cases 1. */
 #include "cases.h"
 #include "cpu/cpu_device.h"
@@ -14,6 +15,8 @@
 #include <string.h>
 
 enum { MAX_THREADS = 3, LEVELS = ACE_CPU_BEST + 1, DEFAULT_CASES = 200 };
+
+#define THREADS "threads"
 
 typedef struct operation {
     const char *name;
@@ -195,6 +198,13 @@ static int check_all(const options *o)
 
 static int bench_all(const options *o)
 {
+    bool only_threads = o->op != NULL && strcmp(o->op, THREADS) == 0;
+    if (only_threads || o->op == NULL) {
+        bench_threads();
+    }
+    if (only_threads) {
+        return 0;
+    }
     for (int level = (int)o->first_level; level <= (int)o->last_level; level++) {
         ace_error err = {0};
         ace_device *device;
@@ -226,7 +236,8 @@ static bool parse(int argc, char **argv, options *o)
             o->bench = true;
             continue;
         }
-        if (strcmp(argv[i], "--op") == 0 && is_operation(value)) {
+        bool is_bench = o->bench && strcmp(value, THREADS) == 0;
+        if (strcmp(argv[i], "--op") == 0 && (is_operation(value) || is_bench)) {
             o->op = value;
         } else if (strcmp(argv[i], "--seed") == 0 && *value != '\0') {
             o->seed = strtoull(value, NULL, 10);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -51,6 +52,80 @@ static void every_task_runs_once(void **state)
         ace_pool_free(l->pool);
         free(l);
     }
+}
+
+typedef struct total {
+    _Atomic int64_t tasks, sum;
+    _Atomic int slow; /* milliseconds the first task of a run takes */
+} total;
+
+static void add(void *context, int64_t task, int thread)
+{
+    total *t = context;
+    (void)thread;
+    if (task == 0 && t->slow > 0) {
+        nanosleep(&(struct timespec){.tv_nsec = t->slow * 1000000L}, NULL);
+    }
+    t->tasks++;
+    t->sum += task;
+}
+
+/* More than the pool hands out at once. */
+static void any_number_of_tasks(void **state)
+{
+    (void)state;
+    static const int64_t counts[] = {0, 1, 2, 3, 1 << 20, (1 << 20) + 1, 2500000};
+    ace_pool *pool;
+    assert_int_equal(ace_pool_create(3, &pool, NULL), ACESTEP_OK);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        total t = {0};
+        ace_pool_run(pool, counts[i], add, &t);
+        assert_int_equal(t.tasks, counts[i]);
+        assert_int_equal(t.sum, counts[i] * (counts[i] - 1) / 2);
+    }
+    ace_pool_free(pool);
+}
+
+/* Workers fall asleep between runs, and the caller within one; runs of different lengths follow
+ * each other while workers still come from the one before. */
+static void sleepers_wake(void **state)
+{
+    (void)state;
+    ace_pool *pool;
+    total t = {0};
+    int64_t tasks = 0;
+    assert_int_equal(ace_pool_create(5, &pool, NULL), ACESTEP_OK);
+    for (int i = 0; i < 300; i++) {
+        int64_t n = 2 + i * 7 % 11;
+        t.slow = i % 10 == 0;
+        if (i % 20 == 5) {
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        ace_pool_run(pool, n, add, &t);
+        tasks += n;
+        assert_int_equal(t.tasks, tasks); /* none is under way any more */
+    }
+    ace_pool_free(pool);
+}
+
+/* Pools that are hardly used, or not at all. */
+static void pools_come_and_go(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        ace_pool *pool;
+        total t = {0};
+        assert_int_equal(ace_pool_create(1 + i % 5, &pool, NULL), ACESTEP_OK);
+        if (i % 2 == 0) {
+            ace_pool_run(pool, 7, add, &t);
+            assert_int_equal(t.tasks, 7);
+        }
+        ace_pool_free(pool);
+    }
+    ace_pool *pool;
+    ace_error err;
+    assert_int_equal(ace_pool_create(257, &pool, &err), ACESTEP_ARGUMENT);
+    assert_null(pool);
 }
 
 static void inner(void *context, int64_t task, int thread)
@@ -136,6 +211,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(any_number_of_tasks),
+        cmocka_unit_test(sleepers_wake),
+        cmocka_unit_test(pools_come_and_go),
         cmocka_unit_test(runs_inside_a_task_are_inline),
         cmocka_unit_test(songs_on_three_threads),
         cmocka_unit_test(layers_through_a_window),
