@@ -85,18 +85,19 @@ static int compare(const char *before, const char *after)
     return 0;
 }
 
+/* What took minutes to measure is shown, whatever becomes of the file. */
 static int print_results(const acestep_bench *bench, const bench_arguments *a, bool json)
 {
     acestep_error err = {.code = ACESTEP_OK};
-    if (a->csv != NULL && acestep_bench_append_csv(bench, a->csv, &err) != ACESTEP_OK) {
-        return report_error(&err);
-    }
     char *text = json ? acestep_bench_json(bench) : acestep_bench_text(bench);
     if (text == NULL) {
         return fail(ACESTEP_MEMORY, "%s: no host memory for the report", "bench");
     }
     printf("%s%s", text, json ? "\n" : "");
     acestep_free(text);
+    if (a->csv != NULL && acestep_bench_append_csv(bench, a->csv, &err) != ACESTEP_OK) {
+        return report_error(&err);
+    }
     return 0;
 }
 

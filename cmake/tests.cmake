@@ -58,5 +58,8 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME lm
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_lm.py
             $<TARGET_FILE:acestep_program>)
-  set_tests_properties(program card lm PROPERTIES TIMEOUT 900 LABELS program)
+  add_test(NAME bench
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_bench.py
+            $<TARGET_FILE:acestep_program>)
+  set_tests_properties(program card lm bench PROPERTIES TIMEOUT 900 LABELS program)
 endif()

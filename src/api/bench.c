@@ -74,9 +74,9 @@ static void put_row(ace_lines *t, const ace_bench_machine *m, const ace_bench_ro
                   ace_dtype_name(row->matrix), row->load_seconds, ace_bench_median(row), best,
                   row->flops * 1e-9, row->flops / best * 1e-9, row->bytes / best * 1e-9, share);
     if (row->audio_seconds > 0) {
-        ace_lines_add(t, " %8.4f", ace_bench_median(row) / row->audio_seconds);
+        ace_lines_add(t, " %9.4f", ace_bench_median(row) / row->audio_seconds);
     } else {
-        ace_lines_add(t, " %8s", "");
+        ace_lines_add(t, " %9s", "");
     }
     ace_lines_add(t, " %7.3f %7.3f  %s", (double)row->device_bytes * 1e-9,
                   (double)row->resident_bytes * 1e-9, row->work);
@@ -91,9 +91,9 @@ char *acestep_bench_text(const acestep_bench *bench)
     const ace_bench *b = &bench->measured;
     ace_lines t = {0};
     put_machine(&t, &b->machine);
-    ace_lines_add(&t, "  %-16s %-5s %6s %9s %9s %8s %8s %6s  %-12s %8s %7s %7s\n", "stage", "type",
-                  "load s", "median s", "best s", "GFLOP", "GFLOP/s", "GB/s", "of the most",
-                  "s/s audio", "GB used", "GB RAM");
+    ace_lines_add(&t, "  %-16s %-5s %6s %9s %9s %8s %8s %6s  %-12s %9s %7s %7s  %s\n", "stage",
+                  "type", "load s", "median s", "best s", "GFLOP", "GFLOP/s", "GB/s", "of the most",
+                  "s/s audio", "GB used", "GB RAM", "work");
     for (int i = 0; i < b->n_rows; i++) {
         put_row(&t, &b->machine, &b->row[i]);
     }

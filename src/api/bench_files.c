@@ -116,6 +116,14 @@ static void put_number(ace_lines *t, double value)
     ace_lines_add(t, ",");
 }
 
+static void put_bytes(ace_lines *t, double bytes)
+{
+    if (bytes > 0) {
+        ace_lines_add(t, "%.0f", bytes);
+    }
+    ace_lines_add(t, ",");
+}
+
 static void put_line(ace_lines *t, const acestep_bench *bench, const ace_bench_row *row)
 {
     const ace_bench_machine *m = &bench->measured.machine;
@@ -137,11 +145,12 @@ static void put_line(ace_lines *t, const acestep_bench *bench, const ace_bench_r
     put_number(t, best);
     put_number(t, row->flops * 1e-9);
     put_number(t, row->flops / best * 1e-9);
-    ace_lines_add(t, "%.0f,", row->bytes);
+    put_bytes(t, row->bytes);
     put_number(t, row->bytes / best * 1e-9);
     put_field(t, ace_bench_unit_name(ace_bench_bound(m, row)));
     put_number(t, ace_bench_share(m, row));
-    ace_lines_add(t, "%zu,%zu,", row->device_bytes, row->resident_bytes);
+    put_bytes(t, (double)row->device_bytes);
+    put_bytes(t, (double)row->resident_bytes);
     for (int i = 0; i < ACE_PEAKS; i++) {
         put_number(t, m->peaks.flops[i] * 1e-9);
     }

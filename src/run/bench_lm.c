@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "model/language_model.h"
 #include "run/bench.h"
+#include "run/resident.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -264,8 +265,14 @@ static ace_status run_all(lm_bench *b)
     int n = choose_precisions(c->request, precisions);
     ace_status status = make_inputs(b, &c->workshop->models.lm_config, c->err);
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
+        int first = c->bench->n_rows;
         b->matrix = precisions[i];
+        ace_resident_restart();
         status = run_precision(b);
+        size_t resident = ace_resident_peak(); /* before the memory is measured, which takes some */
+        for (int k = first; k < c->bench->n_rows; k++) {
+            c->bench->row[k].resident_bytes = resident;
+        }
         if (status == ACESTEP_OK) {
             status = ace_bench_measure_machine(c);
         }
