@@ -8,6 +8,7 @@
 #ifndef ACE_WEIGHTS_LOADER_H
 #define ACE_WEIGHTS_LOADER_H
 
+#include "base/digest.h"
 #include "device/stream.h"
 #include "weights/weights.h"
 
@@ -18,6 +19,7 @@ typedef struct ace_loader {
     ace_dtype conv_dtype;   /* of convolutions; ace_loader_init sets it to the same */
     int problems;
     char report[700]; /* "name (missing), name (shape [2, 3], expected [3, 3]), …" */
+    ace_digest asked; /* all names and shapes asked for so far, in their order */
     void *scratch;    /* synthetic values, temporary */
     size_t scratch_bytes;
 } ace_loader;
