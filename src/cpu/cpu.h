@@ -12,6 +12,7 @@ typedef struct ace_cpu {
     ace_cpu_level level;
     bool has_bf16;          /* AVX512-BF16 dot products, level AVX512 only */
     bool has_vnni;          /* AVX512-VNNI */
+    bool int8_compute;      /* 8-bit inputs where a matrix allows them */
     size_t held;            /* bytes reserved */
     unsigned char *scratch; /* threads · ACE_CPU_SCRATCH_BYTES, 64-byte aligned; counted as
                                base.workspace_bytes */

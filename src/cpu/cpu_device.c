@@ -39,9 +39,8 @@ static void detect_dot_products(ace_cpu *cpu)
 #if defined(__x86_64__)
     cpu->has_bf16 = cpu->level == ACE_CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
     cpu->has_vnni = cpu->level == ACE_CPU_AVX512 && __builtin_cpu_supports("avx512vnni");
-#else
-    (void)cpu;
 #endif
+    cpu->int8_compute = true;
 }
 
 const char *ace_cpu_level_name(ace_cpu_level level)
@@ -231,7 +230,7 @@ ace_status ace_cpu_device_open(int threads, ace_cpu_level max_level, ace_device 
     ace_cpu_level detected = ace_cpu_detect();
     cpu->level = max_level < detected ? max_level : detected;
     detect_dot_products(cpu);
-    cpu->base = (ace_device){.name = "cpu", .ops = &cpu_ops, .alignment = LINE, .computes = true, .addressable = true};
+    cpu->base = (ace_device){.name = "cpu", .ops = &cpu_ops, .alignment = LINE, .computes = true};
     ace_status status = ace_pool_create(threads, &cpu->pool, err);
     if (status != ACESTEP_OK) {
         close_device(&cpu->base);
@@ -259,16 +258,17 @@ double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix)
 {
     const ace_cpu *cpu = (const ace_cpu *)device;
     /* GFLOP/s of one thread in the diffusion stage */
-    double one = cpu->level == ACE_CPU_GENERIC        ? 4
-                 : cpu->level == ACE_CPU_AVX2         ? 40
-                 : cpu->has_bf16 && matrix != ACE_F32 ? 160
-                                                      : 80;
+    double one = cpu->level == ACE_CPU_GENERIC                            ? 4
+                 : cpu->level == ACE_CPU_AVX2                             ? 40
+                 : cpu->has_vnni && cpu->int8_compute && matrix == ACE_I8 ? 300
+                 : cpu->has_bf16 && matrix != ACE_F32                     ? 200
+                                                                          : 100;
     return one * 1e9 * ace_pool_threads(cpu->pool);
 }
 
-ace_pool *ace_cpu_device_pool(const ace_device *device)
+void ace_cpu_device_set_int8_compute(ace_device *device, bool on)
 {
-    return ((const ace_cpu *)device)->pool;
+    ace_cpu_of(device)->int8_compute = on;
 }
 
 int ace_cpu_device_threads(const ace_device *device)

@@ -13,6 +13,7 @@ void ace_cpu_linear(ace_device *device, ace_tensor y, ace_tensor x, const ace_ma
         .swiglu = w->shape.swiglu && y.cols != w->shape.rows,
         .apart = w->shape.swiglu && y.cols == w->shape.rows,
         .accumulate = e->accumulate,
+        .int8_inputs = w->shape.int8_inputs && ace_cpu_of(device)->int8_compute,
         .bias = e->bias,
         .gate = e->gate,
     };

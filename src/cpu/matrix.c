@@ -157,7 +157,7 @@ static bool is_finite_bf16(const uint16_t *v, int64_t n)
 /* A stretch of depth of one panel and tap, lane by lane, on its way from row order to panel order.
  */
 typedef struct chunk {
-    int64_t first, n; /* depth; n is even, the odd number out is zero */
+    int64_t first, n; /* depth; n makes whole pairs or fours, with zeros */
     float values[CHUNK];
     union {
         float f32[ACE_PANEL][CHUNK];
@@ -209,9 +209,7 @@ static bool load_quantised(chunk *c, source_row s, int lane, int tap, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         c->lane.i8[lane][i] = from[i * part->col_stride];
     }
-    if (n < c->n) {
-        c->lane.i8[lane][n] = 0;
-    }
+    memset(c->lane.i8[lane] + n, 0, (size_t)(c->n - n));
     return isfinite(part->row_scale[s.row]);
 }
 
@@ -225,16 +223,12 @@ static bool load_lane(const packing *p, chunk *c, source_row s, int lane, int ta
     const uint16_t *bf16 = find_bf16(p, s, tap, c->first);
     if (bf16 != NULL) {
         memcpy(c->lane.bf16[lane], bf16, (size_t)n * sizeof *bf16);
-        if (n < c->n) {
-            c->lane.bf16[lane][n] = 0;
-        }
+        memset(c->lane.bf16[lane] + n, 0, (size_t)(c->n - n) * sizeof *bf16);
         return is_finite_bf16(c->lane.bf16[lane], n);
     }
     float *v = p->to.dtype == ACE_F32 ? c->lane.f32[lane] : c->values;
     read_row(p, s, tap, c->first, n, v);
-    if (n < c->n) {
-        v[n] = 0.0f;
-    }
+    memset(v + n, 0, (size_t)(c->n - n) * sizeof *v);
     if (!is_finite_f32(v, n)) {
         return false;
     }
@@ -265,26 +259,14 @@ static void interleave_32(uint32_t *to, const uint32_t *from, int64_t lane_strid
     }
 }
 
-static void interleave_16(uint16_t *to, const uint16_t *from, int64_t lane_stride, int64_t n)
-{
-    for (int64_t k = 0; k < n; k += BLOCK) {
-        int64_t end = k + BLOCK < n ? k + BLOCK : n;
-        for (int lane = 0; lane < ACE_PANEL; lane++) {
-            for (int64_t i = k; i < end; i++) {
-                to[i * ACE_PANEL + lane] = from[lane * lane_stride + i];
-            }
-        }
-    }
-}
-
 static void store_chunk(const ace_packed *to, const chunk *c, int64_t panel, int tap)
 {
     void *run = to->weights + ace_packed_offset(to, panel, tap, c->first);
     switch (to->dtype) {
-    case ACE_I8: /* pairs move as one */
-        interleave_16(run, (const uint16_t *)(const void *)c->lane.i8, CHUNK / 2, c->n / 2);
+    case ACE_I8: /* fours move as one */
+        interleave_32(run, (const uint32_t *)(const void *)c->lane.i8, CHUNK / 4, c->n / 4);
         break;
-    case ACE_BF16:
+    case ACE_BF16: /* pairs do */
         interleave_32(run, (const uint32_t *)(const void *)c->lane.bf16, CHUNK / 2, c->n / 2);
         break;
     default:
@@ -329,7 +311,7 @@ static void pack_panel(void *context, int64_t panel, int thread)
     for (int tap = 0; tap < p->to.taps; tap++) {
         for (c->first = 0; c->first < cols; c->first += CHUNK) {
             int64_t n = cols - c->first < CHUNK ? cols - c->first : CHUNK;
-            c->n = (n + 1) / 2 * 2;
+            c->n = p->to.depth - c->first < CHUNK ? p->to.depth - c->first : CHUNK;
             for (int lane = 0; lane < ACE_PANEL; lane++) {
                 if (!load_lane(p, c, rows[lane], lane, tap, n, scale[lane])) {
                     report_damage(p, rows[lane]);

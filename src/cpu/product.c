@@ -8,12 +8,14 @@
 /* Sizes that keep a block's inputs in L2 and the panels in use next to them (1 MiB of L2; all are
  * measured, none is critical). */
 enum {
-    DEPTH_BYTES = 4096,     /* of a tile row, over all taps */
-    TILE_BYTES = 256 << 10, /* of a tile */
-    SUMS_BYTES = 512 << 10, /* of sums kept across blocks of depth */
-    MAX_TILE_ROWS = 1536,   /* results per task; long convolutions want few halos */
-    CHUNK_ROWS = 48,        /* rows multiplied before their epilogue */
+    DEPTH_BYTES = 4096,        /* of a tile row, over all taps */
+    TILE_BYTES = 256 << 10,    /* of a tile */
+    I8_TILE_BYTES = 192 << 10, /* fewer rows and more panels: each task makes its integers anew */
+    SUMS_BYTES = 512 << 10,    /* of sums kept across blocks of depth */
+    MAX_TILE_ROWS = 1536,      /* results per task; long convolutions want few halos */
+    CHUNK_ROWS = 48,           /* rows multiplied before their epilogue */
     MIN_DEPTH = 64,
+    DEPTH_UNIT = 4, /* what lies together in a panel of any type */
     MAX_GROUP = 64, /* panels per task */
     MIN_TASKS = 16, /* enough for threads that do not run at equal speed */
     WIDE_STEP = 4,
@@ -68,11 +70,18 @@ static int64_t panels_of(const ace_matrix_shape *s)
     return s->swiglu ? 2 * div_up(s->rows / 2, ACE_PANEL) : div_up(s->rows, ACE_PANEL);
 }
 
+/* Even for f32 too, whose tiles may hold pairs. */
+static int64_t depth_of(const ace_matrix_shape *s)
+{
+    int64_t unit = max64(ace_packed_together(s->dtype), 2);
+    return div_up(s->cols, unit) * unit;
+}
+
 size_t ace_packed_bytes(const ace_matrix_shape *s)
 {
     size_t bytes = 0;
     size_t columns = (size_t)panels_of(s) * ACE_PANEL;
-    size_t line = ((size_t)s->cols + 1) / 2 * 2 * ace_dtype_bytes(s->dtype);
+    size_t line = (size_t)depth_of(s) * ace_dtype_bytes(s->dtype);
     if (ace_mul_overflows(line, (size_t)s->taps, &bytes) ||
         ace_mul_overflows(bytes, columns, &bytes)) {
         return SIZE_MAX;
@@ -90,7 +99,7 @@ ace_packed ace_packed_of(const ace_matrix *w)
     ace_packed p = {
         .dtype = s->dtype,
         .panels = panels_of(s),
-        .depth = (s->cols + 1) / 2 * 2,
+        .depth = depth_of(s),
         .taps = s->taps,
         .weights = (unsigned char *)(uintptr_t)w->addr,
     };
@@ -105,7 +114,7 @@ ace_packed ace_packed_of(const ace_matrix *w)
 
 /* Products that the processor has units for, beside those of f32. */
 typedef struct product_units {
-    bool bf16, i16;
+    bool bf16, integers;
 } product_units;
 
 static ace_tile_type choose_tile_type(const ace_product *p, product_units units)
@@ -113,19 +122,33 @@ static ace_tile_type choose_tile_type(const ace_product *p, product_units units)
     if (p->w.dtype == ACE_BF16) {
         return units.bf16 ? ACE_TILE_BF16 : ACE_TILE_F32_ROUNDED;
     }
-    if (p->w.dtype == ACE_I8 && p->x.dtype == ACE_BF16 && p->snake_alpha.addr == 0 &&
-        p->w.taps == 1 && units.i16) {
-        return ACE_TILE_I16;
+    if (p->w.dtype == ACE_F32 || p->x.dtype == ACE_F32) {
+        return ACE_TILE_F32;
     }
-    /* int8 weights and bf16 inputs are both exact in bf16; sums are not, so that decoding stays
-     * with f32, in which few rows are as fast, for as many sequences as it may have. */
-    bool is_exact = p->w.dtype == ACE_I8 && p->x.dtype == ACE_BF16 && p->snake_alpha.addr == 0;
-    return is_exact && units.bf16 && p->y.rows > ACE_EQUAL_ROWS ? ACE_TILE_BF16 : ACE_TILE_F32;
+    if (units.integers && p->w.taps == 1 && p->snake_alpha.addr == 0) {
+        return p->int8_inputs ? ACE_TILE_I8 : ACE_TILE_I16;
+    }
+    /* int8 weights are exact in bf16, and so is what bf16 inputs lose. Sums are not, so that few
+     * rows, as many as are decoded at once, stay with f32, in which they are as fast. */
+    return units.bf16 && p->y.rows > ACE_EQUAL_ROWS ? ACE_TILE_BF16 : ACE_TILE_F32;
 }
 
 static size_t element_bytes(const blocking *cut)
 {
-    return cut->tile_type == ACE_TILE_BF16 || cut->tile_type == ACE_TILE_I16 ? 2 : 4;
+    switch (cut->tile_type) {
+    case ACE_TILE_I8:
+        return 1;
+    case ACE_TILE_I16:
+    case ACE_TILE_BF16:
+        return 2;
+    default:
+        return 4;
+    }
+}
+
+static bool is_integer(ace_tile_type type)
+{
+    return type == ACE_TILE_I8 || type == ACE_TILE_I16;
 }
 
 static int64_t tile_rows(const blocking *cut, const ace_product *p)
@@ -146,11 +169,11 @@ static void measure_blocks(blocking *cut, const ace_product *p)
     cut->gathers = false;
     cut->gathers = tile_rows(cut, p) > cut->rows * p->w.taps;
     cut->tile_bytes = (size_t)(tile_rows(cut, p) * cut->row_stride) * element_bytes(cut);
-    if (cut->tile_type == ACE_TILE_I16) {
+    if (is_integer(cut->tile_type)) {
         cut->scales_at = ace_align_up(cut->tile_bytes, LINE_BYTES);
         cut->scale_row = div_up(cut->depth, ACE_SCALE_GROUP);
         cut->tile_bytes =
-            cut->scales_at + (size_t)(tile_rows(cut, p) * cut->scale_row) * sizeof(float);
+            cut->scales_at + (size_t)(tile_rows(cut, p) * cut->scale_row) * sizeof(ace_scale);
     }
     cut->wide_bytes = 0;
     if (cut->widens) {
@@ -171,13 +194,14 @@ static size_t scratch_bytes(const blocking *cut)
 /* Depth of a block: the whole one, or equal parts of about DEPTH_BYTES per row. */
 static int64_t choose_depth(const blocking *cut, const ace_product *p)
 {
-    int64_t budget = DEPTH_BYTES / (int64_t)element_bytes(cut) / p->w.taps;
+    int64_t bytes = cut->tile_type == ACE_TILE_I8 ? 2 * DEPTH_BYTES : DEPTH_BYTES;
+    int64_t budget = bytes / (int64_t)element_bytes(cut) / p->w.taps;
     budget = max64(budget, MIN_DEPTH);
     if (p->w.depth <= budget) {
         return p->w.depth;
     }
     int64_t blocks = div_up(p->w.depth, budget);
-    int64_t unit = cut->tile_type == ACE_TILE_I16 ? ACE_SCALE_GROUP : MIN_DEPTH / 2;
+    int64_t unit = is_integer(cut->tile_type) ? ACE_SCALE_GROUP : MIN_DEPTH / 2;
     return div_up(div_up(p->w.depth, blocks), unit) * unit;
 }
 
@@ -185,7 +209,8 @@ static int64_t choose_rows(const blocking *cut, const ace_product *p)
 {
     int64_t row_bytes = cut->depth * (int64_t)element_bytes(cut) * p->stride;
     int64_t halo = max64(0, (p->w.taps - 1) * p->dilation + 1 - p->stride);
-    int64_t rows = TILE_BYTES / row_bytes - halo / p->stride;
+    int64_t bytes = cut->tile_type == ACE_TILE_I8 ? I8_TILE_BYTES : TILE_BYTES;
+    int64_t rows = bytes / row_bytes - halo / p->stride;
     rows = max64(min64(rows, MAX_TILE_ROWS), 8 * ACE_TILE_STEP);
     int64_t tiles = div_up(p->y.rows, rows);
     return div_up(div_up(p->y.rows, tiles), ACE_TILE_STEP) * ACE_TILE_STEP;
@@ -193,7 +218,7 @@ static int64_t choose_rows(const blocking *cut, const ace_product *p)
 
 static int64_t choose_group(const blocking *cut, const ace_product *p)
 {
-    int64_t group = MAX_GROUP;
+    int64_t group = cut->tile_type == ACE_TILE_I8 ? 2 * MAX_GROUP : MAX_GROUP;
     if (cut->depth < p->w.depth) {
         int64_t panel_bytes = cut->rows * ACE_PANEL * (int64_t)sizeof(float);
         group = min64(group, max64(SUMS_BYTES / panel_bytes, cut->step));
@@ -217,9 +242,9 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
                                 const ace_cpu *cpu)
 {
     product_units units = {.bf16 = cpu->has_bf16 && kernels->multiply_bf16 != NULL,
-                           .i16 = cpu->has_vnni && kernels->multiply_i16 != NULL};
+                           .integers = cpu->has_vnni && kernels->multiply_i16 != NULL};
     blocking cut = {.tile_type = choose_tile_type(p, units)};
-    cut.widens = cut.tile_type != ACE_TILE_I16 &&
+    cut.widens = !is_integer(cut.tile_type) &&
                  p->w.dtype != (cut.tile_type == ACE_TILE_BF16 ? ACE_BF16 : ACE_F32) &&
                  p->y.rows > ACE_FEW_ROWS;
     cut.step = p->y.rows <= ACE_FEW_ROWS ? WIDE_STEP : STEP;
@@ -234,10 +259,10 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
         if (scratch_bytes(&cut) <= ACE_CPU_SCRATCH_BYTES) {
             break;
         }
-        if (cut.rows > ACE_TILE_STEP || cut.depth <= 2) {
+        if (cut.rows > ACE_TILE_STEP || cut.depth <= DEPTH_UNIT) {
             cut.rows = max64(cut.rows / 2, 1);
         } else {
-            cut.depth = max64(cut.depth / 4 * 2, 2);
+            cut.depth = max64(cut.depth / (2 * DEPTH_UNIT) * DEPTH_UNIT, DEPTH_UNIT);
         }
     }
     cut.group_tasks = div_up(p->w.panels, cut.group);
@@ -262,7 +287,7 @@ static void fill_tile(const run *r, const task_range *t)
                      .row_stride = r->cut.row_stride,
                      .first_col = t->k,
                      .cols = t->depth,
-                     .scales = (float *)(void *)(t->tile + r->cut.scales_at),
+                     .scales = (ace_scale *)(void *)(t->tile + r->cut.scales_at),
                      .scale_row = r->cut.scale_row};
     int64_t x_row = t->first_row * p->stride - p->pad;
     if (!r->cut.gathers) {
@@ -304,7 +329,7 @@ static ace_block plan_block(const run *r, const task_range *t, int64_t panel, in
     const blocking *cut = &r->cut;
     ace_block block = {
         .x = t->tile,
-        .x_scales = (const float *)(const void *)(t->tile + cut->scales_at),
+        .x_scales = (const ace_scale *)(const void *)(t->tile + cut->scales_at),
         .x_scale_row = (cut->gathers ? 1 : r->product->stride) * cut->scale_row,
         .x_row = (cut->gathers ? 1 : r->product->stride) * cut->row_stride,
         .x_tap = (cut->gathers ? cut->rows : r->product->dilation) * cut->row_stride,
@@ -330,6 +355,24 @@ static ace_block plan_block(const run *r, const task_range *t, int64_t panel, in
     return block;
 }
 
+static void multiply(const run *r, const ace_block *block)
+{
+    switch (r->cut.tile_type) {
+    case ACE_TILE_BF16:
+        r->kernels->multiply_bf16(block);
+        break;
+    case ACE_TILE_I16:
+        r->kernels->multiply_i16(block);
+        break;
+    case ACE_TILE_I8:
+        r->kernels->multiply_i8(block);
+        break;
+    default:
+        r->kernels->multiply_f32(block);
+        break;
+    }
+}
+
 /* One step: all rows by a few panels. In the last block of depth rows go in chunks, whose sums are
  * still in L1 when the epilogue reads them. */
 static void run_step(const run *r, const task_range *t, int64_t panel)
@@ -344,7 +387,7 @@ static void run_step(const run *r, const task_range *t, int64_t panel)
     bool is_kept = cut->depth < p->w.depth;
     bool is_last = t->k + t->depth == p->w.depth;
     const unsigned char *x = block.x;
-    const float *scales = block.x_scales;
+    const ace_scale *scales = block.x_scales;
     float *sums = t->sums + (is_kept ? (panel - t->first_panel) * block.sums_panel : 0);
     int64_t chunk = is_last ? CHUNK_ROWS : t->rows;
     for (int64_t row = 0; row < t->rows; row += chunk) {
@@ -352,13 +395,7 @@ static void run_step(const run *r, const task_range *t, int64_t panel)
         block.x_scales = scales + row * block.x_scale_row;
         block.sums = sums + (is_kept ? row * ACE_PANEL : 0);
         block.rows = min64(chunk, t->rows - row);
-        if (cut->tile_type == ACE_TILE_BF16) {
-            r->kernels->multiply_bf16(&block);
-        } else if (cut->tile_type == ACE_TILE_I16) {
-            r->kernels->multiply_i16(&block);
-        } else {
-            r->kernels->multiply_f32(&block);
-        }
+        multiply(r, &block);
         block.next_w = NULL; /* fetched by now */
         if (is_last) {
             ace_finish f = {.sums = block.sums,

@@ -86,24 +86,39 @@ static float peak_of_bf16(const uint16_t *x, int64_t n)
     return ace_f32_from_bits((uint32_t)_mm512_reduce_max_epi32(high) << 16);
 }
 
-/* Columns 0 … end - 1 of the tile as integers up to 2^15 - 1 times a scale per group. */
-static int64_t quantise_row(ace_tile t, int64_t row, ace_row x, int64_t end)
+/* n numbers (at most a vector) times a factor, rounded, as 16 or 8 bits; their sum per lane. */
+static ALWAYS_INLINE __m512i put_integers(const ace_tile *t, int64_t at, ace_vf v)
 {
-    const float most = 32767.0f;
+    __m512i q = _mm512_cvtps_epi32(v);
+    if (t->type == ACE_TILE_I16) {
+        _mm256_storeu_si256((__m256i *)(void *)((int16_t *)t->data + at),
+                            _mm512_cvtsepi32_epi16(q));
+    } else {
+        _mm_storeu_si128((__m128i *)(void *)((int8_t *)t->data + at), _mm512_cvtsepi32_epi8(q));
+    }
+    return q;
+}
+
+/* Columns 0 … end - 1 of the tile as integers of 16 or 8 bits times a scale per group. */
+static int64_t quantise_row(const ace_tile *t, int64_t row, ace_row x, int64_t end)
+{
+    const float most = t->type == ACE_TILE_I16 ? 32767.0f : 127.0f;
     const float least = 0x1p-100f; /* its inverse is finite; below it, nothing is left of bf16 */
-    const uint16_t *from = (const uint16_t *)x.data + t.first_col;
-    int16_t *to = (int16_t *)t.data + row * t.row_stride;
-    float *scales = t.scales + row * t.scale_row;
-    for (int64_t c = 0; c < end; c += ACE_SCALE_GROUP) {
+    const uint16_t *from = (const uint16_t *)x.data + t->first_col;
+    int64_t at = row * t->row_stride;
+    ace_scale *scale = t->scales + row * t->scale_row;
+    for (int64_t c = 0; c < end; c += ACE_SCALE_GROUP, scale++) {
         int64_t n = end - c < ACE_SCALE_GROUP ? end - c : ACE_SCALE_GROUP;
         float peak = peak_of_bf16(from + c, n);
-        *scales++ = peak < least ? 0.0f : peak / most;
         ace_vf inverse = ace_vf_set(peak < least ? 0.0f : most / peak);
+        __m512i sum = _mm512_setzero_si512();
         for (int64_t i = c; i < c + n; i += ACE_VF) {
             ace_row whole = {(void *)(uintptr_t)from, true};
-            __m512i q = _mm512_cvtps_epi32(ace_vf_mul(ace_row_get(whole, i, c + n), inverse));
-            _mm256_storeu_si256((__m256i *)(void *)(to + i), _mm512_cvtsepi32_epi16(q));
+            ace_vf v = ace_vf_mul(ace_row_get(whole, i, c + n), inverse);
+            sum = _mm512_add_epi32(sum, put_integers(t, at + i, v));
         }
+        scale->scale = peak < least ? 0.0f : peak / most;
+        scale->start = t->type == ACE_TILE_I16 ? 0 : -128 * _mm512_reduce_add_epi32(sum);
     }
     return end;
 }
@@ -113,18 +128,18 @@ static int64_t quantise_row(ace_tile t, int64_t row, ace_row x, int64_t end)
 static void clear_row(ace_tile t, int64_t at, int64_t c)
 {
     bool is_half = t.type == ACE_TILE_BF16 || t.type == ACE_TILE_I16;
-    size_t size = is_half ? sizeof(uint16_t) : sizeof(float);
+    size_t size = t.type == ACE_TILE_I8 ? 1 : is_half ? sizeof(uint16_t) : sizeof(float);
     if (c < t.cols) {
         memset((unsigned char *)t.data + (size_t)(at + c) * size, 0, (size_t)(t.cols - c) * size);
     }
 }
 
-/* A row of an I16 tile; x NULL: zeros. */
+/* A row of integers; x NULL: zeros. */
 static void fill_integers(ace_tile t, int64_t row, const ace_row *x, int64_t end)
 {
     int64_t done = 0;
 #if defined(__AVX512VNNI__)
-    done = x != NULL ? quantise_row(t, row, *x, end) : 0;
+    done = x != NULL ? quantise_row(&t, row, *x, end) : 0;
 #else
     (void)x;
     (void)end;
@@ -153,7 +168,7 @@ static void fill(const ace_product *p, const ace_tile *tile, int64_t tile_row, i
         int64_t at = (tile_row + i) * t.row_stride;
         int64_t done = 0;
         bool exists = row >= 0 && row < x.rows;
-        if (t.type == ACE_TILE_I16) {
+        if (t.type == ACE_TILE_I16 || t.type == ACE_TILE_I8) {
             ace_row from = ace_row_of(x, exists ? row : 0);
             fill_integers(t, tile_row + i, exists ? &from : NULL, end);
             continue;
@@ -168,7 +183,7 @@ static void fill(const ace_product *p, const ace_tile *tile, int64_t tile_row, i
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-/* Widening: from [n/32][16][2], to [n/16][16] in f32, and in the same order in bf16. */
+/* Widening: bf16 lies in pairs, [n/32][16][2]; f32 results are [n/16][16]. */
 static void widen_bf16_to_f32(float *restrict to, const uint16_t *restrict from, int64_t n)
 {
     for (int64_t i = 0; i < n; i += 2 * ACE_PANEL) {
@@ -181,12 +196,14 @@ static void widen_bf16_to_f32(float *restrict to, const uint16_t *restrict from,
     }
 }
 
+/* int8 lies in fours: [n/64][16][4]. */
 static void widen_i8_to_f32(float *restrict to, const int8_t *restrict from, int64_t n)
 {
-    for (int64_t i = 0; i < n; i += 2 * ACE_PANEL) {
+    for (int64_t i = 0; i < n; i += 4 * ACE_PANEL) {
         for (int j = 0; j < ACE_PANEL; j++) {
-            to[i + j] = (float)from[i + 2 * j];
-            to[i + ACE_PANEL + j] = (float)from[i + 2 * j + 1];
+            for (int k = 0; k < 4; k++) {
+                to[i + k * ACE_PANEL + j] = (float)from[i + 4 * j + k];
+            }
         }
     }
 }
@@ -194,8 +211,17 @@ static void widen_i8_to_f32(float *restrict to, const int8_t *restrict from, int
 /* Exact: eight bits hold every int8. */
 static void widen_i8_to_bf16(uint16_t *restrict to, const int8_t *restrict from, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
-        to[i] = (uint16_t)(ace_f32_bits((float)from[i]) >> 16);
+    for (int64_t i = 0; i < n; i += 4 * ACE_PANEL) {
+        for (int j = 0; j < ACE_PANEL; j++) {
+            uint32_t pair[2];
+            for (int k = 0; k < 2; k++) {
+                uint32_t first = ace_f32_bits((float)from[i + 4 * j + 2 * k]) >> 16;
+                uint32_t second = ace_f32_bits((float)from[i + 4 * j + 2 * k + 1]);
+                pair[k] = first | (second & 0xffff0000u);
+            }
+            memcpy(to + i + 2 * j, &pair[0], sizeof pair[0]);
+            memcpy(to + i + 2 * ACE_PANEL + 2 * j, &pair[1], sizeof pair[1]);
+        }
     }
 }
 
@@ -255,13 +281,10 @@ static ace_vf scaled(const panel_terms *t, const float *sum, int lane)
 
 /* One row of results of some panels; sum is the row's place in the first one. */
 static ALWAYS_INLINE void finish_row(const ace_product *p, const ace_finish *f,
-                                     const panel_terms *terms, int64_t row, const float *sum)
+                                     const panel_terms *terms, int64_t row, const float *sum,
+                                     ace_row gate)
 {
     ace_row y = ace_row_of(p->y, row);
-    ace_row gate = {0};
-    if (p->gate.addr != 0) {
-        gate = ace_row_of(p->gate, row / (p->y.rows / p->gate.rows));
-    }
     int64_t begin = p->begin - row * p->y.row_stride; /* columns of this row that are stored */
     int64_t end = p->end - row * p->y.row_stride;
     bool is_cut = begin > 0 || end < p->y.cols;
@@ -303,8 +326,18 @@ static void finish(const ace_product *product, const ace_finish *range)
     for (int panel = 0; panel < f->panels; panel++) {
         load_terms(&terms[panel], p, f->first_panel + panel);
     }
-    for (int64_t i = 0; i < f->rows; i++) {
-        finish_row(p, f, terms, f->first_row + i, f->sums + i * ACE_PANEL);
+    int64_t last = f->first_row + f->rows;
+    int64_t per_gate = p->gate.addr != 0 ? p->y.rows / p->gate.rows : last;
+    for (int64_t row = f->first_row; row < last;) {
+        int64_t group = row / per_gate;
+        int64_t end = (group + 1) * per_gate < last ? (group + 1) * per_gate : last;
+        ace_row gate = {0};
+        if (p->gate.addr != 0) {
+            gate = ace_row_of(p->gate, group);
+        }
+        for (; row < end; row++) {
+            finish_row(p, f, terms, row, f->sums + (row - f->first_row) * ACE_PANEL, gate);
+        }
     }
 }
 
@@ -319,6 +352,7 @@ const ace_product_kernels PRODUCT_KERNELS = {
 #endif
 #if defined(__AVX512VNNI__)
     .multiply_i16 = multiply_i16,
+    .multiply_i8 = multiply_i8,
 #endif
     .finish = finish,
 };

@@ -42,12 +42,14 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     _mm_storeu_si128((__m128i *)(void *)p, half);
 }
 
-/* Pairs of int8: the first and the second of each. */
-static inline void ace_vf_load_i8_pairs(const int8_t *p, ace_vf *first, ace_vf *second)
+/* Fours of int8: the first of each, the second, the third and the fourth. */
+static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {
-    __m256i pairs = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
-    *first = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(pairs, 16), 16));
-    *second = _mm256_cvtepi32_ps(_mm256_srai_epi32(pairs, 16));
+    __m256i fours = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    out[0] = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(fours, 24), 24));
+    out[1] = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(fours, 16), 24));
+    out[2] = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(fours, 8), 24));
+    out[3] = _mm256_cvtepi32_ps(_mm256_srai_epi32(fours, 24));
 }
 
 /* Pairs of bf16: the first and the second of each. */

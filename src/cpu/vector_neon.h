@@ -38,12 +38,14 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     vst1_u16(p, vshrn_n_u32(vbslq_u32(vceqq_f32(v, v), rounded, quiet), 16));
 }
 
-/* Pairs of int8: the first and the second of each. */
-static inline void ace_vf_load_i8_pairs(const int8_t *p, ace_vf *first, ace_vf *second)
+/* Fours of int8: the first of each, the second, the third and the fourth. */
+static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {
-    int32x4_t pairs = vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p)));
-    *first = vcvtq_f32_s32(vshrq_n_s32(vshlq_n_s32(pairs, 16), 16));
-    *second = vcvtq_f32_s32(vshrq_n_s32(pairs, 16));
+    int32x4_t fours = vreinterpretq_s32_s8(vld1q_s8(p));
+    out[0] = vcvtq_f32_s32(vshrq_n_s32(vshlq_n_s32(fours, 24), 24));
+    out[1] = vcvtq_f32_s32(vshrq_n_s32(vshlq_n_s32(fours, 16), 24));
+    out[2] = vcvtq_f32_s32(vshrq_n_s32(vshlq_n_s32(fours, 8), 24));
+    out[3] = vcvtq_f32_s32(vshrq_n_s32(fours, 24));
 }
 
 /* Pairs of bf16: the first and the second of each. */

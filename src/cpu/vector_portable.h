@@ -43,14 +43,15 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     memcpy(p, &half, sizeof half);
 }
 
-/* Pairs of int8: the first and the second of each. */
-static inline void ace_vf_load_i8_pairs(const int8_t *p, ace_vf *first, ace_vf *second)
+/* Fours of int8: the first of each, the second, the third and the fourth. */
+static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {
-    ace_vh pairs;
-    memcpy(&pairs, p, sizeof pairs);
-    ace_vi words = (ace_vi) __builtin_convertvector(pairs, ace_vu);
-    *first = __builtin_convertvector(words << 24 >> 24, ace_vf);
-    *second = __builtin_convertvector(words << 16 >> 24, ace_vf);
+    ace_vi fours;
+    memcpy(&fours, p, sizeof fours);
+    out[0] = __builtin_convertvector(fours << 24 >> 24, ace_vf);
+    out[1] = __builtin_convertvector(fours << 16 >> 24, ace_vf);
+    out[2] = __builtin_convertvector(fours << 8 >> 24, ace_vf);
+    out[3] = __builtin_convertvector(fours >> 24, ace_vf);
 }
 
 /* Pairs of bf16: the first and the second of each. */

@@ -24,6 +24,9 @@ typedef struct ace_matrix_shape {
     int64_t cols;    /* input features of one tap, K */
     int taps;        /* 1 for a linear layer; the kernel size of a convolution */
     ace_dtype dtype; /* ACE_F32, ACE_BF16, ACE_I8 (symmetric, one scale per row) */
+    bool int8_inputs; /* of an I8 matrix: the inputs may be rounded to 8 bits, each run of at least
+                         128 columns of a row with a scale of its own; else they keep at least the
+                         precision of bf16 */
     bool swiglu;     /* rows are [gate; up], each rows / 2: the product yields silu(gate)·up, so its
                         output has rows / 2 columns; or gate and up as they are, into an output of
                         rows columns */
@@ -185,7 +188,6 @@ struct ace_device {
     size_t alignment;        /* of every block in an arena, a power of two */
     size_t workspace_bytes;  /* held by the device itself besides the arenas: part of every plan */
     bool computes;           /* false: results are undefined, only sizes count */
-    bool addressable;        /* addresses are pointers of this process to ordinary memory */
     const char *stage, *tag; /* what the work at hand is for: labels of the ledger, static strings */
 };
 

@@ -44,11 +44,14 @@ void ace_dit_load_layer(ace_loader *l, const ace_dit_config *config, int64_t ind
     (void)snprintf(layer, sizeof layer, "decoder.layers.%d", (int)index);
     (void)snprintf(name, sizeof name, "%s.self_attn_norm.weight", layer);
     (void)snprintf(part, sizeof part, "%s.self_attn", layer);
+    l->int8_inputs =
+        true; /* what is normed, attended or gated bears it; times and conditions do not */
     ace_attention_load(l, c, name, part, &out->self_attention);
     load_cross_attention(l, c, layer, out);
     (void)snprintf(name, sizeof name, "%s.mlp_norm.weight", layer);
     (void)snprintf(part, sizeof part, "%s.mlp", layer);
     ace_mlp_load(l, c, name, part, &out->mlp);
+    l->int8_inputs = false;
     (void)snprintf(name, sizeof name, "%s.scale_shift_table", layer);
     out->modulation = ace_load_table(l, name, ACE_DIT_MODULATIONS, c->hidden);
 }

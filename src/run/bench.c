@@ -4,7 +4,6 @@
 #include "hardware/parts.h"
 #include "run/resident.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -137,32 +136,15 @@ static void fill_request(const ace_request *r, const bench_stage *stage, stage_r
 /* ---- the machine --------------------------------------------------------------------------------
  */
 
-static void raise_limits(ace_bench_limits *best, const ace_bench_limits *found)
-{
-    best->bandwidth = fmax(best->bandwidth, found->bandwidth);
-    for (int i = 0; i < ACE_PEAKS; i++) {
-        best->peaks.flops[i] = fmax(best->peaks.flops[i], found->peaks.flops[i]);
-        best->peaks.own[i] = found->peaks.own[i];
-    }
-}
-
-void ace_bench_measure_units(const ace_bench_context *c)
-{
-    ace_bench_limits found = {0};
-    ace_cpu_device_peaks(c->workshop->cpu, &found.peaks);
-    raise_limits(c->around, &found);
-    raise_limits(&c->bench->machine.limits, &found);
-}
-
 ace_status ace_bench_measure_machine(const ace_bench_context *c)
 {
-    ace_bench_limits found = {0};
-    ace_status status = ace_cpu_device_bandwidth(c->workshop->cpu, &found.bandwidth, c->err);
+    double rate = 0;
+    ace_device *cpu = c->workshop->cpu;
+    ace_bench_machine *m = &c->bench->machine;
+    ace_status status = ace_cpu_device_bandwidth(cpu, &rate, c->err);
+    m->bandwidth = rate > m->bandwidth ? rate : m->bandwidth;
     if (status == ACESTEP_OK) {
-        ace_cpu_device_peaks(c->workshop->cpu, &found.peaks);
-        raise_limits(c->around, &found);
-        raise_limits(&c->bench->machine.limits, &found);
-        *c->last = found;
+        ace_cpu_device_peaks(cpu, &m->peaks);
     }
     return status;
 }
@@ -202,25 +184,20 @@ static ace_status run_stage(const ace_bench_context *c, const bench_stage *stage
                         "dit-xl: %s has not the XL shapes; --model names another", m->name);
     }
     describe_machine(c->workshop, &b->machine);
-    *c->around = *c->last; /* what was measured after the stage before */
     ace_status status = ACESTEP_OK;
-    if (c->around->bandwidth == 0) {
+    if (b->machine.bandwidth == 0) { /* else measured after the stage before */
         status = ace_bench_measure_machine(c);
     }
     if (status == ACESTEP_OK) {
         ace_resident_restart();
         status = stage->run(c, stage->name);
     }
-    size_t resident = ace_resident_peak(); /* before the memory is measured again */
-    if (status == ACESTEP_OK) {
-        status = ace_bench_measure_machine(c);
-    }
     for (int i = first; i < b->n_rows; i++) {
-        ace_bench_row *row = &b->row[i];
-        row->resident_bytes = row->resident_bytes == 0 ? resident : row->resident_bytes;
-        row->limits = row->limits.bandwidth == 0 ? *c->around : row->limits;
+        if (b->row[i].resident_bytes == 0) {
+            b->row[i].resident_bytes = ace_resident_peak();
+        }
     }
-    return status;
+    return status == ACESTEP_OK ? ace_bench_measure_machine(c) : status;
 }
 
 /* Each stage has a workshop of its own, so that its memory is its own too. */
@@ -265,11 +242,7 @@ ace_status ace_bench_stages(const ace_request *request, const char *names, int r
     if (own == NULL || w == NULL) {
         status = ace_fail(err, ACESTEP_MEMORY, "bench: no host memory");
     } else {
-        ace_bench_limits around = {0};
-        ace_bench_limits last = {0};
         ace_bench_context c = {.workshop = w,
-                               .around = &around,
-                               .last = &last,
                                .progress = progress,
                                .progress_context = context,
                                .bench = out,

@@ -257,14 +257,11 @@ static const network networks[] = {
     {"vae-encode", ACE_PART_VAE_ENCODER, ACE_PARTS, make_wave, NULL, encode},
 };
 
-static void repeat(network_run *run, const network *n, const ace_bench_context *c)
+static void repeat(network_run *run, const network *n, int repeats)
 {
     ace_bench_row *row = run->row;
     const ace_stream *s = &run->stage.stream;
-    for (row->n = -1; row->n < c->bench->repeats && s->status == ACESTEP_OK; row->n++) {
-        if (run->runner->device->computes) {
-            ace_bench_measure_units(c);
-        }
+    for (row->n = -1; row->n < repeats && s->status == ACESTEP_OK; row->n++) {
         double flops = s->counters.flops;
         double start = ace_clock_seconds();
         n->once(run);
@@ -275,7 +272,7 @@ static void repeat(network_run *run, const network *n, const ace_bench_context *
     }
 }
 
-static ace_status pass(network_run *run, const network *n, const ace_bench_context *c)
+static ace_status pass(network_run *run, const network *n, int repeats)
 {
     ace_stage *stage = &run->stage;
     ace_runner *r = run->runner;
@@ -288,7 +285,7 @@ static ace_status pass(network_run *run, const network *n, const ace_bench_conte
         if (n->prepare != NULL) {
             n->prepare(run);
         }
-        repeat(run, n, c);
+        repeat(run, n, repeats);
     }
     ace_status status = ace_stage_end(stage);
     const ace_stage_record *record = &r->log.stage[0];
@@ -324,7 +321,7 @@ static ace_status rehearse_and_run(network_run *run, const network *n, const ace
     ace_status status = n->make(run, c->err);
     for (int i = 0; i < 2 && status == ACESTEP_OK; i++) {
         run->runner = &runners[i];
-        status = pass(run, n, c);
+        status = pass(run, n, c->bench->repeats);
     }
     ace_residency_close(rehearsed);
     return status;

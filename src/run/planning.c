@@ -7,18 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Latent frames on each side of a VAE window. Its decoder hears 9: with 12 (a multiple of 4) a tile
- * equals the same stretch of the whole, whatever the weights. */
-enum { DEFAULT_VAE_OVERLAP = 12 };
+/* Latent frames on each side of a VAE window: as many as its decoder hears, so that a tile equals
+ * the same stretch of the whole, whatever the weights. */
+enum { DEFAULT_VAE_OVERLAP = 9 };
 
-/* Latent frames that a CPU decodes at once: wide enough for the kernels, small enough that the
- * widest level stays near 200 MB. */
-enum { CPU_VAE_CHUNK = 152 };
+/* Latent frames that a CPU decodes at once: one in twenty is computed twice, and the two widest
+ * levels take 380 MB, less than other stages. */
+enum { CPU_VAE_CHUNK = 384 };
 
 /* Address space of a measuring arena. */
 static const size_t UNLIMITED_BYTES = (size_t)1 << 50;
 
-/* ---- sizes --------------------------------------------------------------------------------------- */
+/* ---- sizes
+ * --------------------------------------------------------------------------------------- */
 
 static ace_runner measuring_runner(const ace_workshop *w, ace_residency *residency,
                                    const ace_plan *plan, ace_error *err)
@@ -42,8 +43,8 @@ static ace_status measure_parts(const ace_workshop *w, ace_goal goal, ace_reside
         for (int type = 0; type < ACE_PLAN_TYPES && out->has[i]; type++) {
             ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT, .int8 = type == 1, .window = 1 << 20};
             ace_stream_counters unused = {0};
-            ace_status status = ace_residency_load(residency, &plan, part, UNLIMITED_BYTES,
-                                                   &unused, &out->part[i][type], err);
+            ace_status status = ace_residency_load(residency, &plan, part, UNLIMITED_BYTES, &unused,
+                                                   &out->part[i][type], err);
             ace_residency_drop(residency, part);
             if (status != ACESTEP_OK) {
                 return status;
@@ -99,13 +100,14 @@ static void measure_vae(const ace_workshop *w, const ace_request *r, const ace_j
     }
     for (int i = 0; ace_encoder_is_needed(job) && i < ACE_ENCODER_CHUNKS; i++) {
         out->encoder_chunk[i] = ace_encoder_chunk(i);
-        ace_encoder_bytes(w->measure, job, w->precisions, ace_encoder_chunk(i),
-                          ACE_ENCODER_OVERLAP, &weights, &out->encoder[i]);
+        ace_encoder_bytes(w->measure, job, w->precisions, ace_encoder_chunk(i), ACE_ENCODER_OVERLAP,
+                          &weights, &out->encoder[i]);
         out->n_encoder_chunks++;
     }
 }
 
-/* That the language model can write side by side: of each song as many as there are to pick from. */
+/* That the language model can write side by side: of each song as many as there are to pick from.
+ */
 static int most_texts(const ace_job *job)
 {
     int64_t texts = 0;
@@ -196,7 +198,8 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
     return status;
 }
 
-/* ---- plan ------------------------------------------------------------------------------------------ */
+/* ---- plan
+ * ------------------------------------------------------------------------------------------ */
 
 ace_residency *ace_residency_for(ace_workshop *w, const ace_plan *plan)
 {
@@ -243,9 +246,9 @@ static ace_status plan_and_rehearse(const ace_workshop *w, const ace_sizes *size
     size_t set_aside = 0;
     ace_status status = ACESTEP_OK;
     for (int i = 0; i < MOST_TRIES; i++) {
-        status = ace_plan_make(sizes, &job->memory, wishes,
-                               budget > set_aside ? budget - set_aside : 0, warnings, &job->plan,
-                               err);
+        status =
+            ace_plan_make(sizes, &job->memory, wishes, budget > set_aside ? budget - set_aside : 0,
+                          warnings, &job->plan, err);
         if (status == ACESTEP_OK) {
             status = rehearse(w, job, rehearsal, err);
         }
@@ -282,17 +285,16 @@ static ace_status leave_out_lm(ace_job *job, ace_error *err)
 ace_status ace_plan_job(const ace_workshop *w, const ace_request *r, ace_job *job,
                         ace_warnings *warnings, ace_stage_log *rehearsal, ace_error *err)
 {
-    ace_plan_wishes wishes = {.window = (int)r->offload_dit_window,
-                              .whole_dit = r->offload_dit_policy == 1,
-                              .reduce = r->vram_guard == 1,
-                              .vae_on_cpu = r->vae_on_cpu,
-                              .vae_overlap = vae_overlap(r),
-                              .encoder_overlap = ACE_ENCODER_OVERLAP,
-                              /* pt: one song at a time, the smallest memory */
-                              .lm_chunk = job->memory.backend == ACE_LM_PT
-                                              ? 1
-                                              : (int)r->lm_batch_chunk_size,
-                              .is_cpu = w->hardware.device == ACE_DEVICE_CPU};
+    ace_plan_wishes wishes = {
+        .window = (int)r->offload_dit_window,
+        .whole_dit = r->offload_dit_policy == 1,
+        .reduce = r->vram_guard == 1,
+        .vae_on_cpu = r->vae_on_cpu,
+        .vae_overlap = vae_overlap(r),
+        .encoder_overlap = ACE_ENCODER_OVERLAP,
+        /* pt: one song at a time, the smallest memory */
+        .lm_chunk = job->memory.backend == ACE_LM_PT ? 1 : (int)r->lm_batch_chunk_size,
+        .is_cpu = w->hardware.device == ACE_DEVICE_CPU};
     ace_sizes *sizes = ace_calloc(1, sizeof *sizes);
     if (sizes == NULL) {
         return ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");

@@ -10,7 +10,8 @@
 /* gpu.md 4.2: library workspaces and growth that no plan sees. */
 static const size_t MARGIN_BYTES = (size_t)1 << 28;
 
-/* ---- precision ---------------------------------------------------------------------------------- */
+/* ---- precision ----------------------------------------------------------------------------------
+ */
 
 static ace_precision choose_precision(const ace_request *r, const ace_models *m)
 {
@@ -34,7 +35,8 @@ static ace_precisions precisions_of(ace_precision precision)
     return (ace_precisions){.activation = ACE_BF16, .plain = ACE_BF16};
 }
 
-/* ---- machine -------------------------------------------------------------------------------------- */
+/* ---- machine
+ * -------------------------------------------------------------------------------------- */
 
 static void detect(const ace_request *r, ace_workshop *w)
 {
@@ -81,6 +83,7 @@ ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *e
         status = ace_cpu_device_open((int)r->threads, (ace_cpu_level)r->cpu, &w->cpu, err);
     }
     if (status == ACESTEP_OK) {
+        ace_cpu_device_set_int8_compute(w->cpu, r->int8_compute);
         status = ace_measure_device_open(w->cpu, &w->cpu_measure, err);
     }
     if (status == ACESTEP_OK) {
@@ -91,9 +94,6 @@ ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *e
         ace_residency_init(&w->residency, w->device, w->measure, &w->models, w->precisions);
         ace_residency_init(&w->host_residency, w->shape ? w->cpu_measure : w->cpu, w->cpu_measure,
                            &w->models, w->precisions);
-        ace_pack_cache_open(&w->cache, r, ace_cpu_device_pool(w->cpu));
-        w->residency.cache = &w->cache;
-        w->host_residency.cache = &w->cache;
         status = ace_ledger_open(&w->residency.ledger, r->trace_mem, err);
     }
     if (status != ACESTEP_OK) {

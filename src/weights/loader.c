@@ -203,7 +203,11 @@ static ace_matrix pack(ace_loader *l, ace_tensor_source *sources, int n, ace_mat
 ace_matrix ace_load_linear_fused(ace_loader *l, const char *const names[], const int64_t rows[],
                                  int n, int64_t cols, bool swiglu)
 {
-    ace_matrix_shape shape = {.cols = cols, .taps = 1, .dtype = l->matrix_dtype, .swiglu = swiglu};
+    ace_matrix_shape shape = {.cols = cols,
+                              .taps = 1,
+                              .dtype = l->matrix_dtype,
+                              .int8_inputs = l->int8_inputs,
+                              .swiglu = swiglu};
     ace_tensor_source sources[MAX_FUSED];
     bool found = true;
     if (n > MAX_FUSED) {

@@ -74,9 +74,9 @@ static void run_linear(ace_device *d, const call *c)
 static void bench_linear(bench *b)
 {
     static const int64_t shapes[][3] = {{750, 2048, 2048}, {750, 2048, 6144}, {1, 2048, 6144}};
-    static const ace_dtype types[] = {ACE_F32, ACE_BF16, ACE_I8};
+    static const ace_dtype types[] = {ACE_F32, ACE_BF16, ACE_I8, ACE_I8};
     for (int s = 0; s < 3; s++) {
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 4; d++) {
             int64_t rows = shapes[s][0];
             ace_dtype work = types[d] == ACE_F32 ? ACE_F32 : ACE_BF16;
             call c = {.run = run_linear,
@@ -86,10 +86,12 @@ static void bench_linear(bench *b)
             c.w = trial_matrix(&b->inputs, (ace_matrix_shape){.rows = shapes[s][2],
                                                               .cols = shapes[s][1],
                                                               .taps = 1,
-                                                              .dtype = types[d]});
+                                                              .dtype = types[d],
+                                                              .int8_inputs = d == 3});
             char name[96];
-            snprintf(name, sizeof name, "linear %lld x %lld -> %lld, weights %s", (long long)rows,
-                     (long long)shapes[s][1], (long long)shapes[s][2], ace_dtype_name(types[d]));
+            snprintf(name, sizeof name, "linear %lld x %lld -> %lld, weights %s%s", (long long)rows,
+                     (long long)shapes[s][1], (long long)shapes[s][2], ace_dtype_name(types[d]),
+                     d == 3 ? ", inputs too" : "");
             measure(b, name, &c);
         }
     }

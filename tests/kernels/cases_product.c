@@ -16,16 +16,21 @@ static ace_dtype random_matrix_type(trial *t)
  *           a handful of such flips
  *   snake   sine within 1.5e-7, its argument (below 8) within 2^-22, each doubled by the square and
  *           weighed by 1/beta below 2: 2^-19 per input; and rounding such inputs to bf16 flips a
- *           handful of them by a step, 2^-6 below 4 */
+ *           handful of them by a step, 2^-6 below 4
+ *   int8    inputs, where they are 8 bits too, are off by half a step of 1/127 at most: a standard
+ *           deviation of 2^-8/√3, six of the sum's; Snake of inputs may be rounded to bf16, below 4
+ *           by 2^-7 at most */
 static double product_error(const ace_matrix *w, bool snake)
 {
     double n = (double)w->shape.cols * w->shape.taps;
     double error = (n + 16) * 0x1p-24;
     if (w->shape.dtype == ACE_I8) {
         error += 4.0 / 127.0;
+        error += w->shape.int8_inputs ? sqrt(n) * 6 * 0x1p-8 / 1.732 : 0;
     }
     if (snake) {
         error += n * 0x1p-19 + (w->shape.dtype == ACE_BF16 ? 4 * 0x1p-6 : 0);
+        error += w->shape.dtype == ACE_I8 ? sqrt(n) * 6 * 0x1p-7 / 1.732 : 0;
     }
     return error;
 }
@@ -59,10 +64,10 @@ static void describe(trial *t, const ace_matrix *w, ace_tensor x, const ace_epil
     snprintf(t->about, sizeof t->about,
              "%lld rows, %lld -> %lld, %d taps, weights %s, %s -> %s%s%s%s%s%s", (long long)x.rows,
              (long long)w->shape.cols, (long long)w->shape.rows, w->shape.taps,
-             ace_dtype_name(w->shape.dtype), ace_dtype_name(x.dtype),
-             ace_dtype_name(t->output.dtype), w->shape.swiglu ? ", swiglu" : "",
-             e->accumulate ? ", accumulate" : "", e->gate.addr != 0 ? ", gate" : "",
-             e->bias.addr != 0 ? ", bias" : "", more);
+             w->shape.int8_inputs ? "int8 by int8" : ace_dtype_name(w->shape.dtype),
+             ace_dtype_name(x.dtype), ace_dtype_name(t->output.dtype),
+             w->shape.swiglu ? ", swiglu" : "", e->accumulate ? ", accumulate" : "",
+             e->gate.addr != 0 ? ", gate" : "", e->bias.addr != 0 ? ", bias" : "", more);
 }
 
 void case_linear(trial *t)
@@ -72,6 +77,7 @@ void case_linear(trial *t)
                               .taps = 1,
                               .dtype = random_matrix_type(t),
                               .swiglu = trial_chance(t, 25)};
+    shape.int8_inputs = shape.dtype == ACE_I8 && trial_chance(t, 50);
     int64_t cols = shape.rows;
     bool is_apart = shape.swiglu && trial_chance(t, 30);
     if (shape.swiglu) {

@@ -244,6 +244,7 @@ static void make_linear(rng *r, product_case *c)
         .taps = 1,
         .dtype = any_matrix_type(r),
         .swiglu = between(r, 1, 4) == 1,
+        .int8_inputs = coin(r),
     };
     int64_t cols = c->shape.rows;
     c->shape.rows *= c->shape.swiglu ? 2 : 1;
@@ -362,6 +363,9 @@ static double bound(const product_case *c, double expected)
 {
     double n = (double)(c->shape.cols * c->shape.taps);
     double limit = (n + 16.0) * 0x1p-23;
+    if (c->shape.dtype == ACE_I8 && c->alpha.view.addr != 0) {
+        limit += sqrt(n) * 6 * 0x1p-8 / 1.732; /* rounded to bf16, where the reference keeps f32 */
+    }
     if (c->shape.dtype == ACE_BF16 && c->alpha.view.addr != 0) {
         limit += 0x1p-7; /* one Snake value in [1, 2) may round to the other bf16 neighbour */
     }
@@ -369,6 +373,9 @@ static double bound(const product_case *c, double expected)
         /* Inputs may be rounded to 2^-15 of the largest: a standard error of 2^-16.8, of a term
          * 2^-17.6 or less; six of the sum's. */
         limit += sqrt(n) * 0x1p-15;
+    }
+    if (c->shape.int8_inputs && c->shape.dtype == ACE_I8 && c->x.view.dtype == ACE_BF16) {
+        limit += sqrt(n) * 6 * 0x1p-8 / 1.732; /* the same with 7 bits; see above */
     }
     if (c->shape.swiglu) {
         limit *= 2.0 * sqrt(n) + 1.0; /* each factor's error times the other factor */
