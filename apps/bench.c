@@ -55,7 +55,7 @@ static void print_help(void)
         "options:\n"
         "  --duration S      length of audio in place of 30 s (10 s)\n"
         "  --precision P     bf16 (the default), int8 or f32; without it lm shows bf16 and int8\n"
-        "  --threads N       0: all usable CPUs\n"
+        "  --threads N       0: one for each core\n"
         "  --cpu LEVEL       generic, avx2, avx512: highest instruction set to use\n"
         "  --weights SHAPES  synthetic:base and so on; --models DIR measures files\n"
         "  --json            results as JSON on stdout\n"

@@ -258,8 +258,8 @@ double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix)
 {
     const ace_cpu *cpu = (const ace_cpu *)device;
     /* GFLOP/s of one thread in the diffusion stage */
-    double one = cpu->level == ACE_CPU_GENERIC                            ? 4
-                 : cpu->level == ACE_CPU_AVX2                             ? 40
+    double one = cpu->level == ACE_CPU_GENERIC                            ? 35
+                 : cpu->level == ACE_CPU_AVX2                             ? 85
                  : cpu->has_vnni && cpu->int8_compute && matrix == ACE_I8 ? 300
                  : cpu->has_bf16 && matrix != ACE_F32                     ? 200
                                                                           : 100;

@@ -21,7 +21,7 @@ const char *ace_cpu_level_name(ace_cpu_level level);
 /* "generic", "avx2", "avx512"; false for another word. */
 bool ace_cpu_level_parse(const char *name, ace_cpu_level *out);
 
-/* threads 0: all usable CPUs. The level actually used is min(max_level, detected). */
+/* threads 0: ace_cpu_count(). The level actually used is min(max_level, detected). */
 ace_status ace_cpu_device_open(int threads, ace_cpu_level max_level, ace_device **out,
                                ace_error *err);
 ace_cpu_level ace_cpu_device_level(const ace_device *device);
