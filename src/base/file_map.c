@@ -80,6 +80,8 @@ ace_status ace_file_open(const char *path, ace_file *out, ace_error *err)
     out->data = data;
     out->bytes = (size_t)st.st_size;
     out->mapped = true;
+    out->inode = (uint64_t)st.st_ino;
+    out->modified_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     return ACESTEP_OK;
 }
 

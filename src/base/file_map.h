@@ -10,13 +10,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define ACE_EMBEDDED_PREFIX "embedded:"
 
 typedef struct ace_file {
     const unsigned char *data;
     size_t bytes;
-    bool mapped; /* owned by this handle; false for embedded files */
+    bool mapped;         /* owned by this handle; false for embedded files */
+    uint64_t inode;      /* of the file as it was when it was opened, and */
+    int64_t modified_ns; /* its time, since 1970: another file has others */
 } ace_file;
 
 /* One file inside the program. The table ends with a NULL path. */
@@ -36,8 +39,8 @@ bool ace_file_exists(const char *path);
 /* True for a directory on disk or a folder of embedded files. */
 bool ace_directory_exists(const char *path);
 
-/* Calls visit for each entry of a directory (embedded ones too), in byte order of the names, until it
- * returns false. IO error when the directory cannot be read. */
+/* Calls visit for each entry of a directory (embedded ones too), in byte order of the names, until
+ * it returns false. IO error when the directory cannot be read. */
 typedef bool ace_directory_visit(void *context, const char *name);
 ace_status ace_directory_list(const char *path, ace_directory_visit *visit, void *context,
                               ace_error *err);

@@ -230,7 +230,7 @@ ace_status ace_cpu_device_open(int threads, ace_cpu_level max_level, ace_device 
     ace_cpu_level detected = ace_cpu_detect();
     cpu->level = max_level < detected ? max_level : detected;
     detect_dot_products(cpu);
-    cpu->base = (ace_device){.name = "cpu", .ops = &cpu_ops, .alignment = LINE, .computes = true};
+    cpu->base = (ace_device){.name = "cpu", .ops = &cpu_ops, .alignment = LINE, .computes = true, .addressable = true};
     ace_status status = ace_pool_create(threads, &cpu->pool, err);
     if (status != ACESTEP_OK) {
         close_device(&cpu->base);
@@ -269,6 +269,11 @@ double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix)
 void ace_cpu_device_set_int8_compute(ace_device *device, bool on)
 {
     ace_cpu_of(device)->int8_compute = on;
+}
+
+ace_pool *ace_cpu_device_pool(const ace_device *device)
+{
+    return ((const ace_cpu *)device)->pool;
 }
 
 int ace_cpu_device_threads(const ace_device *device)

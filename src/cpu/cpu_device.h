@@ -31,6 +31,8 @@ void ace_cpu_device_set_int8_compute(ace_device *device, bool on);
  * weights. FLOP/s. */
 double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix);
 int ace_cpu_device_threads(const ace_device *device);
+/* Its threads, for work beside the operations; the device's own. */
+ace_pool *ace_cpu_device_pool(const ace_device *device);
 /* Bytes per second that all threads together read from memory, measured: takes half a gigabyte for
  * a moment. */
 ace_status ace_cpu_device_bandwidth(ace_device *device, double *bytes_per_second, ace_error *err);

@@ -188,6 +188,7 @@ struct ace_device {
     size_t alignment;        /* of every block in an arena, a power of two */
     size_t workspace_bytes;  /* held by the device itself besides the arenas: part of every plan */
     bool computes;           /* false: results are undefined, only sizes count */
+    bool addressable;        /* addresses are pointers of this process to ordinary memory */
     const char *stage, *tag; /* what the work at hand is for: labels of the ledger, static strings */
 };
 

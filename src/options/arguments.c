@@ -221,6 +221,24 @@ static ace_status read_guide_variables(ace_request *r, ace_error *err)
     return ACESTEP_OK;
 }
 
+/* The folder for files that can be made again, as the XDG base directory specification has it. It is a
+ * default: nobody asked for it. */
+static ace_status read_cache_folder(ace_request *r, ace_error *err)
+{
+    char path[4096];
+    const char *xdg = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    int n = -1;
+    if (xdg != NULL && xdg[0] == '/') { /* relative ones are to be ignored */
+        n = snprintf(path, sizeof path, "%s/acestep", xdg);
+    } else if (home != NULL && home[0] == '/') {
+        n = snprintf(path, sizeof path, "%s/.cache/acestep", home);
+    }
+    return n > 0 && n < (int)sizeof path
+               ? ace_request_set(r, "cache_dir", path, ACE_FROM_DEFAULT, err)
+               : ACESTEP_OK;
+}
+
 ace_status ace_request_from_environment(ace_request *r, ace_error *err)
 {
     for (int i = 0; i < ACE_OPTION_COUNT; i++) {
@@ -233,5 +251,6 @@ ace_status ace_request_from_environment(ace_request *r, ace_error *err)
             return status;
         }
     }
-    return read_guide_variables(r, err);
+    ace_status status = read_guide_variables(r, err);
+    return status == ACESTEP_OK ? read_cache_folder(r, err) : status;
 }

@@ -10,7 +10,7 @@
  * argument gives ARGUMENT with the nearest known name. */
 ace_status ace_request_from_arguments(ace_request *r, int argc, char *const argv[], ace_error *err);
 
-/* ACESTEP_<NAME> for every option. */
+/* ACESTEP_<NAME> for every option; and the cache_dir that the environment names, as a default. */
 ace_status ace_request_from_environment(ace_request *r, ace_error *err);
 
 /* One object; values may sit at the top level, or in "param_obj", or in "metas" or "metadata", as

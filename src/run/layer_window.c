@@ -39,22 +39,14 @@ size_t ace_layer_bytes(ace_device *measure, const ace_weights *weights, const ac
     return bytes;
 }
 
-/* Packs one layer into host memory. */
-static ace_status make_image(ace_layer_window *w, ace_device *packer, const ace_loader *like,
+/* Packs one layer into its image. */
+static ace_status pack_layer(ace_layer_window *w, ace_device *packer, const ace_loader *like,
                              const ace_dit_config *c, int64_t index)
 {
     ace_arena arena;
     ace_stream stream;
     ace_loader loader;
     ace_dit_layer unused;
-    unsigned char *block = ace_malloc_array(w->layer_bytes + LINE, 1);
-    if (block == NULL) {
-        return ace_fail(like->stream->error, ACESTEP_MEMORY,
-                        "diffusion: no host memory for %zu bytes of a layer's weights",
-                        w->layer_bytes);
-    }
-    w->image_block[index] = block;
-    w->image[index] = block + (LINE - (uintptr_t)block % LINE) % LINE;
     ace_arena_open_at(&arena, packer, (uint64_t)(uintptr_t)w->image[index], w->layer_bytes);
     ace_stream_init(&stream, packer, &arena, like->stream->activation, like->stream->error);
     ace_loader_init(&loader, &stream, like->weights, like->matrix_dtype);
@@ -69,20 +61,53 @@ static void free_images(ace_layer_window *w)
         ace_free(w->image_block[i]);
         w->image_block[i] = NULL;
         w->image[i] = NULL;
+        w->packed[i] = false;
     }
 }
 
-static void make_images(ace_layer_window *w, const ace_loader *l, const ace_dit_config *c)
+bool ace_layer_window_reserve(ace_layer_window *w, ace_dtype matrix, int pinned, int layers,
+                              size_t layer_bytes)
+{
+    if (w->image_dtype != matrix || w->layer_bytes != layer_bytes) {
+        free_images(w);
+    }
+    w->image_dtype = matrix;
+    w->layer_bytes = layer_bytes;
+    w->pinned = pinned;
+    w->layers = layers;
+    for (int i = pinned; i < layers; i++) {
+        if (w->image[i] != NULL) {
+            continue;
+        }
+        w->image_block[i] = ace_malloc_array(layer_bytes + LINE, 1);
+        if (w->image_block[i] == NULL) {
+            free_images(w);
+            return false;
+        }
+        w->image[i] = w->image_block[i] + (LINE - (uintptr_t)w->image_block[i] % LINE) % LINE;
+    }
+    return true;
+}
+
+void ace_layer_window_note_packed(ace_layer_window *w)
+{
+    for (int i = w->pinned; i < w->layers; i++) {
+        w->packed[i] = w->image[i] != NULL;
+    }
+}
+
+void ace_layer_window_pack(ace_layer_window *w, ace_loader *l, ace_device *device,
+                           const ace_dit_config *c)
 {
     ace_device *packer = NULL;
-    ace_status status = ace_image_device_open(w->device, &packer, l->stream->error);
-    if (w->image_dtype != l->matrix_dtype) {
-        free_images(w);
-        w->image_dtype = l->matrix_dtype;
+    if (ace_stream_status(l->stream) != ACESTEP_OK) {
+        return;
     }
+    ace_status status = ace_image_device_open(device, &packer, l->stream->error);
     for (int i = w->pinned; i < w->layers && status == ACESTEP_OK; i++) {
-        if (w->image[i] == NULL) {
-            status = make_image(w, packer, l, c, i);
+        if (!w->packed[i]) {
+            status = pack_layer(w, packer, l, c, i);
+            w->packed[i] = status == ACESTEP_OK;
         }
     }
     ace_device_close(packer);
@@ -92,7 +117,8 @@ static void make_images(ace_layer_window *w, const ace_loader *l, const ace_dit_
     }
 }
 
-/* ---- copying ---------------------------------------------------------------------------------- */
+/* ---- copying ----------------------------------------------------------------------------------
+ */
 
 static int slot_of(const ace_layer_window *w, int layer)
 {
@@ -219,7 +245,8 @@ static void abandon(void *context, ace_stream *s)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
-/* ---- loading ---------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------------
+ */
 
 static void reset_slots(ace_layer_window *w)
 {
@@ -248,30 +275,53 @@ static void start_thread(ace_layer_window *w, ace_stream *s)
     }
 }
 
-void ace_layer_window_load(ace_layer_window *w, ace_loader *l, ace_device *measure,
-                           ace_ledger *ledger, int window, ace_dit *dit)
+static int slots_of(int window)
+{
+    return window < ACE_WINDOW_SLOTS ? 1 : ACE_WINDOW_SLOTS;
+}
+
+int ace_layer_window_pinned(int window)
+{
+    return window - slots_of(window);
+}
+
+/* Images of the layers that pass. */
+static void make_images(ace_layer_window *w, ace_loader *l, const ace_dit_config *c,
+                        size_t layer_bytes)
+{
+    if (!ace_layer_window_reserve(w, l->matrix_dtype, w->pinned, w->layers, layer_bytes)) {
+        ace_stream_fail(l->stream, ACESTEP_MEMORY,
+                        "diffusion: no host memory for layers of %zu bytes", layer_bytes);
+        return;
+    }
+    ace_layer_window_pack(w, l, w->device, c);
+}
+
+void ace_layer_window_load(ace_layer_window *w, ace_loader *l, ace_device *device,
+                           ace_device *measure, ace_ledger *ledger, int window, ace_dit *dit)
 {
     const ace_dit_config *c = &dit->config;
     ace_stream *s = l->stream;
-    w->device = s->device;
+    size_t layer_bytes = 0;
+    w->device = device;
     w->ledger = ledger;
     w->layers = (int)c->layers;
-    w->slots = window < ACE_WINDOW_SLOTS ? 1 : ACE_WINDOW_SLOTS;
-    w->pinned = window - w->slots;
+    w->slots = slots_of(window);
+    w->pinned = ace_layer_window_pinned(window);
     for (int i = 0; i < w->pinned; i++) {
         ace_dit_load_layer(l, c, i, &dit->layers[i]);
     }
     ace_status status =
-        address_layer(measure, l, LINE, c, 0, &dit->layers[w->pinned], &w->layer_bytes);
+        address_layer(measure, l, LINE, c, 0, &dit->layers[w->pinned], &layer_bytes);
     for (int i = 0; i < w->slots && status == ACESTEP_OK; i++) {
-        ace_tensor slot = ace_new(s, ACE_I8, 1, (int64_t)w->layer_bytes);
+        ace_tensor slot = ace_new(s, ACE_I8, 1, (int64_t)layer_bytes);
         w->slot_base[i] = slot.addr;
         status = ace_stream_status(s);
     }
     for (int i = w->pinned; i < w->layers && status == ACESTEP_OK; i++) {
         size_t bytes = 0;
-        status = address_layer(measure, l, w->slot_base[slot_of(w, i)], c, i, &dit->layers[i],
-                               &bytes);
+        status =
+            address_layer(measure, l, w->slot_base[slot_of(w, i)], c, i, &dit->layers[i], &bytes);
     }
     if (status != ACESTEP_OK) {
         ace_stream_fail(s, status, "diffusion: the window of layers cannot be opened");
@@ -280,7 +330,9 @@ void ace_layer_window_load(ace_layer_window *w, ace_loader *l, ace_device *measu
     w->source = (ace_layer_source){begin, acquire, release, abandon, w};
     dit->source = &w->source;
     if (w->device->computes) {
-        make_images(w, l, c);
+        make_images(w, l, c, layer_bytes);
+    } else {
+        w->layer_bytes = layer_bytes;
     }
     start_thread(w, s);
 }

@@ -22,6 +22,7 @@ typedef struct ace_layer_window {
 
     unsigned char *image_block[ACE_MAX_LAYERS]; /* owned */
     unsigned char *image[ACE_MAX_LAYERS];       /* 64-byte aligned; NULL on a device that counts */
+    bool packed[ACE_MAX_LAYERS];                /* the layer lies in its image */
     ace_dtype image_dtype;
 
     /* shared with the copying thread, under the lock */
@@ -40,11 +41,25 @@ typedef struct ace_layer_window {
 size_t ace_layer_bytes(ace_device *measure, const ace_weights *weights, const ace_dit_config *c,
                        ace_dtype matrix, ace_dtype activation);
 
+/* Layers of such a window that stay. */
+int ace_layer_window_pinned(int window);
+
+/* Memory for the images of layers pinned … layers - 1; those that are there in this type stay as
+ * they are. False when there is none. */
+bool ace_layer_window_reserve(ace_layer_window *w, ace_dtype matrix, int pinned, int layers,
+                              size_t layer_bytes);
+/* Packs those that are still to be packed, in the layout of `device`. */
+void ace_layer_window_pack(ace_layer_window *w, ace_loader *l, ace_device *device,
+                           const ace_dit_config *c);
+/* Somebody else has filled all images that were missing. */
+void ace_layer_window_note_packed(ace_layer_window *w);
+
 /* Loads `window` layers' worth of the model through the stage's loader: pinned layers as they are,
  * slots after them, and the rest as images in host memory (which stay until ace_layer_window_free,
- * for the next job). dit->layers and dit->source are set. measure: counts for the loader's device. */
-void ace_layer_window_load(ace_layer_window *w, ace_loader *l, ace_device *measure,
-                           ace_ledger *ledger, int window, ace_dit *dit);
+ * for the next job). dit->layers and dit->source are set. device: where the slots are; the loader's
+ * own, or the one that it only counts for. measure: counts for it. */
+void ace_layer_window_load(ace_layer_window *w, ace_loader *l, ace_device *device,
+                           ace_device *measure, ace_ledger *ledger, int window, ace_dit *dit);
 /* Stops the thread; the slots' memory goes with the caller's arena. */
 void ace_layer_window_stop(ace_layer_window *w);
 void ace_layer_window_free(ace_layer_window *w); /* a zeroed one is fine */

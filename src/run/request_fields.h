@@ -118,6 +118,11 @@
     INT(threads, 0, 0, 256, "", "engine", "0: one for each core")                                  \
     WORD(cpu, 2, "generic|avx2|avx512", "", "engine", "highest instruction set to use")            \
     WORD(exec, 0, "full|shape", "", "engine", "shape: walk through the job, compute nothing")      \
+    FLAG(cache, 1, "", "engine", "keep packed weights on disk, so that the next start is faster")   \
+    REAL(cache_limit, 20, 0, 65536, "", "engine",                                                  \
+         "GB that they may take; the least recently used go first")                                \
+    TEXT(cache_dir, "", 4096, "", "engine",                                                        \
+         "their folder; empty: XDG_CACHE_HOME/acestep, else ~/.cache/acestep")                     \
     INT(vae_chunk, 0, 0, 1536, "vaeChunk,vae_decode_chunk_size", "memory",                         \
         "latent frames decoded at once; 0: what fits")                                             \
     INT(vae_overlap, 0, 0, 256, "vaeOverlap", "memory",                                            \
@@ -188,6 +193,7 @@
     INT(lm_batch_chunk_size, 8, 1, 8, "", "lm", "songs it plans side by side")                     \
                                                                                                    \
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \
+    REAL(cache_least, 64, 0, 65536, "", "debug", "MB a component must take to be kept")             \
     TEXT(max_cuda_vram, "", 32, "", "debug",                                                       \
          "GB of a simulated card, with a hard cap (environment MAX_CUDA_VRAM)")                    \
     TEXT(max_mps_vram, "", 32, "", "debug", "the same for Apple's (MAX_MPS_VRAM)")                 \

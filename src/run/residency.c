@@ -1,5 +1,7 @@
 #include "run/residency.h"
 
+#include "run/part_load.h"
+
 #include <string.h>
 
 void ace_residency_init(ace_residency *r, ace_device *device, ace_device *measure,
@@ -57,75 +59,6 @@ ace_dtype ace_part_matrix(const ace_residency *r, const ace_plan *plan, ace_part
     return plan->int8 && ace_part_is_quantised(part) ? ACE_I8 : r->precisions.plain;
 }
 
-static const ace_weights *weights_of(const ace_models *m, ace_part part)
-{
-    switch (part) {
-    case ACE_PART_LM:
-        return m->lm;
-    case ACE_PART_TEXT:
-        return m->text;
-    case ACE_PART_VAE_ENCODER:
-    case ACE_PART_VAE_DECODER:
-        return m->vae;
-    default:
-        return m->dit;
-    }
-}
-
-static void load_dit(ace_residency *r, int window, ace_loader *l)
-{
-    const ace_dit_config *c = &r->models->dit_config;
-    r->dit.source = NULL;
-    ace_dit_load_core(l, c, &r->dit);
-    if (window < (int)c->layers) {
-        ace_layer_window_load(&r->window, l, r->measure, &r->ledger, window, &r->dit);
-        return;
-    }
-    for (int64_t i = 0; i < c->layers; i++) {
-        ace_dit_load_layer(l, c, i, &r->dit.layers[i]);
-    }
-}
-
-static void load_part(ace_residency *r, ace_part part, int window, ace_loader *l)
-{
-    const ace_models *m = r->models;
-    switch (part) {
-    case ACE_PART_TEXT:
-        ace_text_encoder_load(l, &m->text_config, &r->text);
-        break;
-    case ACE_PART_VAE_ENCODER:
-        ace_vae_encoder_load(l, &m->vae_config, &r->vae_encoder);
-        break;
-    case ACE_PART_CONDITION:
-        ace_condition_encoder_load(l, &m->dit_config, &r->condition);
-        break;
-    case ACE_PART_TOKENIZER:
-        ace_fsq_tokenizer_load(l, &m->dit_config, &r->tokenizer);
-        break;
-    case ACE_PART_DETOKENIZER:
-        ace_fsq_detokenizer_load(l, &m->dit_config, &r->detokenizer);
-        break;
-    case ACE_PART_DIT_CONDITION:
-        ace_dit_load_condition(l, &m->dit_config, &r->dit.condition);
-        break;
-    case ACE_PART_DIT:
-        load_dit(r, window, l);
-        break;
-    case ACE_PART_ADAPTERS:
-        ace_dit_adapters_load(l->stream, &m->dit_config, r->uses, r->n_uses, &r->adapters);
-        r->dit.adapters = &r->adapters;
-        break;
-    case ACE_PART_VAE_DECODER:
-        ace_vae_decoder_load(l, &m->vae_config, &r->vae_decoder);
-        break;
-    case ACE_PART_LM:
-        ace_language_model_load(l, &m->lm_config, &r->lm);
-        break;
-    case ACE_PARTS:
-        break;
-    }
-}
-
 /* Matrix type and window must be as the plan wants them. */
 static bool is_as_planned(const ace_residency *r, const ace_plan *plan, ace_part part)
 {
@@ -148,21 +81,16 @@ ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part p
     if (status != ACESTEP_OK) {
         return status;
     }
-    ace_stream stream;
-    ace_loader loader;
+    double uploaded = 0;
     p->held = true;
     p->matrix = ace_part_matrix(r, plan, part);
     p->window = plan->window;
-    ace_stream_init(&stream, r->device, &p->arena, r->precisions.activation, err);
-    ace_set_tag(&stream, "weights");
-    ace_loader_init(&loader, &stream, weights_of(r->models, part), p->matrix);
-    loader.conv_dtype = r->precisions.plain;
-    load_part(r, part, plan->window, &loader);
-    status = ace_loader_finish(&loader);
-    counters->uploaded += stream.counters.uploaded;
+    ace_part_order order = {.part = part, .matrix = p->matrix, .window = plan->window};
+    status = ace_part_load(r, &order, &p->arena, &uploaded, err);
+    counters->uploaded += uploaded;
     *bytes = p->arena.high_water;
     ace_ledger_alloc(&r->ledger, part, *bytes);
-    ace_ledger_copy(&r->ledger, ace_part_code(part), "h2d", stream.counters.uploaded);
+    ace_ledger_copy(&r->ledger, ace_part_code(part), "h2d", uploaded);
     if (status != ACESTEP_OK) {
         ace_residency_drop(r, part);
     }

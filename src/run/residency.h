@@ -14,6 +14,7 @@
 #include "run/layer_window.h"
 #include "run/ledger.h"
 #include "run/models.h"
+#include "run/pack_cache.h"
 
 typedef struct ace_precisions {
     ace_dtype activation; /* F32 or BF16 */
@@ -45,6 +46,7 @@ typedef struct ace_residency {
     const ace_adapter_use *uses; /* of the job at hand; borrowed */
     int n_uses;
     ace_layer_window window;
+    ace_pack_cache *cache; /* borrowed; NULL: nothing is kept on disk */
 } ace_residency;
 
 /* Borrows all; nothing is loaded yet. */

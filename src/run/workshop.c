@@ -94,6 +94,9 @@ ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *e
         ace_residency_init(&w->residency, w->device, w->measure, &w->models, w->precisions);
         ace_residency_init(&w->host_residency, w->shape ? w->cpu_measure : w->cpu, w->cpu_measure,
                            &w->models, w->precisions);
+        ace_pack_cache_open(&w->cache, r, ace_cpu_device_pool(w->cpu));
+        w->residency.cache = &w->cache;
+        w->host_residency.cache = &w->cache;
         status = ace_ledger_open(&w->residency.ledger, r->trace_mem, err);
     }
     if (status != ACESTEP_OK) {

@@ -8,6 +8,7 @@
 #ifndef ACE_WEIGHTS_LOADER_H
 #define ACE_WEIGHTS_LOADER_H
 
+#include "base/digest.h"
 #include "device/stream.h"
 #include "weights/weights.h"
 
@@ -19,6 +20,7 @@ typedef struct ace_loader {
     bool int8_inputs;       /* of linear layers to come, see ace_matrix_shape; false at first */
     int problems;
     char report[700]; /* "name (missing), name (shape [2, 3], expected [3, 3]), …" */
+    ace_digest asked; /* all names and shapes asked for so far, in their order */
     void *scratch;    /* synthetic values, temporary */
     size_t scratch_bytes;
 } ace_loader;

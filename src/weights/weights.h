@@ -7,6 +7,7 @@
 #ifndef ACE_WEIGHTS_WEIGHTS_H
 #define ACE_WEIGHTS_WEIGHTS_H
 
+#include "base/digest.h"
 #include "base/dtype.h"
 #include "base/status.h"
 
@@ -58,6 +59,11 @@ typedef struct ace_weights_text {
  * *out with ace_free; the texts live as long as w. MODEL when there is no such array. */
 ace_status ace_weights_texts(const ace_weights *w, const char *key, ace_weights_text **out,
                              size_t *n, ace_error *err);
+
+/* Adds what tells these files from others and from themselves after a change: path, size, time, number
+ * of each, its beginning and samples of the rest. False where there are no files on disk: synthetic
+ * weights, files inside the program. */
+bool ace_weights_identify(const ace_weights *w, ace_digest *digest);
 
 /* Pages of the file may be dropped from memory: what was needed has been copied to a device. */
 void ace_weights_release_pages(const ace_weights *w, const ace_weight *tensor);

@@ -26,9 +26,10 @@ FAILED, ARGUMENT, MODEL, AUDIO, UNSUPPORTED, IO, CANCELLED = 1, 2, 3, 4, 6, 10, 
 
 
 def environment():
-    """Without options of the caller; the language model stays out unless a test asks for it."""
+    """Without options of the caller; the language model stays out unless a test asks for it, and so
+    does the cache on disk."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP_", "MAX_"))}
-    return {**kept, "ACESTEP_THINKING": "false"}
+    return {**kept, "ACESTEP_THINKING": "false", "ACESTEP_CACHE": "false"}
 
 
 def read_safetensors(path):

@@ -1,0 +1,329 @@
+/* Jobs with the cache of packed weights: the same songs, the same memory, whatever is on the disk. */
+#define _DEFAULT_SOURCE
+#include "base/cache_folder.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "run/pack_cache.h"
+#include "run/pack_key.h"
+#include "support/bench_device.h"
+#include "support/checkpoint.h"
+#include "support/job_run.h"
+#include "support/temporary_folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char golden[] = "models=" ACESTEP_SOURCE_DIR "/tests/golden;threads=2;seed=3;"
+                             "duration=6;caption=slow piano;file_tags=none;cache_least=0";
+
+static const char *const engines[] = {
+    "precision=bf16",
+    "precision=int8",
+    "precision=f32;model=base;inference_steps=2;guidance_scale=3",
+    "device=sim;max_cuda_vram=8;model=turbo;limits=exact;vae_chunk=152;offload_dit_window=1",
+    "device=sim;max_cuda_vram=8;model=turbo;limits=exact;vae_chunk=152;offload_dit_window=2;"
+    "quantization=int8",
+    "device=sim;max_cuda_vram=24;model=turbo;limits=exact;vae_chunk=152;thinking=true",
+};
+enum { ENGINES = sizeof engines / sizeof *engines };
+
+static int set_up(void **state)
+{
+    char *folder = malloc(TEMPORARY_FOLDER_BYTES);
+    temporary_folder_make(folder);
+    ace_log_set_level(ACE_LOG_QUIET);
+    *state = folder;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    ace_log_set_level(ACE_LOG_WARNING);
+    temporary_folder_remove(*state);
+    free(*state);
+    return 0;
+}
+
+static made *make_cached(const char *engine, const char *folder, const char *more)
+{
+    char options[900];
+    (void)snprintf(options, sizeof options, "%s;%s;cache_dir=%s;%s", golden, engine, folder, more);
+    return job_make(options, NULL);
+}
+
+static made *make_plain(const char *engine)
+{
+    char options[900];
+    (void)snprintf(options, sizeof options, "%s;%s", golden, engine);
+    return job_make(options, NULL);
+}
+
+/* The images that lie in the cache. */
+static size_t list_images(const char *folder, ace_cache_entry **list)
+{
+    char path[200];
+    size_t n = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, ACE_PACK_FOLDER);
+    assert_int_equal(ace_cache_folder_list(path, ACE_PACK_SUFFIX, list, &n, NULL), ACESTEP_OK);
+    return n;
+}
+
+static size_t count_images(const char *folder)
+{
+    ace_cache_entry *list = NULL;
+    size_t n = list_images(folder, &list);
+    ace_free(list);
+    return n;
+}
+
+/* Every image's time of last use: a long time ago. */
+static void age(const char *folder)
+{
+    ace_cache_entry *list = NULL;
+    size_t n = list_images(folder, &list);
+    for (size_t i = 0; i < n; i++) {
+        char path[400];
+        const struct timeval times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+        (void)snprintf(path, sizeof path, "%s/%s/%s", folder, ACE_PACK_FOLDER, list[i].name);
+        assert_int_equal(utimes(path, times), 0);
+    }
+    ace_free(list);
+}
+
+static size_t count_old(const char *folder)
+{
+    ace_cache_entry *list = NULL;
+    size_t n = list_images(folder, &list);
+    size_t old = 0;
+    for (size_t i = 0; i < n; i++) {
+        old += list[i].used_ns < (int64_t)2000 * 1000000000;
+    }
+    ace_free(list);
+    return old;
+}
+
+static void check_same(const made *a, const made *b)
+{
+    assert_int_equal(a->report.peak_bytes, b->report.peak_bytes);
+    assert_int_equal(a->report.log.count, b->report.log.count);
+    for (int i = 0; i < a->report.log.count; i++) {
+        const ace_stage_record *x = &a->report.log.stage[i];
+        const ace_stage_record *y = &b->report.log.stage[i];
+        assert_string_equal(x->name, y->name);
+        assert_int_equal(x->peak_bytes, y->peak_bytes);
+        assert_int_equal(x->work_bytes, y->work_bytes);
+        assert_true(x->counters.uploaded == y->counters.uploaded);
+    }
+    assert_true(job_same_song(&a->song[0], &b->song[0]));
+}
+
+static void songs_are_the_same(void **state)
+{
+    const char *folder = *state;
+    for (int i = 0; i < ENGINES; i++) {
+        made *plain = make_plain(engines[i]);
+        made *first = make_cached(engines[i], folder, "cache=true");
+        size_t kept = count_images(folder);
+        age(folder);
+        made *second = make_cached(engines[i], folder, "cache=true");
+        check_same(plain, first);
+        check_same(plain, second);
+        assert_int_equal(count_images(folder), kept); /* nothing was packed again */
+        assert_true(count_old(folder) <= kept - 4);   /* text, condition, diffusion, VAE */
+        job_discard(plain);
+        job_discard(first);
+        job_discard(second);
+    }
+}
+
+/* One image of the transformer serves any window of it. */
+static void windows_share_an_image(void **state)
+{
+    const char *folder = *state;
+    static const char common[] = "device=sim;max_cuda_vram=8;model=turbo;limits=exact;"
+                                 "quantization=none;vae_chunk=152;offload_to_cpu=true";
+    static const char *const windows[] = {"offload_dit_window=1", "offload_dit_window=3",
+                                          "offload_dit_policy=stage", "offload_dit_window=2"};
+    made *plain = make_plain(common);
+    size_t kept = 0;
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        made *cached = make_cached(common, folder, windows[i]);
+        job_check_plan(cached);
+        assert_true(job_same_song(&plain->song[0], &cached->song[0]));
+        job_discard(cached);
+        assert_true(i == 0 || count_images(folder) == kept);
+        kept = count_images(folder);
+    }
+    job_discard(plain);
+}
+
+static void spoil(const char *folder, int way)
+{
+    ace_cache_entry *list = NULL;
+    size_t n = list_images(folder, &list);
+    for (size_t i = 0; i < n; i++) {
+        char path[400];
+        (void)snprintf(path, sizeof path, "%s/%s/%s", folder, ACE_PACK_FOLDER, list[i].name);
+        FILE *f = fopen(path, "r+b");
+        assert_non_null(f);
+        long at = way == 0 ? 3 : way == 1 ? (long)list[i].bytes - 5 : 4096 + 1000;
+        assert_int_equal(fseek(f, at, SEEK_SET), 0);
+        (void)fputs("!?", f);
+        (void)fclose(f);
+        if (way == 3) {
+            assert_int_equal(truncate(path, (off_t)list[i].bytes / 2), 0);
+        }
+    }
+    ace_free(list);
+}
+
+static void spoiled_images_are_replaced(void **state)
+{
+    const char *folder = *state;
+    for (int i = 0; i < ENGINES; i += 3) {
+        made *plain = make_plain(engines[i]);
+        job_discard(make_cached(engines[i], folder, "cache=true"));
+        for (int way = 0; way < 4; way++) {
+            spoil(folder, way);
+            made *cached = make_cached(engines[i], folder, "cache=true");
+            check_same(plain, cached);
+            job_discard(cached);
+            age(folder);
+            made *again = make_cached(engines[i], folder, "cache=true");
+            check_same(plain, again);
+            assert_true(count_old(folder) <= count_images(folder) - 4);
+            job_discard(again);
+        }
+        job_discard(plain);
+    }
+}
+
+static void nothing_is_kept_without_being_asked(void **state)
+{
+    const char *folder = *state;
+    job_discard(make_cached(engines[0], folder, "cache=false"));
+    job_discard(make_cached(engines[0], folder, "cache_least=64"));
+    job_discard(make_cached(engines[0], folder, "cache_limit=0.00001"));
+    job_discard(make_cached(engines[0], folder, "models="));   /* the model inside the program */
+    job_discard(make_cached("exec=shape", folder, "cache=true")); /* nothing is packed */
+    assert_int_equal(count_images(folder), 0);
+}
+
+static void the_limit_holds(void **state)
+{
+    const char *folder = *state;
+    uint64_t most = 0;
+    for (int i = 0; i < 3; i++) {
+        ace_cache_entry *list = NULL;
+        uint64_t total = 0;
+        job_discard(make_cached(engines[i], folder, "cache_limit=0.0007"));
+        size_t n = list_images(folder, &list);
+        for (size_t k = 0; k < n; k++) {
+            total += list[k].bytes;
+        }
+        ace_free(list);
+        assert_true(total <= 700000);
+        most = total > most ? total : most;
+    }
+    assert_true(most > 300000);
+}
+
+/* A folder that cannot be used stops no job. */
+static void useless_folders_are_survived(void **state)
+{
+    (void)state;
+    made *plain = make_plain(engines[0]);
+    made *cached = make_cached(engines[0], "/proc/no/such/folder", "cache=true");
+    check_same(plain, cached);
+    job_discard(cached);
+    job_discard(plain);
+}
+
+/* ---- keys -------------------------------------------------------------------------------------- */
+
+static ace_digest key_of(const ace_pack_subject *subject)
+{
+    ace_digest key = {0};
+    assert_true(ace_pack_key(subject, &key));
+    return key;
+}
+
+static bool differ(ace_digest a, ace_digest b)
+{
+    return a.low != b.low && a.high != b.high;
+}
+
+static void keys_tell_what_matters(void **state)
+{
+    (void)state;
+    const float values[4] = {1, 2, 3, 4};
+    checkpoint *file = checkpoint_new();
+    checkpoint_add_f32(file, "a", "[4]", values, 4);
+    ace_weights *weights = checkpoint_open(file);
+    ace_device *cpu = bench_device(1);
+    ace_pack_subject subject = {.part = ACE_PART_TEXT,
+                                .weights = weights,
+                                .device = cpu,
+                                .matrix = ACE_BF16,
+                                .conv = ACE_BF16,
+                                .activation = ACE_BF16,
+                                .asked = {1, 2},
+                                .bytes = 64};
+    ace_digest first = key_of(&subject);
+    assert_false(differ(first, key_of(&subject)));
+    ace_pack_subject others[7];
+    for (int i = 0; i < 7; i++) {
+        others[i] = subject;
+    }
+    others[0].part = ACE_PART_LM;
+    others[1].matrix = ACE_I8;
+    others[2].conv = ACE_F32;
+    others[3].activation = ACE_F32;
+    others[4].asked.high = 3;
+    others[5].bytes = 128;
+    ace_device *reference = bench_device(0); /* another layout */
+    others[6].device = reference;
+    for (int i = 0; i < 7; i++) {
+        assert_true(differ(first, key_of(&others[i])));
+    }
+    ace_weights_close(weights);
+
+    /* the same path and content at another time */
+    const struct timeval times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    assert_int_equal(utimes(file->path, times), 0);
+    assert_int_equal(ace_weights_open(file->path, &weights, NULL), ACESTEP_OK);
+    subject.weights = weights;
+    assert_true(differ(first, key_of(&subject)));
+    ace_weights_close(weights);
+
+    ace_digest unused = {0};
+    assert_int_equal(ace_weights_open_synthetic(&weights, NULL), ACESTEP_OK);
+    subject.weights = weights;
+    assert_false(ace_pack_key(&subject, &unused));
+    ace_weights_close(weights);
+    checkpoint_free(file);
+    ace_device_close(reference);
+    ace_device_close(cpu);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(songs_are_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(windows_share_an_image, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(spoiled_images_are_replaced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_kept_without_being_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_limit_holds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(useless_folders_are_survived, set_up, tear_down),
+        cmocka_unit_test(keys_tell_what_matters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
