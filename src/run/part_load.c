@@ -127,6 +127,13 @@ static bool passes_window(const ace_residency *r, const ace_part_order *order)
     return order->part == ACE_PART_DIT && order->window < (int)r->models->dit_config.layers;
 }
 
+static void note_asked(void *context, const char *name, const int64_t *dims, int rank)
+{
+    ace_digest *asked = context;
+    *asked = ace_digest_add_text(*asked, name);
+    *asked = ace_digest_add(*asked, dims, (size_t)rank * sizeof *dims);
+}
+
 /* Sizes and names of the whole part, as the measure device tells. */
 static bool survey(image *m)
 {
@@ -138,6 +145,9 @@ static bool survey(image *m)
     whole.window = (int)r->models->dit_config.layers;
     ace_arena_open_at(&arena, r->measure, LINE, SIZE_MAX >> 1);
     begin(&g, r, &whole, r->measure, &arena, &unused);
+    ace_digest asked = {0};
+    g.loader.listener = note_asked;
+    g.loader.listener_context = &asked;
     load_part(r, &whole, &g.loader);
     m->bytes = arena.high_water;
     m->stays = arena.high_water;
@@ -147,7 +157,7 @@ static bool survey(image *m)
                                 .matrix = m->order->matrix,
                                 .conv = r->precisions.plain,
                                 .activation = r->precisions.activation,
-                                .asked = g.loader.asked,
+                                .asked = asked,
                                 .bytes = m->bytes};
     return ace_loader_finish(&g.loader) == ACESTEP_OK && ace_pack_cache_wants(r->cache, m->bytes) &&
            ace_pack_key(&subject, &m->key);

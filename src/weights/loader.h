@@ -8,9 +8,11 @@
 #ifndef ACE_WEIGHTS_LOADER_H
 #define ACE_WEIGHTS_LOADER_H
 
-#include "base/digest.h"
 #include "device/stream.h"
 #include "weights/weights.h"
+
+/* Told of every tensor that a model asks for, in its order. */
+typedef void ace_loader_listener(void *context, const char *name, const int64_t *dims, int rank);
 
 typedef struct ace_loader {
     ace_stream *stream;
@@ -18,9 +20,10 @@ typedef struct ace_loader {
     ace_dtype matrix_dtype; /* of packed linear layers: F32, BF16 or I8 */
     ace_dtype conv_dtype;   /* of convolutions; ace_loader_init sets it to the same */
     bool int8_inputs;       /* of linear layers to come, see ace_matrix_shape; false at first */
+    ace_loader_listener *listener; /* NULL: nobody */
+    void *listener_context;
     int problems;
     char report[700]; /* "name (missing), name (shape [2, 3], expected [3, 3]), …" */
-    ace_digest asked; /* all names and shapes asked for so far, in their order */
     void *scratch;    /* synthetic values, temporary */
     size_t scratch_bytes;
 } ace_loader;

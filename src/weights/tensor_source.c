@@ -143,8 +143,9 @@ bool ace_source_find(ace_loader *l, const char *name, const int64_t *dims, int r
 {
     memset(out, 0, sizeof *out);
     (void)snprintf(out->name, sizeof out->name, "%s", name);
-    l->asked = ace_digest_add_text(l->asked, out->name);
-    l->asked = ace_digest_add(l->asked, dims, (size_t)rank * sizeof *dims);
+    if (l->listener != NULL) {
+        l->listener(l->listener_context, name, dims, rank);
+    }
     out->leading = dims[0];
     out->rest = 1;
     for (int i = 1; i < rank; i++) {
@@ -173,7 +174,6 @@ bool ace_source_select(ace_loader *l, ace_tensor_source *s, int64_t first, int64
     }
     s->first = first;
     s->leading = n;
-    l->asked = ace_digest_add_number(ace_digest_add_number(l->asked, (uint64_t)first), (uint64_t)n);
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* Jobs with the cache of packed weights: the same songs, the same memory, whatever is on the disk. */
+/* Jobs with the cache of packed weights: the same songs, the same memory, whatever is on the disk.
+ */
 #define _DEFAULT_SOURCE
 #include "base/cache_folder.h"
 #include "base/log.h"
@@ -212,7 +213,7 @@ static void nothing_is_kept_without_being_asked(void **state)
     job_discard(make_cached(engines[0], folder, "cache=false"));
     job_discard(make_cached(engines[0], folder, "cache_least=64"));
     job_discard(make_cached(engines[0], folder, "cache_limit=0.00001"));
-    job_discard(make_cached(engines[0], folder, "models="));   /* the model inside the program */
+    job_discard(make_cached(engines[0], folder, "models="));      /* the model inside the program */
     job_discard(make_cached("exec=shape", folder, "cache=true")); /* nothing is packed */
     assert_int_equal(count_images(folder), 0);
 }
@@ -247,7 +248,8 @@ static void useless_folders_are_survived(void **state)
     job_discard(plain);
 }
 
-/* ---- keys -------------------------------------------------------------------------------------- */
+/* ---- keys --------------------------------------------------------------------------------------
+ */
 
 static ace_digest key_of(const ace_pack_subject *subject)
 {
