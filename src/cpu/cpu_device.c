@@ -254,6 +254,13 @@ ace_cpu_level ace_cpu_device_level(const ace_device *device)
     return ((const ace_cpu *)device)->level;
 }
 
+int ace_cpu_device_numerics(const ace_device *device)
+{
+    const ace_cpu *cpu = (const ace_cpu *)device;
+    return (int)cpu->level << 3 | (cpu->int8_compute ? 4 : 0) | (cpu->has_bf16 ? 2 : 0) |
+           (cpu->has_vnni ? 1 : 0);
+}
+
 double ace_cpu_device_flops(const ace_device *device, ace_dtype matrix)
 {
     const ace_cpu *cpu = (const ace_cpu *)device;

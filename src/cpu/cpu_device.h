@@ -25,6 +25,8 @@ bool ace_cpu_level_parse(const char *name, ace_cpu_level *out);
 ace_status ace_cpu_device_open(int threads, ace_cpu_level max_level, ace_device **out,
                                ace_error *err);
 ace_cpu_level ace_cpu_device_level(const ace_device *device);
+/* Devices with the same number compute the same numbers. */
+int ace_cpu_device_numerics(const ace_device *device);
 /* Whether matrices with int8_inputs get them in 8 bits: by default, where VNNI makes it faster. */
 void ace_cpu_device_set_int8_compute(ace_device *device, bool on);
 /* What its products reach with all threads, for forecasts (docs/performance.md). matrix: of the

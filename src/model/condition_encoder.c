@@ -76,8 +76,12 @@ void ace_condition_encode(ace_stream *s, const ace_condition_encoder *m,
         ace_new(s, ACE_F32, in->n_lyrics + in->n_refs + in->n_text, m->config.encoder.hidden);
     ace_lyric_encode(s, m, ace_rows(y, 0, in->n_lyrics), in->lyrics, 1, in->n_lyrics, NULL);
     ace_stream_progress(s, 0.4);
-    ace_timbre_encode(s, m, ace_rows(y, in->n_lyrics, in->n_refs), in->timbre, in->n_refs,
-                      in->timbre_frames);
+    ace_tensor timbre = ace_rows(y, in->n_lyrics, in->n_refs);
+    if (in->timbre_known) {
+        ace_upload(s, timbre, in->timbre_states);
+    } else {
+        ace_timbre_encode(s, m, timbre, in->timbre, in->n_refs, in->timbre_frames);
+    }
     ace_text_project(s, m, ace_rows(y, in->n_lyrics + in->n_refs, in->n_text), in->text);
     ace_download(s, out, y);
     ace_reset(s, &mark);

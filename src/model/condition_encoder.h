@@ -22,6 +22,8 @@ typedef struct ace_condition_input {
     int64_t n_lyrics;
     const float *timbre; /* [n_refs·timbre_frames, latent_channels] */
     int64_t n_refs, timbre_frames;
+    bool timbre_known;          /* it has been encoded before, to */
+    const float *timbre_states; /* [n_refs, encoder.hidden]; then timbre is not heard */
 } ace_condition_input;
 
 /* out: host f32 [n_lyrics + n_refs + n_text, encoder.hidden] */

@@ -19,9 +19,14 @@ void ace_pack_cache_open(ace_pack_cache *cache, const ace_request *r, ace_pool *
     cache->pool = pool;
 }
 
+bool ace_pack_cache_is_on(const ace_pack_cache *cache)
+{
+    return cache != NULL && cache->base[0] != '\0';
+}
+
 bool ace_pack_cache_wants(const ace_pack_cache *cache, uint64_t bytes)
 {
-    return cache != NULL && cache->base[0] != '\0' && bytes >= cache->least &&
+    return ace_pack_cache_is_on(cache) && bytes >= cache->least &&
            ace_pack_header_bytes(bytes) > 0 && bytes + ace_pack_header_bytes(bytes) <= cache->limit;
 }
 
@@ -57,7 +62,7 @@ bool ace_pack_cache_read(ace_pack_cache *cache, const char *folder, const char *
 {
     char path[ACE_CACHE_PATH_BYTES];
     ace_error err = {.code = ACESTEP_OK};
-    if (cache->base[0] == '\0' || !open_folder(cache, folder, path)) {
+    if (!ace_pack_cache_is_on(cache) || !open_folder(cache, folder, path)) {
         return false;
     }
     append_name(path, name, key);
@@ -87,7 +92,7 @@ void ace_pack_cache_write(ace_pack_cache *cache, const char *folder, const char 
     char path[ACE_CACHE_PATH_BYTES];
     ace_error err = {.code = ACESTEP_OK};
     uint64_t bytes = file_bytes(pieces, n);
-    if (cache->base[0] == '\0' || bytes > cache->limit || !open_folder(cache, folder, path)) {
+    if (!ace_pack_cache_is_on(cache) || bytes > cache->limit || !open_folder(cache, folder, path)) {
         return;
     }
     double start = ace_clock_seconds();

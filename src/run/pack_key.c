@@ -49,6 +49,7 @@ static bool add_layout(ace_device *device, ace_digest *d)
         {.rows = MOST_ROWS, .cols = MOST_COLS, .taps = 1},
         {.rows = 41, .cols = 67, .taps = 1},
         {.rows = 40, .cols = 64, .taps = 1, .swiglu = true},
+        {.rows = 96, .cols = 64, .taps = 1, .swiglu = true, .int8_inputs = true},
         {.rows = 48, .cols = 32, .taps = MOST_TAPS},
         {.rows = 2, .cols = 16, .taps = MOST_TAPS},
     };

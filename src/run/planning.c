@@ -170,6 +170,7 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
         return ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
     }
     ace_residency_init(residency, w->measure, w->measure, &w->models, w->precisions);
+    residency->silence = w->residency.silence;
     residency->uses = job->adapters.use;
     residency->n_uses = job->adapters.n;
     ace_status status = measure_parts(w, job->goal, residency, out, err);

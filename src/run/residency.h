@@ -15,6 +15,7 @@
 #include "run/ledger.h"
 #include "run/models.h"
 #include "run/pack_cache.h"
+#include "run/silence_timbre.h"
 
 typedef struct ace_precisions {
     ace_dtype activation; /* F32 or BF16 */
@@ -46,7 +47,8 @@ typedef struct ace_residency {
     const ace_adapter_use *uses; /* of the job at hand; borrowed */
     int n_uses;
     ace_layer_window window;
-    ace_pack_cache *cache; /* borrowed; NULL: nothing is kept on disk */
+    ace_pack_cache *cache;       /* borrowed; NULL: nothing is kept on disk */
+    ace_silence_timbre *silence; /* borrowed; NULL: it is heard every time */
 } ace_residency;
 
 /* Borrows all; nothing is loaded yet. */

@@ -70,6 +70,21 @@ static ace_status open_device(const ace_request *r, ace_workshop *w, ace_error *
     return status == ACESTEP_OK ? ace_measure_device_open(w->device, &w->measure, err) : status;
 }
 
+/* What is kept from one job to the next, and on disk. */
+static void open_keepers(const ace_request *r, ace_workshop *w)
+{
+    const ace_timbre_numerics numerics = {.plain = w->precisions.plain,
+                                          .activation = w->precisions.activation,
+                                          .device = ace_cpu_device_numerics(w->cpu)};
+    ace_pack_cache_open(&w->cache, r, ace_cpu_device_pool(w->cpu));
+    ace_silence_timbre_open(&w->silence, &w->models, &numerics, &w->cache);
+    ace_residency *both[] = {&w->residency, &w->host_residency};
+    for (int i = 0; i < 2; i++) {
+        both[i]->cache = &w->cache;
+        both[i]->silence = &w->silence; /* a simulated card computes as the CPU does */
+    }
+}
+
 ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *err)
 {
     memset(w, 0, sizeof *w);
@@ -94,9 +109,7 @@ ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *e
         ace_residency_init(&w->residency, w->device, w->measure, &w->models, w->precisions);
         ace_residency_init(&w->host_residency, w->shape ? w->cpu_measure : w->cpu, w->cpu_measure,
                            &w->models, w->precisions);
-        ace_pack_cache_open(&w->cache, r, ace_cpu_device_pool(w->cpu));
-        w->residency.cache = &w->cache;
-        w->host_residency.cache = &w->cache;
+        open_keepers(r, w);
         status = ace_ledger_open(&w->residency.ledger, r->trace_mem, err);
     }
     if (status != ACESTEP_OK) {
@@ -109,6 +122,7 @@ void ace_workshop_close(ace_workshop *w)
 {
     ace_residency_close(&w->residency);
     ace_residency_close(&w->host_residency);
+    ace_silence_timbre_close(&w->silence);
     if (w->measure != w->cpu_measure) {
         ace_device_close(w->measure);
     }

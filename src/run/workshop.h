@@ -17,6 +17,7 @@ typedef struct ace_workshop {
     bool shape;               /* --exec shape: the schedule is walked, nothing is computed */
     ace_precisions precisions;
     ace_pack_cache cache;
+    ace_silence_timbre silence;
     ace_residency residency;      /* of device */
     ace_residency host_residency; /* of the CPU, for jobs that fit nowhere else */
     ace_warnings warnings;        /* of opening: the device was not there, … */

@@ -109,7 +109,13 @@ static void pass_condition(ace_stream *s, const job *j, const model *m)
     float *text = zeros(s, j->size * j->dit.text_dim);
     float *timbre = zeros(s, j->size * j->dit.latent_channels);
     float *out = zeros(s, n * j->dit.encoder.hidden);
-    ace_condition_input in = {text, j->size, text, j->size, timbre, 1, j->size};
+    ace_condition_input in = {.text = text,
+                              .n_text = j->size,
+                              .lyrics = text,
+                              .n_lyrics = j->size,
+                              .timbre = timbre,
+                              .n_refs = 1,
+                              .timbre_frames = j->size};
     ace_condition_encode(s, &m->condition, &in, out);
     free(text);
     free(timbre);
