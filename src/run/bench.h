@@ -54,7 +54,7 @@ typedef struct ace_bench {
 
 double ace_bench_median(const ace_bench_row *row);
 double ace_bench_best(const ace_bench_row *row);
-/* What holds the work back on this machine: memory, or the arithmetic unit of its weights' type. */
+/* What holds the work back on this machine: memory, or the unit that its products work in. */
 int ace_bench_bound(const ace_bench_machine *m, const ace_bench_row *row);
 /* The share of that unit's peak which the best repetition reaches, 0 … 1. */
 double ace_bench_share(const ace_bench_machine *m, const ace_bench_row *row);

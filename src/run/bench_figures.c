@@ -41,10 +41,22 @@ static double least_seconds(const ace_bench_machine *m, const ace_bench_row *row
     return rate > 0 ? work / rate : 0;
 }
 
+/* int8 weights meet 8-bit inputs in the diffusion layers, bf16 in convolutions, 16-bit ones in the
+ * rest (src/cpu/product.c). */
+static ace_peak unit_of(const ace_bench_row *row)
+{
+    if (row->matrix != ACE_I8 || strncmp(row->stage, "dit", 3) == 0 ||
+        strcmp(row->stage, "song.diffusion") == 0 || strcmp(row->stage, "song") == 0) {
+        return ace_peak_of(row->matrix);
+    }
+    bool is_convolution = strstr(row->stage, "vae") != NULL;
+    return is_convolution ? ACE_PEAK_BF16 : ACE_PEAK_I16;
+}
+
 /* Roofline (Williams, Waterman, Patterson 2009): the slower of the two. */
 int ace_bench_bound(const ace_bench_machine *m, const ace_bench_row *row)
 {
-    int unit = (int)ace_peak_of(row->matrix);
+    int unit = (int)unit_of(row);
     return least_seconds(m, row, ACE_BENCH_MEMORY) > least_seconds(m, row, unit) ? ACE_BENCH_MEMORY
                                                                                  : unit;
 }
