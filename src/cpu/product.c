@@ -17,14 +17,16 @@ enum {
     MIN_DEPTH = 64,
     DEPTH_UNIT = 4, /* what lies together in a panel of any type */
     MAX_GROUP = 64, /* panels per task */
-    MIN_TASKS = 16, /* enough for threads that do not run at equal speed */
+    MIN_TASKS = 16, /* enough for threads that do not run at equal speed … */
+    TASKS_PER_THREAD = 4,
     WIDE_STEP = 4,
     STEP = 2,
     RESIDENT_BYTES = 512 << 10, /* weights of a task that stay in L2 */
     LINE_BYTES = 64
 };
 
-/* How a product is cut. A task is `rows` results by `group` panels, chosen from the shapes alone.
+/* How a product is cut. A task is `rows` results by `group` panels. What rounding depends on (rows,
+ * depth) comes from the shapes alone; only the number of panels looks at the threads.
  */
 typedef struct blocking {
     ace_tile_type tile_type;
@@ -216,14 +218,15 @@ static int64_t choose_rows(const blocking *cut, const ace_product *p)
     return div_up(div_up(p->y.rows, tiles), ACE_TILE_STEP) * ACE_TILE_STEP;
 }
 
-static int64_t choose_group(const blocking *cut, const ace_product *p)
+static int64_t choose_group(const blocking *cut, const ace_product *p, int threads)
 {
     int64_t group = cut->tile_type == ACE_TILE_I8 ? 2 * MAX_GROUP : MAX_GROUP;
     if (cut->depth < p->w.depth) {
         int64_t panel_bytes = cut->rows * ACE_PANEL * (int64_t)sizeof(float);
         group = min64(group, max64(SUMS_BYTES / panel_bytes, cut->step));
     }
-    int64_t wanted = max64(div_up(p->w.panels, group), div_up(MIN_TASKS, cut->row_tasks));
+    int64_t tasks = max64(MIN_TASKS, (int64_t)TASKS_PER_THREAD * threads);
+    int64_t wanted = max64(div_up(p->w.panels, group), div_up(tasks, cut->row_tasks));
     group = div_up(p->w.panels, wanted);
     return div_up(group, cut->step) * cut->step;
 }
@@ -252,7 +255,7 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
     cut.rows = min64(choose_rows(&cut, p), p->y.rows);
     for (;;) {
         cut.row_tasks = div_up(p->y.rows, cut.rows);
-        cut.group = choose_group(&cut, p);
+        cut.group = choose_group(&cut, p, ace_pool_threads(cpu->pool));
         cut.step = choose_step(&cut, p);
         measure_blocks(&cut, p);
         /* Unusual shapes (many taps, wide strides) may not fit at first. */

@@ -41,7 +41,13 @@ static void figures_of_times(void **state)
     assert_true(ace_bench_share(&m, &row) == 0.5);
     row.matrix = ACE_F32;
     assert_true(ace_bench_share(&m, &row) == 1);
-    row.matrix = ACE_I8;
+    row.matrix = ACE_I8; /* by 16-bit inputs, but for the diffusion layers and convolutions */
+    assert_int_equal(ace_bench_bound(&m, &row), ACE_PEAK_I16);
+    assert_true(ace_bench_share(&m, &row) == 0.5);
+    strcpy(row.stage, "song.vae");
+    assert_int_equal(ace_bench_bound(&m, &row), ACE_PEAK_BF16);
+    strcpy(row.stage, "dit-xl");
+    assert_int_equal(ace_bench_bound(&m, &row), ACE_PEAK_I8);
     assert_true(ace_bench_share(&m, &row) == 0.25);
     row.seconds[3] = 2;
     row.n = 4;
