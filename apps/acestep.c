@@ -23,6 +23,7 @@ static const command commands[] = {
     {"models", command_models, "show which checkpoints would be used"},
     {"quantize", command_quantize, "write a models folder with an INT8 diffusion model"},
     {"bench", command_bench, "time the stages on published shapes with made-up weights"},
+    {"profile", command_profile, "test every tier's settings on simulated cards"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -12,6 +12,7 @@ int command_plan(int argc, char **argv);
 int command_probe(int argc, char **argv);
 int command_models(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_profile(int argc, char **argv);
 int command_quantize(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_tiers(int argc, char **argv);

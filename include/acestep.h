@@ -189,6 +189,46 @@ acestep_status acestep_bench_append_csv(const acestep_bench *bench, const char *
  * read (IO) or is something else (ARGUMENT). */
 char *acestep_bench_compare(const char *old_path, const char *new_path, acestep_error *err);
 
+/* ---- tier test ----------------------------------------------------------------------------------- */
+
+typedef struct acestep_tier_test acestep_tier_test;
+
+typedef struct acestep_tier_test_options {
+    const double *sizes; /* GB of the simulated cards */
+    int n_sizes;         /* 0: one card of each tier */
+    double duration;     /* s, clamped to each tier's limit; 0: 30 */
+    bool with_lm;        /* the language model runs where the tier offers one */
+    bool skip_compile;   /* not compiled where nothing is quantised */
+    bool boundary;       /* also without INT8, and without offloading */
+    bool batch_boundary; /* also 1, 2, 4, 8 songs at once, until one fails */
+} acestep_tier_test_options;
+
+/* After each run; false stops the test. index: of the new row. */
+typedef bool acestep_tier_row_done(void *context, const acestep_tier_test *test, int index);
+
+/* A run on a simulated card of each size, with the defaults of its tier. Of the request count weights
+ * and models (made-up weights in the published shapes where neither is given), exec ("shape" unless
+ * asked otherwise), threads, gpu_tiers, lm_model_path, inference_steps and seed. A run that fails is a
+ * row, not an error. On CANCELLED *out holds the rows so far; it is freed by the caller. */
+acestep_status acestep_tier_test_run(const acestep_request *request,
+                                     const acestep_tier_test_options *options,
+                                     acestep_progress *progress, acestep_tier_row_done *done,
+                                     void *context, acestep_tier_test **out, acestep_error *err);
+void acestep_tier_test_free(acestep_tier_test *test);
+bool acestep_tier_test_passed(const acestep_tier_test *test); /* every tier with its defaults */
+/* For people: the table's head, a line of it, and what follows it. */
+char *acestep_tier_test_head(const acestep_tier_test *test);
+char *acestep_tier_test_row(const acestep_tier_test *test, int index);
+char *acestep_tier_test_text(const acestep_tier_test *test);
+/* An array of the runs (docs/BENCHMARK.md); summary: one more element with the boundaries. */
+char *acestep_tier_test_json(const acestep_tier_test *test, bool summary);
+acestep_status acestep_tier_test_write(const acestep_tier_test *test, const char *path, bool summary,
+                                       acestep_error *err);
+/* Against such a file: *text lists settings that differ, passes that fail now and memory that grew by
+ * more than 2 %. */
+acestep_status acestep_tier_test_compare(const acestep_tier_test *test, const char *path, char **text,
+                                         bool *regressed, acestep_error *err);
+
 #ifdef __cplusplus
 }
 #endif

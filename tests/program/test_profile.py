@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""`acestep profile --mode tier-test` from outside: tiers, tables, files, baselines, errors.
+
+usage: test_profile.py PATH/TO/acestep [unittest options]"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from test_program import ARGUMENT, CANCELLED, FAILED, GOLDEN, IO, PROGRAM, ProgramTest, environment
+
+TIERS = ["tier1", "tier2", "tier3", "tier4", "tier5", "tier6a", "tier6b", "unlimited"]
+ORIGINAL_KEYS = {"tier_gb", "tier", "test_variant", "use_lm", "lm_model", "lm_backend", "offload", "offload_dit",
+                 "quantization", "duration", "batch_size", "init_success", "gen_success", "wall_time", "error",
+                 "peak_vram_gb"}
+TIMES = {"lm_time", "dit_time", "vae_time"}
+OWN_KEYS = {"classification", "cap_gb", "peak_reserved_gb", "peak_device_gb", "free_start_gb", "vae_tier",
+            "vae_chunk", "guard_batch", "clamps", "warnings", "dit_type", "attention", "exec", "commit", "compile",
+            "peak_bytes", "planned_bytes", "cap_bytes", "components", "stages", "tier_settings"}
+CAPTION = "warm ambient electronic analog pads with soft drums"
+LYRICS = ("[Verse]\nLights go out along the bay\nSlowly turning night to day\n\n[Chorus]\n"
+          "Stay a little longer")
+RULE = "  " + 60 * "-"
+
+
+class Profile(ProgramTest):
+    def profile(self, *arguments):
+        return self.run_program("profile", "--mode", "tier-test", *arguments)
+
+    def rows(self, *arguments, expected=0):
+        done = self.profile("--json", *arguments)
+        self.assertEqual(done.returncode, expected, done.stderr.decode())
+        return json.loads(done.stdout)
+
+    def refused(self, done, words, code=ARGUMENT):
+        self.assertEqual(done.returncode, code)
+        self.assertEqual(done.stdout, b"")
+        lines = done.stderr.decode().splitlines()
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn(words, lines[0])
+
+    def test_eight_sizes_are_eight_tiers(self):
+        rows = self.rows()
+        self.assertEqual([row["tier"] for row in rows], TIERS)
+        self.assertEqual([row["tier_gb"] for row in rows], [4, 6, 7, 8, 12, 16, 20, 24])
+        for row in rows:
+            self.assertEqual(set(row), ORIGINAL_KEYS | TIMES | OWN_KEYS)
+            self.assertEqual((row["classification"], row["test_variant"], row["exec"]), ("PASS", "default", "shape"))
+            self.assertEqual(row["peak_bytes"], row["planned_bytes"])
+            self.assertLess(0, row["peak_bytes"])
+            self.assertLessEqual(row["peak_bytes"], row["cap_bytes"])
+            self.assertLessEqual(row["peak_device_gb"], row["tier_gb"])
+            self.assertEqual(row["duration"], 30)
+            self.assertIsNone(row["error"])
+            self.assertFalse(row["use_lm"])
+            unquantised = row["tier"] in ("tier6b", "unlimited")
+            self.assertEqual(row["quantization"], None if unquantised else "int8_weight_only")
+            self.assertEqual(row["offload"], not unquantised)
+
+    def test_rows_are_plans(self):
+        (row,) = self.rows("--tiers", "12")
+        arguments = ("--device", "sim", "--weights", "synthetic:turbo", "-d", "30", "--init-llm", "false", "--json",
+                     "--caption", CAPTION, "--lyrics", LYRICS)
+        done = self.run_program("plan", *arguments, env={"MAX_CUDA_VRAM": "12"})
+        plan = json.loads(done.stdout)
+        self.assertEqual(row["peak_bytes"], plan["peak_bytes"])
+        self.assertEqual(row["stages"], {s["stage"]: s["peak_bytes"] for s in plan["stages"] if s["peak_bytes"] > 0})
+        self.assertEqual((row["tier"], row["vae_chunk"]), (plan["tier"], plan["vae_chunk"]))
+
+    def test_sizes_and_language_model(self):
+        rows = self.rows("--tiers", "4,6.5", "24", "--tier-with-lm", "--tier-duration", "900")
+        self.assertEqual([(row["tier"], row["use_lm"]) for row in rows],
+                         [("tier1", False), ("tier3", True), ("unlimited", True)])
+        self.assertEqual([row["lm_model"] for row in rows], [None, "acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-4B"])
+        self.assertEqual([row["duration"] for row in rows], [360, 480, 600])
+        for row in rows:  # the model itself makes no more than 600 s
+            self.assertEqual({clamp["field"] for clamp in row["clamps"]}, {"duration"})
+            self.assertEqual([clamp["id"] for clamp in row["clamps"] if clamp["id"]],
+                             [] if row["tier"] == "unlimited" else ["W15"])
+
+    def test_compile_is_skipped_only_where_nothing_is_quantised(self):
+        rows = self.rows("--tiers", "8", "24", "--tier-skip-compile")
+        self.assertEqual([row["compile"] for row in rows], [True, False])
+
+    def test_boundary_table(self):
+        done = self.profile("--tiers", "4", "6", "7", "24", "--tier-boundary", "--benchmark-output", "b.json",
+                            "--json-summary")
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        text = done.stdout.decode()
+        start = text.index("BOUNDARY ANALYSIS")
+        self.assertEqual(text[start:].splitlines()[:7], [
+            "BOUNDARY ANALYSIS",
+            "=================",
+            "  Capability                                    Min Tier   VRAM",
+            RULE,
+            "  No INT8 Quantization                          tier1        4GB",
+            "  No CPU Offload (all models on GPU)            tier3        7GB",
+            RULE])
+        with open(self.path("b.json")) as f:
+            *rows, last = json.load(f)
+        self.assertEqual([row["test_variant"] for row in rows], 3 * ["default", "no-quant", "no-offload"] + ["default"])
+        for row in rows:
+            if row["test_variant"] == "no-quant" and row["gen_success"]:
+                self.assertIsNone(row["quantization"])
+            if row["test_variant"] == "no-offload" and row["gen_success"]:
+                self.assertEqual((row["quantization"], row["offload"]), (None, False))
+        self.assertEqual([row["classification"] for row in rows if not row["gen_success"]], 2 * ["FAIL oom"])
+        self.assertEqual(last["summary"]["no_offload"]["tier"], "tier3")
+
+    def test_batches_stop_at_the_first_failure(self):
+        rows = self.rows("--tiers", "2", "8", "--tier-batch-boundary", "--tier-with-lm", "--tier-duration", "600")
+        for gb in (2, 8):
+            for kind in ("noLM", "LM"):
+                found = [row for row in rows if row["tier_gb"] == gb and row["test_variant"].startswith(f"batch-{kind}")]
+                if gb == 2 and kind == "LM":
+                    self.assertEqual(found, [])
+                    continue
+                sizes = [row["batch_size"] for row in found]
+                self.assertEqual(sizes, [1, 2, 4, 8][:len(sizes)])
+                self.assertTrue(all(row["gen_success"] for row in found[:-1]))
+                self.assertTrue(len(found) == 4 or not found[-1]["gen_success"])
+
+    def test_baseline(self):
+        self.rows("--tiers", "8", "20", "--benchmark-output", "old.json")
+        again = self.profile("--tiers", "8", "20", "--baseline", "old.json")
+        self.assertEqual(again.returncode, 0, again.stdout.decode())
+        with open(self.path("old.json")) as f:
+            old = json.load(f)
+        changed = json.loads(json.dumps(old))
+        changed[0]["tier_settings"]["max_batch_with_lm"] += 1
+        changed[1]["components"]["DD"] = int(changed[1]["components"]["DD"] / 1.03)
+        changed[1]["components"]["TE"] = int(changed[1]["components"]["TE"] / 1.01)
+        with open(self.path("changed.json"), "w") as f:
+            json.dump(changed, f)
+        caught = self.profile("--tiers", "8", "20", "--baseline", "changed.json")
+        self.assertEqual(caught.returncode, FAILED)
+        text = caught.stdout.decode()
+        self.assertIn("8 GB default: max_batch_with_lm was 3, is 2", text)
+        self.assertIn("20 GB default: weights of DD", text)
+        self.assertIn("2 of 2 runs compared, 2 differences", text)
+
+    def test_edited_tier_is_caught(self):
+        self.rows("--tiers", "8", "--benchmark-output", "old.json")
+        with open(self.path("tiers.json"), "w") as f:
+            json.dump({"tier4": {"quantization_default": False}}, f)
+        caught = self.profile("--tiers", "8", "--gpu-tiers", "tiers.json", "--baseline", "old.json")
+        self.assertEqual(caught.returncode, FAILED, caught.stderr.decode())
+        self.assertIn("quantization_default was true, is false", caught.stdout.decode())
+
+    def test_full_runs_compute(self):
+        rows = self.rows("--tiers", "4", "24", "--exec", "full", "--models", GOLDEN, "--tier-duration", "10",
+                         "--inference-steps", "1")
+        for row in rows:
+            self.assertEqual((row["exec"], row["gen_success"]), ("full", True), row["error"])
+            self.assertEqual(row["peak_bytes"], row["planned_bytes"])
+
+    def test_refusals(self):
+        self.refused(self.profile("--caption", "x"), "--caption")
+        self.refused(self.profile("--tiers"), "tiers")
+        self.refused(self.profile("--tiers", "0"), "tiers")
+        self.refused(self.profile("--tier-duration", "long"), "tier_duration")
+        self.refused(self.profile("--baseline"), "--baseline")
+        self.refused(self.run_program("profile", "--mode", "dream"), "dream")
+        self.refused(self.run_program("profile"), "tier-test")
+        with open(self.path("no.json"), "w") as f:
+            f.write("{}")
+        done = self.profile("--tiers", "8", "--baseline", "no.json")
+        self.assertEqual(done.returncode, ARGUMENT)
+        self.assertIn(b"baseline", done.stderr)
+        self.assertEqual(self.profile("--tiers", "8", "--baseline", "missing.json").returncode, IO)
+
+    def test_interrupt_keeps_what_was_measured(self):
+        sizes = [str(4 + i) for i in range(32)]
+        child = subprocess.Popen([PROGRAM, "profile", "--mode", "tier-test", "--tiers", *sizes, "--exec", "full",
+                                  "--models", GOLDEN, "--benchmark-output", "part.json"], cwd=self.folder,
+                                 env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.path("part.json")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=60)
+        self.assertEqual(child.returncode, CANCELLED)
+        with open(self.path("part.json")) as f:
+            kept = json.load(f)
+        self.assertTrue(1 <= len(kept) < len(sizes))
+        self.assertIn(f"runs {len(kept)}, passed {len(kept)}, failed 0", out.decode())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]] + sys.argv[2:])
