@@ -31,8 +31,8 @@ static const char *const engines[] = {
     "precision=int8",
     "precision=f32;model=base;inference_steps=2;guidance_scale=3",
     "device=sim;max_cuda_vram=8;model=turbo;limits=exact;vae_chunk=152;offload_dit_window=1",
-    "device=sim;max_cuda_vram=8;model=turbo;limits=exact;vae_chunk=152;offload_dit_window=2;"
-    "quantization=int8",
+    ("device=sim;max_cuda_vram=8;model=turbo;limits=exact;vae_chunk=152;offload_dit_window=2;"
+     "quantization=int8"),
     "device=sim;max_cuda_vram=24;model=turbo;limits=exact;vae_chunk=152;thinking=true",
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
