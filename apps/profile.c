@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "terminal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,22 @@ static int compare(const acestep_tier_test *test, const profile_view *v)
     return regressed ? ACESTEP_FAILED : 0;
 }
 
+/* Found out before the runs, not after them. */
+static int check_baseline(const char *path)
+{
+    FILE *f = path != NULL ? fopen(path, "rb") : NULL;
+    if (path != NULL && f == NULL) {
+        acestep_error err = {.code = ACESTEP_IO};
+        (void)snprintf(err.message, sizeof err.message, "baseline: %.300s: %s", path,
+                       strerror(errno));
+        return report_error(&err);
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return 0;
+}
+
 static int run(const acestep_request *request, const profile_arguments *a, common_switches s)
 {
     acestep_error err = {.code = ACESTEP_OK};
@@ -301,6 +318,7 @@ int command_profile(int argc, char **argv)
         exit_status = report_error(&err);
     } else {
         exit_status = read_arguments(argc, argv, &a, request);
+        exit_status = exit_status == 0 ? check_baseline(a.baseline) : exit_status;
         exit_status = exit_status == 0 ? run(request, &a, s) : exit_status;
     }
     acestep_request_free(request);

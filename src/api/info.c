@@ -129,7 +129,7 @@ static json_t *defaults_json(const ace_tier *t)
                      (int)t->compile_model_default);
 }
 
-static json_t *row_json(const ace_tier *t)
+json_t *ace_tier_json(const ace_tier *t)
 {
     json_t *row = limits_json(t);
     json_t *defaults = defaults_json(t);
@@ -155,7 +155,7 @@ char *acestep_tiers_json(const acestep_request *request, acestep_error *err)
     }
     json_t *root = json_object();
     for (int i = 0; i < ACE_TIERS; i++) {
-        json_object_set_new(root, tiers.row[i].key, row_json(&tiers.row[i]));
+        json_object_set_new(root, tiers.row[i].key, ace_tier_json(&tiers.row[i]));
     }
     return print_json(root);
 }

@@ -19,6 +19,8 @@ ace_status ace_info_gather(const ace_request *r, ace_info *out, ace_error *err);
 
 /* Names of the language models that a tier permits: those on disk, else all on disk. */
 json_t *ace_info_lm_choices(const ace_info *info, bool *restricted);
+/* One row of the table, in the form that gpu_tiers.json takes. */
+json_t *ace_tier_json(const ace_tier *t);
 json_t *ace_info_controls(const ace_info *info); /* controls.c */
 
 #endif

@@ -81,7 +81,7 @@ static bool equal(const json_t *a, const json_t *b)
 
 static void compare_value(comparison *c, const char *name, const json_t *old, const json_t *now)
 {
-    if (equal(old, now)) {
+    if (old == NULL || equal(old, now)) { /* a file of the original's has not all of them */
         return;
     }
     char before[64];
@@ -107,6 +107,9 @@ static void compare_sizes(comparison *c, const json_t *old, const json_t *now, c
 {
     const char *name = NULL;
     json_t *value = NULL;
+    if (!json_is_object(json_object_get(old, key))) {
+        return;
+    }
     json_object_foreach (json_object_get(now, key), name, value) {
         char label[48];
         (void)snprintf(label, sizeof label, "%s of %.24s (bytes)",
@@ -115,12 +118,19 @@ static void compare_sizes(comparison *c, const json_t *old, const json_t *now, c
     }
 }
 
+/* A failure that passes now is no regression. */
+static void compare_outcome(comparison *c, const json_t *old, const json_t *now)
+{
+    if (json_is_true(json_object_get(old, "gen_success"))) {
+        compare_value(c, "gen_success", json_true(), json_object_get(now, "gen_success"));
+    }
+}
+
 static void compare_entries(comparison *c, const json_t *old, const json_t *now)
 {
-    static const char *const settings[] = {
-        "tier",        "use_lm",       "lm_model",   "lm_backend", "offload",
-        "offload_dit", "quantization", "compile",    "duration",   "guard_batch",
-        "vae_tier",    "dit_type",     "gen_success"};
+    static const char *const settings[] = {"tier",     "use_lm",      "lm_model",     "lm_backend",
+                                           "offload",  "offload_dit", "quantization", "compile",
+                                           "duration", "guard_batch", "vae_tier",     "dit_type"};
     const char *name = NULL;
     json_t *value = NULL;
     (void)snprintf(c->where, sizeof c->where, "%g GB %.32s",
@@ -133,6 +143,7 @@ static void compare_entries(comparison *c, const json_t *old, const json_t *now)
     json_object_foreach (json_object_get(now, "tier_settings"), name, value) {
         compare_value(c, name, json_object_get(json_object_get(old, "tier_settings"), name), value);
     }
+    compare_outcome(c, old, now);
     compare_sizes(c, old, now, "components");
     compare_sizes(c, old, now, "stages");
     compare_size(c, "peak (GB)", json_object_get(old, "peak_vram_gb"),

@@ -1,6 +1,7 @@
 /* The tier test as JSON: an array with one entry for each run, keys as in the original's
  * profile_inference.py, then our own. */
 #include "api/bench.h"
+#include "api/info.h"
 #include "api/profile.h"
 
 #include <stdlib.h>
@@ -34,29 +35,6 @@ static json_t *stages_json(const ace_tier_row *row)
         }
     }
     return stages;
-}
-
-/* The row of the table that the run was made with. */
-static json_t *settings_json(const ace_tier *t)
-{
-    json_t *lms = json_array();
-    for (int i = 0; i < ACE_LM_SIZES; i++) {
-        if (t->available_lm[i]) {
-            json_array_append_new(lms, json_string(ace_lm_size_name((ace_lm_size)i)));
-        }
-    }
-    const char *recommended =
-        t->recommended_lm >= 0 ? ace_lm_size_name((ace_lm_size)t->recommended_lm) : "";
-    return json_pack(
-        "{s:b, s:o, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:f, s:f, s:i, s:i}", "init_lm_default",
-        (int)t->init_lm_default, "available_lm_models", lms, "recommended_lm_model", recommended,
-        "recommended_backend", ace_lm_backend_name(t->recommended_backend),
-        "lm_backend_restriction", t->vllm_allowed ? "all" : "pt_mlx_only", "offload_to_cpu_default",
-        (int)t->offload_to_cpu_default, "offload_dit_to_cpu_default",
-        (int)t->offload_dit_to_cpu_default, "quantization_default", (int)t->quantization_default,
-        "compile_model_default", (int)t->compile_model_default, "max_duration_with_lm",
-        t->max_duration_with_lm, "max_duration_without_lm", t->max_duration_without_lm,
-        "max_batch_with_lm", t->max_batch_with_lm, "max_batch_without_lm", t->max_batch_without_lm);
 }
 
 /* By the tier's limits, or by the model's. */
@@ -118,7 +96,7 @@ json_t *ace_tier_row_json(const ace_tier_test *test, const ace_tier_row *row)
         (int)row->settings.compile_model, "dit_type", test->model, "attention",
         row->settings.flash_attention ? "flash" : "tiled", "exec", test->shape ? "shape" : "full",
         "commit", ace_bench_commit(), "components", components_json(row), "stages",
-        stages_json(row), "tier_settings", settings_json(&row->tier));
+        stages_json(row), "tier_settings", ace_tier_json(&row->tier));
     if (entry == NULL || more == NULL || json_object_update(entry, more) != 0) {
         json_decref(entry);
         entry = NULL;

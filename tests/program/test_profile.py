@@ -130,7 +130,7 @@ class Profile(ProgramTest):
         with open(self.path("old.json")) as f:
             old = json.load(f)
         changed = json.loads(json.dumps(old))
-        changed[0]["tier_settings"]["max_batch_with_lm"] += 1
+        changed[0]["tier_settings"]["max_batch_size_with_lm"] += 1
         changed[1]["components"]["DD"] = int(changed[1]["components"]["DD"] / 1.03)
         changed[1]["components"]["TE"] = int(changed[1]["components"]["TE"] / 1.01)
         with open(self.path("changed.json"), "w") as f:
@@ -138,17 +138,34 @@ class Profile(ProgramTest):
         caught = self.profile("--tiers", "8", "20", "--baseline", "changed.json")
         self.assertEqual(caught.returncode, FAILED)
         text = caught.stdout.decode()
-        self.assertIn("8 GB default: max_batch_with_lm was 3, is 2", text)
+        self.assertIn("8 GB default: max_batch_size_with_lm was 3, is 2", text)
         self.assertIn("20 GB default: weights of DD", text)
         self.assertIn("2 of 2 runs compared, 2 differences", text)
+
+    def test_a_pass_must_stay_one(self):
+        self.rows("--tiers", "7", "--tier-boundary", "--tier-with-lm", "--benchmark-output", "old.json")
+        with open(self.path("old.json")) as f:
+            old = json.load(f)
+        self.assertFalse(old[2]["gen_success"])
+        old[2]["gen_success"] = True
+        with open(self.path("old.json"), "w") as f:
+            json.dump(old, f)
+        arguments = ("--tiers", "7", "--tier-boundary", "--tier-with-lm", "--baseline", "old.json")
+        worse = self.profile(*arguments)
+        self.assertEqual(worse.returncode, FAILED)
+        self.assertIn("7 GB no-offload: gen_success was true, is false", worse.stdout.decode())
+        old[0]["gen_success"] = old[2]["gen_success"] = False
+        with open(self.path("old.json"), "w") as f:
+            json.dump(old, f)
+        self.assertEqual(self.profile(*arguments).returncode, 0)
 
     def test_edited_tier_is_caught(self):
         self.rows("--tiers", "8", "--benchmark-output", "old.json")
         with open(self.path("tiers.json"), "w") as f:
-            json.dump({"tier4": {"quantization_default": False}}, f)
+            json.dump({"tier4": {"quantization_default": None}}, f)
         caught = self.profile("--tiers", "8", "--gpu-tiers", "tiers.json", "--baseline", "old.json")
         self.assertEqual(caught.returncode, FAILED, caught.stderr.decode())
-        self.assertIn("quantization_default was true, is false", caught.stdout.decode())
+        self.assertIn('quantization_default was "int8_weight_only", is null', caught.stdout.decode())
 
     def test_full_runs_compute(self):
         rows = self.rows("--tiers", "4", "24", "--exec", "full", "--models", GOLDEN, "--tier-duration", "10",
@@ -170,7 +187,7 @@ class Profile(ProgramTest):
         done = self.profile("--tiers", "8", "--baseline", "no.json")
         self.assertEqual(done.returncode, ARGUMENT)
         self.assertIn(b"baseline", done.stderr)
-        self.assertEqual(self.profile("--tiers", "8", "--baseline", "missing.json").returncode, IO)
+        self.refused(self.profile("--tiers", "8", "--baseline", "missing.json"), "missing.json", IO)
 
     def test_interrupt_keeps_what_was_measured(self):
         sizes = [str(4 + i) for i in range(32)]
