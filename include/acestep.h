@@ -97,6 +97,10 @@ void acestep_plan_free(acestep_plan *plan);
 uint64_t acestep_plan_peak_bytes(const acestep_plan *plan);
 char *acestep_plan_json(const acestep_plan *plan);
 char *acestep_plan_text(const acestep_plan *plan); /* a table for people */
+/* Bytes on the device at every stage, a bar to a stage, a letter to a component. colour: with the
+ * escape sequences of a terminal. */
+char *acestep_plan_picture(const acestep_plan *plan, int columns, bool colour);
+char *acestep_plan_svg(const acestep_plan *plan); /* the same as an SVG file */
 
 /* ---- songs ------------------------------------------------------------------------------------- */
 

@@ -60,8 +60,14 @@ ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_j
 json_t *ace_stage_log_json(const ace_stage_log *log, size_t peak_bytes);
 json_t *ace_plan_choice_json(const acestep_plan *plan);
 json_t *ace_warnings_json(const ace_warnings *w);
+void ace_report_bytes(size_t bytes, char *out, size_t room); /* "1.25 GB" */
 char *ace_plan_table(const acestep_plan *plan);
 char *ace_result_table(const acestep_result *result);
+
+/* operations.c: where the time of a traced run went. The table is "" without a trace; the caller
+ * frees with free(). */
+char *ace_operations_table(const ace_trace_summary *summary);
+json_t *ace_operations_json(const ace_trace_summary *summary);
 
 /* sidecar.c: what the language model wrote for a brief. */
 json_t *ace_lm_report_json(const acestep_result *result, int brief);

@@ -300,7 +300,20 @@ acestep_song acestep_result_song(const acestep_result *result, int index)
 
 char *acestep_result_text(const acestep_result *result)
 {
-    return ace_result_table(result);
+    char *stages = ace_result_table(result);
+    char *operations = ace_operations_table(&result->found.operations);
+    if (stages == NULL || operations == NULL) {
+        free(operations);
+        return stages;
+    }
+    size_t room = strlen(stages) + strlen(operations) + 1;
+    char *text = malloc(room); /* acestep_free's kind of memory */
+    if (text != NULL) {
+        (void)snprintf(text, room, "%s%s", stages, operations);
+    }
+    free(stages);
+    free(operations);
+    return text;
 }
 
 static json_t *output_json(const acestep_result *result, int i)
@@ -360,6 +373,10 @@ char *acestep_result_json(const acestep_result *result)
                         json_string(ace_vae_place_name(result->found.vae_place)));
     json_object_set_new(measured, "vae_chunk", json_integer(result->found.vae_chunk));
     json_object_set_new(measured, "replans", json_integer(result->found.replans));
+    if (result->found.operations.n_stages > 0) {
+        json_object_set_new(measured, "operations",
+                            ace_operations_json(&result->found.operations));
+    }
     json_t *root = json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "tier", result->plan.settings.tier.key,
         "outputs", outputs_json(result), "warnings", ace_warnings_json(&result->plan.warnings),

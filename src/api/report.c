@@ -23,7 +23,7 @@ __attribute__((format(printf, 2, 3))) static void line(table *t, const char *for
     t->used = t->used < TABLE_BYTES ? t->used : TABLE_BYTES - 1;
 }
 
-static void human_bytes(size_t bytes, char *out, size_t room)
+void ace_report_bytes(size_t bytes, char *out, size_t room)
 {
     if (bytes >= (size_t)1 << 30) {
         (void)snprintf(out, room, "%.2f GB", (double)bytes / (double)((size_t)1 << 30));
@@ -62,7 +62,7 @@ static void list_parts(const ace_stage_record *s, char *out, size_t room)
         size_t bytes = i == ACE_PART_DIT ? dit : i == ACE_PART_DIT_CONDITION ? 0 : s->part_bytes[i];
         if (bytes > 0) {
             char amount[24];
-            human_bytes(bytes, amount, sizeof amount);
+            ace_report_bytes(bytes, amount, sizeof amount);
             size_t used = strlen(out);
             (void)snprintf(out + used, room - used, "%s%s %s", used > 0 ? ", " : "",
                            ace_part_code((ace_part)i), amount);
@@ -76,7 +76,7 @@ static void head(table *t, const acestep_plan *plan)
     const ace_plan *c = &plan->choice;
     line(t, "%s, %d song%s, %.1f s of audio\n", plan->model, plan->songs,
          plan->songs == 1 ? "" : "s", plan->seconds);
-    human_bytes(c->budget_bytes, room, sizeof room);
+    ace_report_bytes(c->budget_bytes, room, sizeof room);
     line(t, "%s: %s, %s to plan with\n", plan->device, plan->settings.tier.label, room);
     line(t, "%s%s, quantization %s, VAE %s in windows of %lld frames",
          c->host ? "computing on the CPU" : "offload ",
@@ -113,10 +113,10 @@ char *ace_plan_table(const acestep_plan *plan)
         if (s->peak_bytes == 0) {
             continue; /* nothing stays on the device: nothing to load beforehand */
         }
-        human_bytes(s->peak_bytes - s->work_bytes, models, sizeof models);
-        human_bytes(s->work_bytes, work, sizeof work);
-        human_bytes(s->peak_bytes, all, sizeof all);
-        human_bytes((size_t)s->counters.uploaded, copied, sizeof copied);
+        ace_report_bytes(s->peak_bytes - s->work_bytes, models, sizeof models);
+        ace_report_bytes(s->work_bytes, work, sizeof work);
+        ace_report_bytes(s->peak_bytes, all, sizeof all);
+        ace_report_bytes((size_t)s->counters.uploaded, copied, sizeof copied);
         list_parts(s, parts, sizeof parts);
         bar(peak > 0 ? (double)s->peak_bytes / (double)peak : 0, cells, sizeof cells);
         line(&t, "  %-18s %10s %10s %10s %10s  %8.0f  %s%s\n", s->name, models, work, all, copied,
@@ -128,9 +128,9 @@ char *ace_plan_table(const acestep_plan *plan)
     char all[24];
     char workspace[24];
     char copied[24];
-    human_bytes(ace_stage_log_peak(log), all, sizeof all);
-    human_bytes(log->workspace_bytes, workspace, sizeof workspace);
-    human_bytes((size_t)ace_stage_log_uploaded(log), copied, sizeof copied);
+    ace_report_bytes(ace_stage_log_peak(log), all, sizeof all);
+    ace_report_bytes(log->workspace_bytes, workspace, sizeof workspace);
+    ace_report_bytes((size_t)ace_stage_log_uploaded(log), copied, sizeof copied);
     line(&t, "\n  %s at the peak, with %s of the device's own workspace; %s copied to the device",
          all, workspace, copied);
     line(&t, "\n  about %.0f s on this machine", plan->expected_seconds);
@@ -157,7 +157,7 @@ char *ace_result_table(const acestep_result *r)
         if (s->peak_bytes == 0 && s->host_bytes == 0) {
             continue;
         }
-        human_bytes(s->peak_bytes, memory, sizeof memory);
+        ace_report_bytes(s->peak_bytes, memory, sizeof memory);
         bar(most > 0 ? (s->load_seconds + s->compute_seconds) / most : 0, cells, sizeof cells);
         line(&t, "  %-18s %6.2f s %6.2f s %10s %8.0f  %s\n", s->name, s->load_seconds,
              s->compute_seconds, memory,
@@ -171,7 +171,7 @@ char *ace_result_table(const acestep_result *r)
         }
     }
     char peak[24];
-    human_bytes(r->found.peak_bytes, peak, sizeof peak);
+    ace_report_bytes(r->found.peak_bytes, peak, sizeof peak);
     bool as_planned = r->found.peak_bytes == ace_stage_log_peak(&r->plan.stages);
     line(&t, "\n  %.2f s for %.1f s of audio; peak memory %s%s\n", r->wall_seconds,
          r->plan.seconds, peak, as_planned ? ", as planned to the byte" : "");

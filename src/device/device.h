@@ -140,6 +140,25 @@ typedef struct ace_device_memory {
     size_t held;  /* what it has reserved */
 } ace_device_memory;
 
+/* ---- watching --------------------------------------------------------------------------------- */
+
+/* One operation that is over, as a profiler hears of it. */
+typedef struct ace_operation {
+    const char *name; /* "linear", "attention", …: static */
+    ace_tensor x, y;  /* what was read (attention: the queries) and written */
+    int64_t keys;     /* attention: of an item; else 0 */
+    int taps;         /* of a product; 0: no matrix */
+    ace_dtype matrix; /* of a product */
+    double flops;     /* as the stream counts them */
+    double read, written;  /* bytes, each operand once */
+    double started, ended; /* ace_clock_seconds() */
+} ace_operation;
+
+typedef struct ace_watch {
+    void (*heard)(void *context, const ace_operation *);
+    void *context;
+} ace_watch;
+
 /* ---- the table -------------------------------------------------------------------------------- */
 
 typedef struct ace_device_ops {
@@ -190,6 +209,7 @@ struct ace_device {
     bool computes;           /* false: results are undefined, only sizes count */
     bool addressable;        /* addresses are pointers of this process to ordinary memory */
     const char *stage, *tag; /* what the work at hand is for: labels of the ledger, static strings */
+    const ace_watch *watch;  /* hears of every operation of a stream; borrowed; NULL: nobody */
 };
 
 static inline void ace_device_close(ace_device *device)

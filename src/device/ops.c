@@ -2,6 +2,8 @@
  * work is counted, and a stream that has failed stands still. */
 #include "device/stream.h"
 
+#include "base/clock.h"
+
 static bool same_shape(ace_tensor a, ace_tensor b)
 {
     return a.rows == b.rows && a.cols == b.cols;
@@ -54,6 +56,57 @@ static bool is_output_of(ace_tensor y, const ace_matrix *w)
     return y.cols == w->shape.rows || (w->shape.swiglu && y.cols == w->shape.rows / 2);
 }
 
+/* ---- watching --------------------------------------------------------------------------------- */
+
+/* The clock is asked only while somebody listens. */
+static double started(const ace_stream *s)
+{
+    return s->device->watch != NULL ? ace_clock_seconds() : 0;
+}
+
+static void finished(const ace_stream *s, double start, ace_operation o)
+{
+    const ace_watch *watch = s->device->watch;
+    if (watch != NULL) {
+        o.started = start;
+        o.ended = ace_clock_seconds();
+        watch->heard(watch->context, &o);
+    }
+}
+
+static double bytes_of(ace_tensor t)
+{
+    return t.addr != 0 ? (double)t.rows * (double)t.cols * (double)ace_dtype_bytes(t.dtype) : 0;
+}
+
+static void finished_product(const ace_stream *s, double start, const char *name, ace_tensor y,
+                             ace_tensor x, const ace_matrix *w, bool accumulate, double flops)
+{
+    finished(s, start,
+             (ace_operation){.name = name,
+                             .x = x,
+                             .y = y,
+                             .taps = w->shape.taps,
+                             .matrix = w->shape.dtype,
+                             .flops = flops,
+                             .read = bytes_of(x) + (double)w->bytes + (accumulate ? bytes_of(y) : 0),
+                             .written = bytes_of(y)});
+}
+
+/* An operation that counts no FLOPs: it is as fast as memory. b: a second operand, or empty. */
+static void finished_pass(const ace_stream *s, double start, const char *name, ace_tensor y,
+                          ace_tensor x, ace_tensor b)
+{
+    finished(s, start,
+             (ace_operation){.name = name,
+                             .x = x,
+                             .y = y,
+                             .read = bytes_of(x) + bytes_of(b),
+                             .written = bytes_of(y)});
+}
+
+/* ---- products --------------------------------------------------------------------------------- */
+
 static double product_flops(int64_t rows, const ace_matrix *w)
 {
     return 2.0 * (double)rows * (double)w->shape.rows * (double)w->shape.cols * w->shape.taps;
@@ -69,8 +122,11 @@ void ace_linear(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
         return;
     }
     static const ace_epilogue plain;
-    s->counters.flops += product_flops(y.rows, w);
+    double flops = product_flops(y.rows, w);
+    double start = started(s);
+    s->counters.flops += flops;
     s->device->ops->linear(s->device, y, x, w, e != NULL ? e : &plain);
+    finished_product(s, start, "linear", y, x, w, e != NULL && e->accumulate, flops);
 }
 
 static bool snake_fits(ace_tensor alpha, ace_tensor inv_beta, int64_t channels)
@@ -90,8 +146,11 @@ void ace_conv1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w, 
         return;
     }
     static const ace_epilogue plain;
-    s->counters.flops += product_flops(y.rows, w);
+    double flops = product_flops(y.rows, w);
+    double start = started(s);
+    s->counters.flops += flops;
     s->device->ops->conv(s->device, y, x, w, c, e != NULL ? e : &plain);
+    finished_product(s, start, "conv", y, x, w, e != NULL && e->accumulate, flops);
 }
 
 void ace_conv_transpose1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
@@ -106,8 +165,11 @@ void ace_conv_transpose1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_m
                "conv_transpose1d")) {
         return;
     }
-    s->counters.flops += product_flops(x.rows, w);
+    double flops = product_flops(x.rows, w);
+    double start = started(s);
+    s->counters.flops += flops;
     s->device->ops->conv_transpose(s->device, y, x, w, c);
+    finished_product(s, start, "conv_transpose", y, x, w, false, flops);
 }
 
 void ace_rms_norm(ace_stream *s, ace_tensor y, ace_tensor x, const ace_norm *n)
@@ -119,7 +181,9 @@ void ace_rms_norm(ace_stream *s, ace_tensor y, ace_tensor x, const ace_norm *n)
                "rms_norm")) {
         return;
     }
+    double start = started(s);
     s->device->ops->rms_norm(s->device, y, x, n);
+    finished_pass(s, start, "rms_norm", y, x, (ace_tensor){.addr = 0});
 }
 
 void ace_head_rms_norm(ace_stream *s, ace_tensor x, const ace_head_norm *n)
@@ -133,7 +197,9 @@ void ace_head_rms_norm(ace_stream *s, ace_tensor x, const ace_head_norm *n)
                "head_rms_norm")) {
         return;
     }
+    double start = started(s);
     s->device->ops->head_norm(s->device, x, n);
+    finished_pass(s, start, "head_norm", x, x, (ace_tensor){.addr = 0});
 }
 
 /* Keys that exist for an item. */
@@ -173,6 +239,32 @@ static bool keys_fit(ace_tensor k, const ace_attention *a)
     return fit;
 }
 
+/* Of keys and values, each item's once. */
+static double key_bytes(ace_tensor k, const ace_attention *a)
+{
+    double keys = 0;
+    for (int64_t b = 0; b < a->batch; b++) {
+        keys += (double)keys_of(a, b);
+    }
+    return 2 * keys * (double)(a->kv_heads * a->head_dim) * (double)ace_dtype_bytes(k.dtype);
+}
+
+static void finished_attention(const ace_stream *s, double start, ace_tensor y, ace_tensor q,
+                               ace_tensor k, const ace_attention *a, double flops)
+{
+    if (s->device->watch == NULL) {
+        return;
+    }
+    finished(s, start,
+             (ace_operation){.name = "attention",
+                             .x = q,
+                             .y = y,
+                             .keys = a->kv_len,
+                             .flops = flops,
+                             .read = bytes_of(q) + key_bytes(k, a),
+                             .written = bytes_of(y)});
+}
+
 void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                 const ace_attention *a)
 {
@@ -189,9 +281,12 @@ void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_ten
     if (a->window > 0 && 2.0 * (double)a->window + 1.0 < keys) {
         keys = 2.0 * (double)a->window + 1.0;
     }
-    s->counters.flops += 4.0 * (double)(a->batch * a->q_len * a->heads * a->head_dim) * keys *
-                         (a->causal ? 0.5 : 1.0);
+    double flops = 4.0 * (double)(a->batch * a->q_len * a->heads * a->head_dim) * keys *
+                   (a->causal ? 0.5 : 1.0);
+    double start = started(s);
+    s->counters.flops += flops;
     s->device->ops->attention(s->device, y, q, k, v, a);
+    finished_attention(s, start, y, q, k, a, flops);
 }
 
 void ace_silu(ace_stream *s, ace_tensor y, ace_tensor x)
@@ -199,7 +294,9 @@ void ace_silu(ace_stream *s, ace_tensor y, ace_tensor x)
     if (refuse(s, is_work_type(y) && is_work_type(x) && same_shape(x, y), "silu")) {
         return;
     }
+    double start = started(s);
     s->device->ops->silu(s->device, y, x);
+    finished_pass(s, start, "silu", y, x, (ace_tensor){.addr = 0});
 }
 
 void ace_silu_mul(ace_stream *s, ace_tensor y, ace_tensor gate, ace_tensor up)
@@ -209,7 +306,9 @@ void ace_silu_mul(ace_stream *s, ace_tensor y, ace_tensor gate, ace_tensor up)
                "silu_mul")) {
         return;
     }
+    double start = started(s);
     s->device->ops->silu_mul(s->device, y, gate, up);
+    finished_pass(s, start, "silu_mul", y, gate, up);
 }
 
 void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b)
@@ -219,7 +318,9 @@ void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b)
                "add")) {
         return;
     }
+    double start = started(s);
     s->device->ops->add(s->device, y, a, b);
+    finished_pass(s, start, "add", y, a, b);
 }
 
 void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x)
@@ -227,7 +328,9 @@ void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x)
     if (refuse(s, is_work_type(y) && is_work_type(x) && same_shape(x, y), "copy")) {
         return;
     }
+    double start = started(s);
     s->device->ops->copy(s->device, y, x);
+    finished_pass(s, start, "copy", y, x, (ace_tensor){.addr = 0});
 }
 
 void ace_fill(ace_stream *s, ace_tensor y, float value)
@@ -235,5 +338,7 @@ void ace_fill(ace_stream *s, ace_tensor y, float value)
     if (refuse(s, is_work_type(y), "fill")) {
         return;
     }
+    double start = started(s);
     s->device->ops->fill(s->device, y, value);
+    finished_pass(s, start, "fill", y, (ace_tensor){.addr = 0}, (ace_tensor){.addr = 0});
 }

@@ -404,6 +404,48 @@ static size_t peak_seen(const ace_workshop *w, const ace_runner *r)
     return ace_stage_log_peak(&r->log);
 }
 
+/* ---- tracing ------------------------------------------------------------------------------------ */
+
+/* Nobody listens to a device that only counts: its times would mean nothing. */
+static void watch(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trace)
+{
+    w->cpu->watch = ace_trace_watch(trace);
+    if (w->device->computes) {
+        w->device->watch = ace_trace_watch(trace);
+    }
+    ledger->timeline = trace;
+}
+
+static ace_status trace_begin(const ace_workshop *w, const ace_request *request, ace_ledger *ledger,
+                              ace_job_trace **out, ace_error *err)
+{
+    *out = NULL;
+    if (request->trace[0] == '\0') {
+        return ACESTEP_OK;
+    }
+    if (w->shape) {
+        return ace_fail(err, ACESTEP_ARGUMENT,
+                        "trace: exec=shape computes nothing that could be timed; leave one of them "
+                        "out");
+    }
+    ace_status status = ace_trace_open(request->trace, out, err);
+    if (status == ACESTEP_OK) {
+        watch(w, ledger, *out);
+    }
+    return status;
+}
+
+/* The song matters more than its trace. */
+static void trace_end(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trace,
+                      ace_trace_summary *summary, ace_warnings *warnings)
+{
+    ace_error failure = {.code = ACESTEP_OK};
+    watch(w, ledger, NULL);
+    if (ace_trace_close(trace, summary, &failure) != ACESTEP_OK) {
+        ace_warn(warnings, "", "trace", "a file", "none", "%s", failure.message);
+    }
+}
+
 ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job,
                        ace_stage_log *plan, ace_job_progress *progress, void *context,
                        ace_warnings *warnings, ace_job_report *report, ace_finished *songs,
@@ -440,8 +482,11 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
     }
     ace_ledger *ledger = &residency->ledger;
     ledger->high_water = ledger->in_use;
+    ace_status status = trace_begin(w, request, ledger, &r->trace, err);
     ace_ledger_mark(ledger, "plan", ace_stage_log_peak(plan));
-    ace_status status = ace_pipeline_run(r, job, songs, n_songs);
+    if (status == ACESTEP_OK) {
+        status = ace_pipeline_run(r, job, songs, n_songs);
+    }
     ledger->stage = "idle";
     ace_ledger_mark(ledger, "end", 0);
     if (r->expected == &run->second) {
@@ -452,6 +497,7 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
                                .vae_place = r->vae_place,
                                .vae_chunk = r->vae_chunk,
                                .replans = r->replans};
+    trace_end(w, ledger, r->trace, &report->operations, warnings);
     ace_free(run);
     ace_free(r);
     return status;

@@ -26,6 +26,7 @@ typedef struct ace_job_report {
     ace_vae_place vae_place;
     int64_t vae_chunk;
     int replans;
+    ace_trace_summary operations; /* with --trace */
 } ace_job_report;
 
 /* The whole job on the real device, held to the plan. songs: room for ACE_MAX_SONGS. request and

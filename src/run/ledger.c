@@ -53,16 +53,18 @@ static size_t component_bytes(const ace_ledger *l, ace_part part)
     return l->part[part];
 }
 
-static void add(ace_ledger *l, size_t bytes)
+/* The bytes of a component have just changed. */
+static void settle(ace_ledger *l, size_t in_use)
 {
-    l->in_use += bytes;
-    l->high_water = l->in_use > l->high_water ? l->in_use : l->high_water;
+    l->in_use = in_use;
+    l->high_water = in_use > l->high_water ? in_use : l->high_water;
+    ace_trace_memory(l->timeline, l->part, l->work);
 }
 
 void ace_ledger_alloc(ace_ledger *l, ace_part part, size_t bytes)
 {
     l->part[part] += bytes;
-    add(l, bytes);
+    settle(l, l->in_use + bytes);
     write_line(l, ace_part_code(part), "alloc", (double)bytes, component_bytes(l, part));
 }
 
@@ -70,7 +72,7 @@ void ace_ledger_free(ace_ledger *l, ace_part part, bool evict)
 {
     size_t bytes = l->part[part];
     l->part[part] = 0;
-    l->in_use -= bytes;
+    settle(l, l->in_use - bytes);
     write_line(l, ace_part_code(part), evict ? "evict" : "free", (double)bytes,
                component_bytes(l, part));
 }
@@ -78,7 +80,7 @@ void ace_ledger_free(ace_ledger *l, ace_part part, bool evict)
 void ace_ledger_alloc_work(ace_ledger *l, size_t bytes)
 {
     l->work += bytes;
-    add(l, bytes);
+    settle(l, l->in_use + bytes);
     write_line(l, "work", "alloc", (double)bytes, l->work);
 }
 
@@ -86,7 +88,7 @@ void ace_ledger_free_work(ace_ledger *l)
 {
     size_t bytes = l->work;
     l->work = 0;
-    l->in_use -= bytes;
+    settle(l, l->in_use - bytes);
     if (bytes > 0) {
         write_line(l, "work", "free", (double)bytes, 0);
     }

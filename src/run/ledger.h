@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "plan/plan.h"
+#include "run/trace.h"
 
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ typedef struct ace_ledger {
     int step;          /* of the diffusion; -1 elsewhere */
     FILE *trace;       /* NULL: none */
     double started;
+    ace_job_trace *timeline; /* hears of every change; borrowed, NULL: nobody */
 } ace_ledger;
 
 /* "" or NULL: no trace. */

@@ -79,6 +79,7 @@ ace_status ace_stage_begin(ace_runner *r, const char *key, const char *name, ace
     r->log.stage[i].name = name;
     r->log.stage[i].key = key;
     r->device->stage = key;
+    ace_trace_stage_begin(r->trace, key);
     if (ledger_of(r) != NULL) {
         ledger_of(r)->stage = key;
         ledger_of(r)->step = -1;
@@ -146,6 +147,7 @@ ace_status ace_stage_borrow(ace_stage *stage, ace_part part)
         stage->stream.status = status;
         return status;
     }
+    ace_trace_load(r->trace, ace_part_title(part), start, bytes);
     r->log.part_bytes[part] = bytes;
     r->log.stage[r->log.count].part_bytes[part] = bytes;
     note_peak(stage);
@@ -272,6 +274,8 @@ ace_status ace_stage_end(ace_stage *stage)
     record->counters.uploaded += stage->loaded.uploaded;
     record->load_seconds = stage->loaded_at - stage->started;
     record->compute_seconds = ace_clock_seconds() - stage->loaded_at;
+    ace_trace_stage_end(r->trace, record->name, stage->started, record->counters.flops,
+                        record->peak_bytes);
     if (r->residency != NULL) {
         ace_residency_settle(r->residency, r->plan);
         ledger_of(r)->step = -1;

@@ -11,6 +11,7 @@
 #include "device/stream.h"
 #include "plan/warnings.h"
 #include "run/residency.h"
+#include "run/trace.h"
 #include "weights/loader.h"
 
 enum { ACE_MAX_STAGES = 16 };
@@ -63,6 +64,7 @@ typedef struct ace_runner {
     ace_status (*replan)(struct ace_runner *);
     void *replan_context;
     int replans;
+    ace_job_trace *trace; /* NULL: none */
     /* After the language model has written: plans what follows. NULL: nobody waits for it. */
     ace_status (*after_lm)(struct ace_runner *, struct ace_lm_written *);
     ace_error *error;
