@@ -200,6 +200,23 @@ static ace_status prepare_output(const ace_request *request, const ace_job *job,
     return ace_output_prepare(request, seeds, n, output, err);
 }
 
+/* A trace that a song or its sidecar would replace is refused before anything is computed. */
+static ace_status check_trace_name(const ace_request *request, const ace_output *output,
+                                   ace_error *err)
+{
+    for (int i = 0; i < ACE_MAX_SONGS && output->path[i][0] != '\0'; i++) {
+        char sidecar[ACE_OUTPUT_PATH_BYTES];
+        ace_output_beside(output->path[i], "json", sidecar, sizeof sidecar);
+        if (strcmp(request->trace, output->path[i]) == 0 ||
+            (request->sidecar && strcmp(request->trace, sidecar) == 0)) {
+            return ace_fail(err, ACESTEP_ARGUMENT,
+                            "trace: %s is a file of the song itself; give the trace another name",
+                            request->trace);
+        }
+    }
+    return ACESTEP_OK;
+}
+
 static ace_status generate(ace_workshop *w, const ace_request *const *requests, int n,
                            acestep_progress *progress, void *context, ace_output *output,
                            acestep_result *result, ace_error *err)
@@ -209,6 +226,9 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
     ace_status status = ace_job_create(w, requests, n, &result->plan.warnings, &result->job, err);
     if (status == ACESTEP_OK && computes) {
         status = prepare_output(requests[0], &result->job, output, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = check_trace_name(requests[0], output, err);
     }
     if (status == ACESTEP_OK) {
         status = ace_plan_for(w, requests[0], &result->job, &result->plan, err);

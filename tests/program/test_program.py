@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "acestep"
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
@@ -222,6 +223,36 @@ class Songs(ProgramTest):
         alone = json.loads(self.run_program("plan", "--caption", "piano and drums", "-d", "5.12",
                                             "--json").stdout)
         self.assertEqual(alone["peak_bytes"], measured["peak_bytes"])
+
+    def test_trace(self):
+        """The same song with and without, and the sums of the table are the stages' FLOPs."""
+        plain = self.generate("-o", "a.wav", "--seed", "7", "--file-tags", "none")
+        traced = self.generate("-o", "b.wav", "--seed", "7", "--file-tags", "none",
+                               "--trace", "b.trace.json")
+        self.assertEqual(self.bytes_of("a.wav"), self.bytes_of("b.wav"))
+        self.assertNotIn("operations", plain["measured"])
+        rows = traced["measured"]["operations"]
+        self.assertEqual(sum(r["flops"] for r in rows),
+                         sum(s["flops"] for s in traced["measured"]["stages"]))
+        events = json.loads(self.bytes_of("b.trace.json"))["traceEvents"]
+        spans = [e for e in events if e["ph"] == "X" and e["tid"] == 3]
+        self.assertEqual(len(spans), sum(r["calls"] for r in rows))
+        self.assertEqual({e["name"] for e in spans}, {r["operation"] for r in rows})
+        full = self.generate("-o", "c.wav", "--trace", "/dev/full")
+        self.assertEqual([w["field"] for w in full["warnings"]], ["trace"])
+        self.refused(ARGUMENT, "generate", "-d", "5.12", "-o", "d.wav", "--trace", "d.json",
+                     says=("trace", "d.json"))
+
+    def test_picture(self):
+        card = ("--weights", "synthetic:turbo", "-d", "30", "--max-cuda-vram", "6")
+        text = self.run_program("plan", "--picture", *card).stdout.decode()
+        self.assertIn("DDDD", text)
+        self.assertNotIn("\033", text)
+        done = self.run_program("plan", "--picture", "plan.svg", *card)
+        self.assertEqual((done.returncode, done.stdout), (0, b""))
+        self.assertEqual(xml.etree.ElementTree.parse(self.path("plan.svg")).getroot().tag,
+                         "{http://www.w3.org/2000/svg}svg")
+        self.refused(IO, "plan", "--picture", "no/such/folder.svg", *card, says=("folder.svg",))
 
     def test_warnings(self):
         result = json.loads(self.run_program("generate", "--caption", "x", "-d", "1", "--json",
