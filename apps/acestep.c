@@ -22,6 +22,7 @@ static const command commands[] = {
     {"probe", command_probe, "run one part of the networks on a recorded case"},
     {"models", command_models, "show which checkpoints would be used"},
     {"quantize", command_quantize, "write a models folder with an INT8 diffusion model"},
+    {"cache", command_cache, "show or clear the packed weights that are kept on disk"},
     {"bench", command_bench, "time the stages on published shapes with made-up weights"},
     {"profile", command_profile, "test every tier's settings on simulated cards"},
 };

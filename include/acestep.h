@@ -159,6 +159,15 @@ char *acestep_words_text(const acestep_words *words); /* for people */
 acestep_status acestep_quantize(const acestep_request *request, acestep_progress *progress,
                                 void *context, acestep_error *err);
 
+/* ---- the cache ---------------------------------------------------------------------------------- */
+
+/* The packed weights that are kept on disk in the request's cache_dir: names, sizes, last use. NULL
+ * with err set where the folder cannot be read. */
+char *acestep_cache_json(const acestep_request *request, acestep_error *err);
+char *acestep_cache_text(const acestep_request *request, acestep_error *err);
+/* Removes all of them. They are made again when they are needed. */
+acestep_status acestep_cache_clear(const acestep_request *request, acestep_error *err);
+
 /* ---- checking ----------------------------------------------------------------------------------- */
 
 /* Runs exactly one part of the networks on the inputs of a recorded case (a safetensors file with an

@@ -10,12 +10,19 @@
 /* Room that stays on the disk for everybody else. */
 static const uint64_t SPARE_BYTES = (uint64_t)1 << 30;
 
+static const double MB = 1024 * 1024;
+
+uint64_t ace_pack_cache_limit(const ace_request *r)
+{
+    return (uint64_t)(r->cache_limit * 1024 * MB);
+}
+
 void ace_pack_cache_open(ace_pack_cache *cache, const ace_request *r, ace_pool *pool)
 {
     memset(cache, 0, sizeof *cache);
     (void)snprintf(cache->base, sizeof cache->base, "%s", r->cache ? r->cache_dir : "");
-    cache->limit = (uint64_t)(r->cache_limit * 1e9);
-    cache->least = (uint64_t)(r->cache_least * 1e6);
+    cache->limit = ace_pack_cache_limit(r);
+    cache->least = (uint64_t)(r->cache_least * MB);
     cache->pool = pool;
 }
 
@@ -100,7 +107,7 @@ void ace_pack_cache_write(ace_pack_cache *cache, const char *folder, const char 
     if (ace_cache_folder_trim(path, ACE_PACK_SUFFIX, cache->limit - bytes) > cache->limit - bytes ||
         ace_cache_folder_room(path) < bytes + SPARE_BYTES) {
         status = ace_fail(&err, ACESTEP_IO, "%s: no room for %.1f GB; nothing is kept", path,
-                          (double)bytes * 1e-9);
+                          (double)bytes / (1024 * MB));
     } else {
         append_name(path, name, key);
         status = ace_pack_file_write(path, key, pieces, n, cache->pool, &err);

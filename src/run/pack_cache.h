@@ -22,6 +22,8 @@ typedef struct ace_pack_cache {
 
 void ace_pack_cache_open(ace_pack_cache *cache, const ace_request *r, ace_pool *pool);
 
+/* cache_limit in bytes. */
+uint64_t ace_pack_cache_limit(const ace_request *r);
 bool ace_pack_cache_is_on(const ace_pack_cache *cache);
 /* Is an image of this size to be kept? */
 bool ace_pack_cache_wants(const ace_pack_cache *cache, uint64_t bytes);

@@ -393,6 +393,49 @@ class Songs(ProgramTest):
         self.assertEqual(self.files(), [])
 
 
+class Cache(ProgramTest):
+    """Packed weights on disk, through the program."""
+
+    def cache(self, *arguments):
+        done = self.run_program("cache", "--cache-dir", self.path("kept"), *arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return done.stdout
+
+    def song(self, name, *arguments):
+        self.generate("--models", GOLDEN, "-o", name, "--cache-dir", self.path("kept"),
+                      "--cache-least", "0", "--seed", "5", "--file-tags", "none", *arguments)
+        return self.bytes_of(name)
+
+    def test_kept_and_cleared(self):
+        self.assertEqual(json.loads(self.cache("--json"))["files"], [])
+        plain = self.song("plain.wav", "--no-cache")
+        self.assertEqual(json.loads(self.cache("--json"))["files"], [])
+        self.assertEqual(self.song("first.wav", "--cache"), plain)
+        kept = json.loads(self.cache("--json"))
+        self.assertGreaterEqual(len(kept["files"]), 5)
+        self.assertEqual(sum(f["bytes"] for f in kept["files"]), kept["bytes"])
+        self.assertEqual(os.stat(self.path("kept")).st_mode & 0o777, 0o700)
+        self.assertEqual(self.song("second.wav", "--cache"), plain)
+        for f in kept["files"]:
+            self.assertIn(f["name"].encode(), self.cache())
+        self.assertEqual(self.cache("--clear"), b"")
+        self.assertEqual(json.loads(self.cache("--json"))["files"], [])
+
+    def test_default_folder(self):
+        done = self.run_program("cache", env={"XDG_CACHE_HOME": self.path("xdg")})
+        self.assertEqual(done.stdout.splitlines()[0].decode(), self.path("xdg", "acestep"))
+        self.assertEqual(self.files(), [])
+
+    def test_folder_of_others(self):
+        os.makedirs(self.path("kept"))
+        os.chmod(self.path("kept"), 0o777)
+        done = self.run_program("generate", "--models", GOLDEN, "-d", "10", "-o", "song.wav", "--cache",
+                                "--cache-dir", self.path("kept"), "--cache-least", "0")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stderr.count(b"others may write there"), 1)
+        self.assertEqual(os.listdir(self.path("kept")), ["constants"])
+
+
 class Models(ProgramTest):
     def setUp(self):
         super().setUp()
