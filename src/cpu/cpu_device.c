@@ -230,7 +230,11 @@ ace_status ace_cpu_device_open(int threads, ace_cpu_level max_level, ace_device 
     ace_cpu_level detected = ace_cpu_detect();
     cpu->level = max_level < detected ? max_level : detected;
     detect_dot_products(cpu);
-    cpu->base = (ace_device){.name = "cpu", .ops = &cpu_ops, .alignment = LINE, .computes = true, .addressable = true};
+    cpu->base = (ace_device){.name = "cpu",
+                             .ops = &cpu_ops,
+                             .alignment = LINE,
+                             .computes = true,
+                             .addressable = true};
     ace_status status = ace_pool_create(threads, &cpu->pool, err);
     if (status != ACESTEP_OK) {
         close_device(&cpu->base);

@@ -141,9 +141,11 @@ ace_status ace_image_device_open(ace_device *target, ace_device **out, ace_error
         return ace_fail(err, ACESTEP_MEMORY, "image device: no host memory");
     }
     /* It computes in the sense a loader asks for: files are read, tables are filled. */
-    d->base = (ace_device){
-        .name = "image", .ops = &image_ops, .alignment = target->alignment,
-        .computes = true, .addressable = true};
+    d->base = (ace_device){.name = "image",
+                           .ops = &image_ops,
+                           .alignment = target->alignment,
+                           .computes = true,
+                           .addressable = true};
     d->target = target;
     *out = &d->base;
     return ACESTEP_OK;
