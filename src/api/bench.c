@@ -55,21 +55,22 @@ static void put_machine(ace_lines *t, const ace_bench_machine *m)
     ace_lines_add(t, "%s, %s, %d thread%s; acestep %s%s%s\n", m->cpu, m->level, m->threads,
                   m->threads == 1 ? "" : "s", acestep_version(), commit[0] != '\0' ? " " : "",
                   commit);
-    ace_lines_add(t, "at the most:");
+    ace_lines_add(t, "at the most, ever in this run:");
     for (int i = 0; i < ACE_PEAKS; i++) {
-        if (m->peaks.own[i]) {
-            ace_lines_add(t, " %s %.0f,", ace_peak_name((ace_peak)i), m->peaks.flops[i] * 1e-9);
+        if (m->limits.peaks.own[i]) {
+            ace_lines_add(t, " %s %.0f,", ace_peak_name((ace_peak)i),
+                          m->limits.peaks.flops[i] * 1e-9);
         }
     }
-    ace_lines_add(t, " in GFLOP/s; memory reads %.1f GB/s\n\n", m->bandwidth * 1e-9);
+    ace_lines_add(t, " in GFLOP/s; memory reads %.1f GB/s\n\n", m->limits.bandwidth * 1e-9);
 }
 
-static void put_row(ace_lines *t, const ace_bench_machine *m, const ace_bench_row *row)
+static void put_row(ace_lines *t, const ace_bench_row *row)
 {
     double best = ace_bench_best(row);
     char share[32];
-    (void)snprintf(share, sizeof share, "%.0f %% %s", ace_bench_share(m, row) * 100,
-                   ace_bench_unit_name(ace_bench_bound(m, row)));
+    (void)snprintf(share, sizeof share, "%.0f %% %s", ace_bench_share(row) * 100,
+                   ace_bench_unit_name(ace_bench_bound(row)));
     ace_lines_add(t, "  %-16s %-5s %6.2f %9.4f %9.4f %8.1f %8.1f %6.1f  %-12s", row->stage,
                   ace_dtype_name(row->matrix), row->load_seconds, ace_bench_median(row), best,
                   row->flops * 1e-9, row->flops / best * 1e-9, row->bytes / best * 1e-9, share);
@@ -95,7 +96,7 @@ char *acestep_bench_text(const acestep_bench *bench)
                   "type", "load s", "median s", "best s", "GFLOP", "GFLOP/s", "GB/s", "of the most",
                   "s/s audio", "GB used", "GB RAM", "work");
     for (int i = 0; i < b->n_rows; i++) {
-        put_row(&t, &b->machine, &b->row[i]);
+        put_row(&t, &b->row[i]);
     }
     return ace_lines_take(&t);
 }

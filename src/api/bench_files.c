@@ -20,20 +20,27 @@ static json_t *bytes_or_null(size_t bytes)
     return bytes > 0 ? json_integer((json_int_t)bytes) : json_null();
 }
 
-static json_t *machine_json(const ace_bench_machine *m)
+static json_t *peaks_json(const ace_bench_limits *limits)
 {
     json_t *peaks = json_object();
+    for (int i = 0; i < ACE_PEAKS; i++) {
+        (void)json_object_set_new(peaks, ace_peak_name((ace_peak)i),
+                                  json_real(limits->peaks.flops[i] * 1e-9));
+    }
+    return peaks;
+}
+
+static json_t *machine_json(const ace_bench_machine *m)
+{
     json_t *own = json_array();
     for (int i = 0; i < ACE_PEAKS; i++) {
-        const char *name = ace_peak_name((ace_peak)i);
-        (void)json_object_set_new(peaks, name, json_real(m->peaks.flops[i] * 1e-9));
-        if (m->peaks.own[i]) {
-            (void)json_array_append_new(own, json_string(name));
+        if (m->limits.peaks.own[i]) {
+            (void)json_array_append_new(own, json_string(ace_peak_name((ace_peak)i)));
         }
     }
     return json_pack("{s:s, s:s, s:i, s:o, s:o, s:f}", "cpu", m->cpu, "level", m->level, "threads",
-                     m->threads, "peak_gflops", peaks, "own_instructions", own, "memory_gbps",
-                     m->bandwidth * 1e-9);
+                     m->threads, "peak_gflops", peaks_json(&m->limits), "own_instructions", own,
+                     "memory_gbps", m->limits.bandwidth * 1e-9);
 }
 
 static json_t *seconds_json(const ace_bench_row *row)
@@ -45,7 +52,7 @@ static json_t *seconds_json(const ace_bench_row *row)
     return list;
 }
 
-static json_t *row_json(const ace_bench_machine *m, const ace_bench_row *row)
+static json_t *row_json(const ace_bench_row *row)
 {
     double best = ace_bench_best(row);
     double median = ace_bench_median(row);
@@ -53,18 +60,18 @@ static json_t *row_json(const ace_bench_machine *m, const ace_bench_row *row)
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:o, s:o, s:f, s:o, s:f, s:f, s:f, s:f, s:o, s:o, s:s, s:f, s:o, "
         "s:o, "
-        "s:o, s:o}",
+        "s:o, s:o, s:o, s:f}",
         "stage", row->stage, "work", row->work, "model", row->model, "precision",
         ace_dtype_name(row->matrix), "audio_seconds", number_or_null(audio), "tokens",
         number_or_null(row->tokens), "load_seconds", row->load_seconds, "seconds",
         seconds_json(row), "median_seconds", median, "best_seconds", best, "gflop",
         row->flops * 1e-9, "gflops", row->flops / best * 1e-9, "read_bytes",
         bytes_or_null((size_t)row->bytes), "gbps", number_or_null(row->bytes / best * 1e-9),
-        "bound", ace_bench_unit_name(ace_bench_bound(m, row)), "share_of_peak",
-        ace_bench_share(m, row), "seconds_per_audio_second",
-        number_or_null(audio > 0 ? median / audio : 0), "tokens_per_second",
-        number_or_null(row->tokens / best), "device_bytes", bytes_or_null(row->device_bytes),
-        "resident_bytes", bytes_or_null(row->resident_bytes));
+        "bound", ace_bench_unit_name(ace_bench_bound(row)), "share_of_peak", ace_bench_share(row),
+        "seconds_per_audio_second", number_or_null(audio > 0 ? median / audio : 0),
+        "tokens_per_second", number_or_null(row->tokens / best), "device_bytes",
+        bytes_or_null(row->device_bytes), "resident_bytes", bytes_or_null(row->resident_bytes),
+        "peak_gflops", peaks_json(&row->limits), "memory_gbps", row->limits.bandwidth * 1e-9);
 }
 
 char *acestep_bench_json(const acestep_bench *bench)
@@ -72,7 +79,7 @@ char *acestep_bench_json(const acestep_bench *bench)
     const ace_bench *b = &bench->measured;
     json_t *rows = json_array();
     for (int i = 0; i < b->n_rows; i++) {
-        (void)json_array_append_new(rows, row_json(&b->machine, &b->row[i]));
+        (void)json_array_append_new(rows, row_json(&b->row[i]));
     }
     json_t *root =
         json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:o, s:o}", "format", ACE_BENCH_FORMAT,
@@ -147,14 +154,14 @@ static void put_line(ace_lines *t, const acestep_bench *bench, const ace_bench_r
     put_number(t, row->flops / best * 1e-9);
     put_bytes(t, row->bytes);
     put_number(t, row->bytes / best * 1e-9);
-    put_field(t, ace_bench_unit_name(ace_bench_bound(m, row)));
-    put_number(t, ace_bench_share(m, row));
+    put_field(t, ace_bench_unit_name(ace_bench_bound(row)));
+    put_number(t, ace_bench_share(row));
     put_bytes(t, (double)row->device_bytes);
     put_bytes(t, (double)row->resident_bytes);
     for (int i = 0; i < ACE_PEAKS; i++) {
-        put_number(t, m->peaks.flops[i] * 1e-9);
+        put_number(t, row->limits.peaks.flops[i] * 1e-9);
     }
-    ace_lines_add(t, "%.7g\n", m->bandwidth * 1e-9);
+    ace_lines_add(t, "%.7g\n", row->limits.bandwidth * 1e-9);
 }
 
 /* The header goes where the file is new, told by where appending begins. */

@@ -4,6 +4,7 @@
 #include "hardware/parts.h"
 #include "run/resident.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,15 +137,32 @@ static void fill_request(const ace_request *r, const bench_stage *stage, stage_r
 /* ---- the machine --------------------------------------------------------------------------------
  */
 
+static void raise_limits(ace_bench_limits *best, const ace_bench_limits *found)
+{
+    best->bandwidth = fmax(best->bandwidth, found->bandwidth);
+    for (int i = 0; i < ACE_PEAKS; i++) {
+        best->peaks.flops[i] = fmax(best->peaks.flops[i], found->peaks.flops[i]);
+        best->peaks.own[i] = found->peaks.own[i];
+    }
+}
+
+void ace_bench_measure_units(const ace_bench_context *c)
+{
+    ace_bench_limits found = {0};
+    ace_cpu_device_peaks(c->workshop->cpu, &found.peaks);
+    raise_limits(c->around, &found);
+    raise_limits(&c->bench->machine.limits, &found);
+}
+
 ace_status ace_bench_measure_machine(const ace_bench_context *c)
 {
-    double rate = 0;
-    ace_device *cpu = c->workshop->cpu;
-    ace_bench_machine *m = &c->bench->machine;
-    ace_status status = ace_cpu_device_bandwidth(cpu, &rate, c->err);
-    m->bandwidth = rate > m->bandwidth ? rate : m->bandwidth;
+    ace_bench_limits found = {0};
+    ace_status status = ace_cpu_device_bandwidth(c->workshop->cpu, &found.bandwidth, c->err);
     if (status == ACESTEP_OK) {
-        ace_cpu_device_peaks(cpu, &m->peaks);
+        ace_cpu_device_peaks(c->workshop->cpu, &found.peaks);
+        raise_limits(c->around, &found);
+        raise_limits(&c->bench->machine.limits, &found);
+        *c->last = found;
     }
     return status;
 }
@@ -184,20 +202,25 @@ static ace_status run_stage(const ace_bench_context *c, const bench_stage *stage
                         "dit-xl: %s has not the XL shapes; --model names another", m->name);
     }
     describe_machine(c->workshop, &b->machine);
+    *c->around = *c->last; /* what was measured after the stage before */
     ace_status status = ACESTEP_OK;
-    if (b->machine.bandwidth == 0) { /* else measured after the stage before */
+    if (c->around->bandwidth == 0) {
         status = ace_bench_measure_machine(c);
     }
     if (status == ACESTEP_OK) {
         ace_resident_restart();
         status = stage->run(c, stage->name);
     }
-    for (int i = first; i < b->n_rows; i++) {
-        if (b->row[i].resident_bytes == 0) {
-            b->row[i].resident_bytes = ace_resident_peak();
-        }
+    size_t resident = ace_resident_peak(); /* before the memory is measured again */
+    if (status == ACESTEP_OK) {
+        status = ace_bench_measure_machine(c);
     }
-    return status == ACESTEP_OK ? ace_bench_measure_machine(c) : status;
+    for (int i = first; i < b->n_rows; i++) {
+        ace_bench_row *row = &b->row[i];
+        row->resident_bytes = row->resident_bytes == 0 ? resident : row->resident_bytes;
+        row->limits = row->limits.bandwidth == 0 ? *c->around : row->limits;
+    }
+    return status;
 }
 
 /* Each stage has a workshop of its own, so that its memory is its own too. */
@@ -242,7 +265,11 @@ ace_status ace_bench_stages(const ace_request *request, const char *names, int r
     if (own == NULL || w == NULL) {
         status = ace_fail(err, ACESTEP_MEMORY, "bench: no host memory");
     } else {
+        ace_bench_limits around = {0};
+        ace_bench_limits last = {0};
         ace_bench_context c = {.workshop = w,
+                               .around = &around,
+                               .last = &last,
                                .progress = progress,
                                .progress_context = context,
                                .bench = out,

@@ -15,14 +15,18 @@ enum {
     ACE_BENCH_MEMORY = ACE_PEAKS /* the unit that reads weights; those before are ace_peak */
 };
 
-/* What the machine can do, the best of all measurements before, between and after the stages: other
+/* What the machine can do at the most, the best of some measurements: other
  * programs only ever make it look slower. */
+typedef struct ace_bench_limits {
+    ace_cpu_peaks peaks;
+    double bandwidth; /* bytes per second, of reading memory */
+} ace_bench_limits;
+
 typedef struct ace_bench_machine {
     char cpu[96];
     const char *level; /* static */
     int threads;
-    ace_cpu_peaks peaks;
-    double bandwidth; /* bytes per second, of reading memory */
+    ace_bench_limits limits; /* of the whole run */
 } ace_bench_machine;
 
 /* One stage, or one step of it, repeated. */
@@ -36,10 +40,12 @@ typedef struct ace_bench_row {
     double load_seconds;                   /* reading (or making up) and packing the weights */
     double seconds[ACE_BENCH_MAX_REPEATS]; /* every repetition after the warm-up, in order */
     int n;
-    double flops;          /* of one repetition, as the stream counts them */
-    double bytes;          /* weights (and cache) that one repetition must read; 0: not known */
-    size_t device_bytes;   /* most on the device: weights and work */
-    size_t resident_bytes; /* most of the process in memory while it ran; 0: not known */
+    double flops;            /* of one repetition, as the stream counts them */
+    double bytes;            /* weights (and cache) that one repetition must read; 0: not known */
+    size_t device_bytes;     /* most on the device: weights and work */
+    size_t resident_bytes;   /* most of the process in memory while it ran; 0: not known */
+    ace_bench_limits limits; /* just before the stage, between its repetitions and just after: what
+                                a machine can do changes within minutes where others use it too */
 } ace_bench_row;
 
 typedef struct ace_bench {
@@ -55,9 +61,9 @@ typedef struct ace_bench {
 double ace_bench_median(const ace_bench_row *row);
 double ace_bench_best(const ace_bench_row *row);
 /* What holds the work back on this machine: memory, or the unit that its products work in. */
-int ace_bench_bound(const ace_bench_machine *m, const ace_bench_row *row);
+int ace_bench_bound(const ace_bench_row *row);
 /* The share of that unit's peak which the best repetition reaches, 0 … 1. */
-double ace_bench_share(const ace_bench_machine *m, const ace_bench_row *row);
+double ace_bench_share(const ace_bench_row *row);
 const char *ace_bench_unit_name(int unit); /* ace_peak_name, or "memory" */
 
 /* ---- measuring ---------------------------------------------------------------------------------
@@ -76,10 +82,14 @@ typedef struct ace_bench_context {
     ace_job_progress *progress; /* NULL: nobody asks */
     void *progress_context;
     ace_bench *bench;
+    ace_bench_limits *around; /* the stage at hand, so far */
+    ace_bench_limits *last;   /* the latest full measurement */
     ace_error *err;
 } ace_bench_context;
 
-/* Once more; the best figures stay. */
+/* Arithmetic alone, between repetitions: takes no memory. */
+void ace_bench_measure_units(const ace_bench_context *c);
+/* Memory too; it takes half a gigabyte. */
 ace_status ace_bench_measure_machine(const ace_bench_context *c);
 
 /* The next row, named; NULL with the error set when there is no room. */

@@ -34,10 +34,10 @@ double ace_bench_best(const ace_bench_row *row)
 }
 
 /* Seconds that the work would take if nothing but this unit held it back. */
-static double least_seconds(const ace_bench_machine *m, const ace_bench_row *row, int unit)
+static double least_seconds(const ace_bench_row *row, int unit)
 {
     double work = unit == ACE_BENCH_MEMORY ? row->bytes : row->flops;
-    double rate = unit == ACE_BENCH_MEMORY ? m->bandwidth : m->peaks.flops[unit];
+    double rate = unit == ACE_BENCH_MEMORY ? row->limits.bandwidth : row->limits.peaks.flops[unit];
     return rate > 0 ? work / rate : 0;
 }
 
@@ -54,17 +54,17 @@ static ace_peak unit_of(const ace_bench_row *row)
 }
 
 /* Roofline (Williams, Waterman, Patterson 2009): the slower of the two. */
-int ace_bench_bound(const ace_bench_machine *m, const ace_bench_row *row)
+int ace_bench_bound(const ace_bench_row *row)
 {
     int unit = (int)unit_of(row);
-    return least_seconds(m, row, ACE_BENCH_MEMORY) > least_seconds(m, row, unit) ? ACE_BENCH_MEMORY
-                                                                                 : unit;
+    return least_seconds(row, ACE_BENCH_MEMORY) > least_seconds(row, unit) ? ACE_BENCH_MEMORY
+                                                                           : unit;
 }
 
-double ace_bench_share(const ace_bench_machine *m, const ace_bench_row *row)
+double ace_bench_share(const ace_bench_row *row)
 {
     double best = ace_bench_best(row);
-    return best > 0 ? least_seconds(m, row, ace_bench_bound(m, row)) / best : 0;
+    return best > 0 ? least_seconds(row, ace_bench_bound(row)) / best : 0;
 }
 
 const char *ace_bench_unit_name(int unit)

@@ -270,12 +270,14 @@ static ace_status run_all(lm_bench *b)
         ace_resident_restart();
         status = run_precision(b);
         size_t resident = ace_resident_peak(); /* before the memory is measured, which takes some */
-        for (int k = first; k < c->bench->n_rows; k++) {
-            c->bench->row[k].resident_bytes = resident;
-        }
         if (status == ACESTEP_OK) {
             status = ace_bench_measure_machine(c);
         }
+        for (int k = first; k < c->bench->n_rows; k++) {
+            c->bench->row[k].resident_bytes = resident;
+            c->bench->row[k].limits = *c->around;
+        }
+        *c->around = *c->last;
     }
     return status;
 }

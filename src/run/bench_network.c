@@ -257,11 +257,14 @@ static const network networks[] = {
     {"vae-encode", ACE_PART_VAE_ENCODER, ACE_PARTS, make_wave, NULL, encode},
 };
 
-static void repeat(network_run *run, const network *n, int repeats)
+static void repeat(network_run *run, const network *n, const ace_bench_context *c)
 {
     ace_bench_row *row = run->row;
     const ace_stream *s = &run->stage.stream;
-    for (row->n = -1; row->n < repeats && s->status == ACESTEP_OK; row->n++) {
+    for (row->n = -1; row->n < c->bench->repeats && s->status == ACESTEP_OK; row->n++) {
+        if (run->runner->device->computes) {
+            ace_bench_measure_units(c);
+        }
         double flops = s->counters.flops;
         double start = ace_clock_seconds();
         n->once(run);
@@ -272,7 +275,7 @@ static void repeat(network_run *run, const network *n, int repeats)
     }
 }
 
-static ace_status pass(network_run *run, const network *n, int repeats)
+static ace_status pass(network_run *run, const network *n, const ace_bench_context *c)
 {
     ace_stage *stage = &run->stage;
     ace_runner *r = run->runner;
@@ -285,7 +288,7 @@ static ace_status pass(network_run *run, const network *n, int repeats)
         if (n->prepare != NULL) {
             n->prepare(run);
         }
-        repeat(run, n, repeats);
+        repeat(run, n, c);
     }
     ace_status status = ace_stage_end(stage);
     const ace_stage_record *record = &r->log.stage[0];
@@ -321,7 +324,7 @@ static ace_status rehearse_and_run(network_run *run, const network *n, const ace
     ace_status status = n->make(run, c->err);
     for (int i = 0; i < 2 && status == ACESTEP_OK; i++) {
         run->runner = &runners[i];
-        status = pass(run, n, c->bench->repeats);
+        status = pass(run, n, c);
     }
     ace_residency_close(rehearsed);
     return status;

@@ -13,7 +13,7 @@ from test_program import ARGUMENT, GOLDEN, IO, MODEL, ProgramTest
 SMALL = ("--models", GOLDEN, "--duration", "1", "--threads", "1", "--repeats", "2")
 PEAKS = {"f32", "bf16", "int8", "int16"}
 TEXTS = ("stage", "work", "model", "precision", "bound")
-NUMBERS = ("median_seconds", "best_seconds", "gflop", "gflops", "share_of_peak", "device_bytes", "load_seconds")
+NUMBERS = ("median_seconds", "best_seconds", "gflop", "gflops", "share_of_peak", "device_bytes", "load_seconds", "memory_gbps")
 PERHAPS = ("audio_seconds", "tokens", "read_bytes", "gbps", "seconds_per_audio_second", "tokens_per_second",
            "resident_bytes")
 
@@ -41,12 +41,15 @@ class Bench(ProgramTest):
         for value in (*machine["peak_gflops"].values(), machine["memory_gbps"]):
             self.assertTrue(self.is_number(value), value)
         for row in result["stages"]:
-            self.assertEqual(set(row), {*TEXTS, *NUMBERS, *PERHAPS, "seconds"})
+            self.assertEqual(set(row), {*TEXTS, *NUMBERS, *PERHAPS, "seconds", "peak_gflops"})
             for key in NUMBERS:
                 self.assertTrue(self.is_number(row[key]), (row["stage"], key, row[key]))
             for key in PERHAPS:
                 self.assertTrue(row[key] is None or self.is_number(row[key]), (row["stage"], key, row[key]))
             self.assertIn(row["bound"], PEAKS | {"memory"})
+            for name, value in row["peak_gflops"].items():
+                self.assertLessEqual(value, machine["peak_gflops"][name])
+            self.assertLessEqual(row["memory_gbps"], machine["memory_gbps"])
             self.assertEqual(min(row["seconds"]), row["best_seconds"])
             self.assertLessEqual(row["best_seconds"], row["median_seconds"])
         return [row["stage"] for row in result["stages"]]
