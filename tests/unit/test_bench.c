@@ -63,19 +63,17 @@ static void figures_of_times(void **state)
     assert_true(ace_bench_median(&row) == 0 && ace_bench_share(&row) == 0);
 }
 
-/* Wider instructions do more; what a level lacks has the figure of f32. */
+/* What a level lacks has the figure of f32. How much it is, a busy machine decides. */
 static void peaks_of_every_level(void **state)
 {
     (void)state;
-    double last = 0;
     for (int level = 0; level <= (int)ace_cpu_detect(); level++) {
         ace_device *device = NULL;
         ace_cpu_peaks p = {0};
         assert_int_equal(ace_cpu_device_open(1, (ace_cpu_level)level, &device, NULL), ACESTEP_OK);
         ace_cpu_device_peaks(device, &p);
         ace_device_close(device);
-        assert_true(p.own[ACE_PEAK_F32] && p.flops[ACE_PEAK_F32] > last);
-        last = p.flops[ACE_PEAK_F32];
+        assert_true(p.own[ACE_PEAK_F32]);
         for (int i = 0; i < ACE_PEAKS; i++) {
             assert_true(p.own[i] ? p.flops[i] > 0 : p.flops[i] == p.flops[ACE_PEAK_F32]);
         }
