@@ -1,0 +1,30 @@
+/* The state that all handlers share. Made by server.c, valid while handlers run. */
+#ifndef ACE_SERVER_SERVER_H
+#define ACE_SERVER_SERVER_H
+
+#include "acestep.h"
+#include "server/http.h"
+
+typedef struct ace_jobs ace_jobs;   /* server/jobs.h */
+typedef struct ace_http ace_http;   /* server/http_serve.h */
+
+struct ace_server {
+    ace_http *http;
+    ace_jobs *jobs;
+    const char *data_folder; /* holds jobs.db, results/, uploads/ */
+};
+
+/* The routes, in the order in which they are tried; each table ends with a NULL method. */
+extern const ace_http_route ace_native_routes[];
+extern const ace_http_route ace_reference_routes[];
+extern const ace_http_route ace_peer_routes[];
+
+/* A file that a request names, such as src_audio: the id of an upload ("u_…"), a song made here ("j_…/0"), or
+ * a path within the folders of --allowed-path, links resolved. *out is the real path (ace_free).
+ * ARGUMENT for anything else, without telling whether it exists. */
+ace_status ace_server_input_path(ace_server *server, const char *named, char **out, ace_error *err);
+
+/* A copy of this server's defaults: what --option and PATCH /v1/system have set. The caller frees. */
+ace_status ace_server_defaults(ace_server *server, acestep_request **out, ace_error *err);
+
+#endif
