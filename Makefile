@@ -15,6 +15,7 @@ demo: build
 	@scripts/demo
 
 test: packages
+	@scripts/install-packages browser
 	@scripts/run-tests
 
 quick-test: packages
