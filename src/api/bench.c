@@ -70,7 +70,7 @@ static void put_row(ace_lines *t, const ace_bench_row *row)
     double best = ace_bench_best(row);
     char share[32];
     (void)snprintf(share, sizeof share, "%.0f %% %s", ace_bench_share(row) * 100,
-                   ace_bench_unit_name(ace_bench_bound(row)));
+                   ace_roof_name(ace_bench_bound(row)));
     ace_lines_add(t, "  %-16s %-5s %6.2f %9.4f %9.4f %8.1f %8.1f %6.1f  %-12s", row->stage,
                   ace_dtype_name(row->matrix), row->load_seconds, ace_bench_median(row), best,
                   row->flops * 1e-9, row->flops / best * 1e-9, row->bytes / best * 1e-9, share);

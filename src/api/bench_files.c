@@ -20,7 +20,7 @@ static json_t *bytes_or_null(size_t bytes)
     return bytes > 0 ? json_integer((json_int_t)bytes) : json_null();
 }
 
-static json_t *peaks_json(const ace_bench_limits *limits)
+static json_t *peaks_json(const ace_roofline *limits)
 {
     json_t *peaks = json_object();
     for (int i = 0; i < ACE_PEAKS; i++) {
@@ -67,7 +67,7 @@ static json_t *row_json(const ace_bench_row *row)
         seconds_json(row), "median_seconds", median, "best_seconds", best, "gflop",
         row->flops * 1e-9, "gflops", row->flops / best * 1e-9, "read_bytes",
         bytes_or_null((size_t)row->bytes), "gbps", number_or_null(row->bytes / best * 1e-9),
-        "bound", ace_bench_unit_name(ace_bench_bound(row)), "share_of_peak", ace_bench_share(row),
+        "bound", ace_roof_name(ace_bench_bound(row)), "share_of_peak", ace_bench_share(row),
         "seconds_per_audio_second", number_or_null(audio > 0 ? median / audio : 0),
         "tokens_per_second", number_or_null(row->tokens / best), "device_bytes",
         bytes_or_null(row->device_bytes), "resident_bytes", bytes_or_null(row->resident_bytes),
@@ -154,7 +154,7 @@ static void put_line(ace_lines *t, const acestep_bench *bench, const ace_bench_r
     put_number(t, row->flops / best * 1e-9);
     put_bytes(t, row->bytes);
     put_number(t, row->bytes / best * 1e-9);
-    put_field(t, ace_bench_unit_name(ace_bench_bound(row)));
+    put_field(t, ace_roof_name(ace_bench_bound(row)));
     put_number(t, ace_bench_share(row));
     put_bytes(t, (double)row->device_bytes);
     put_bytes(t, (double)row->resident_bytes);

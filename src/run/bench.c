@@ -4,7 +4,6 @@
 #include "hardware/parts.h"
 #include "run/resident.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -137,31 +136,26 @@ static void fill_request(const ace_request *r, const bench_stage *stage, stage_r
 /* ---- the machine --------------------------------------------------------------------------------
  */
 
-static void raise_limits(ace_bench_limits *best, const ace_bench_limits *found)
+/* What was found counts for the stage at hand and for the whole run. */
+static void keep(const ace_bench_context *c, const ace_roofline *found)
 {
-    best->bandwidth = fmax(best->bandwidth, found->bandwidth);
-    for (int i = 0; i < ACE_PEAKS; i++) {
-        best->peaks.flops[i] = fmax(best->peaks.flops[i], found->peaks.flops[i]);
-        best->peaks.own[i] = found->peaks.own[i];
-    }
+    ace_roofline_raise(c->around, found);
+    ace_roofline_raise(&c->bench->machine.limits, found);
 }
 
 void ace_bench_measure_units(const ace_bench_context *c)
 {
-    ace_bench_limits found = {0};
-    ace_cpu_device_peaks(c->workshop->cpu, &found.peaks);
-    raise_limits(c->around, &found);
-    raise_limits(&c->bench->machine.limits, &found);
+    ace_roofline found = {0};
+    ace_roofline_measure_units(c->workshop->cpu, &found);
+    keep(c, &found);
 }
 
 ace_status ace_bench_measure_machine(const ace_bench_context *c)
 {
-    ace_bench_limits found = {0};
-    ace_status status = ace_cpu_device_bandwidth(c->workshop->cpu, &found.bandwidth, c->err);
+    ace_roofline found = {0};
+    ace_status status = ace_roofline_measure(c->workshop->cpu, &found, c->err);
     if (status == ACESTEP_OK) {
-        ace_cpu_device_peaks(c->workshop->cpu, &found.peaks);
-        raise_limits(c->around, &found);
-        raise_limits(&c->bench->machine.limits, &found);
+        keep(c, &found);
         *c->last = found;
     }
     return status;
@@ -265,8 +259,8 @@ ace_status ace_bench_stages(const ace_request *request, const char *names, int r
     if (own == NULL || w == NULL) {
         status = ace_fail(err, ACESTEP_MEMORY, "bench: no host memory");
     } else {
-        ace_bench_limits around = {0};
-        ace_bench_limits last = {0};
+        ace_roofline around = {0};
+        ace_roofline last = {0};
         ace_bench_context c = {.workshop = w,
                                .around = &around,
                                .last = &last,

@@ -4,29 +4,20 @@
 #define ACE_RUN_BENCH_H
 
 #include "base/dtype.h"
-#include "cpu/peak.h"
+#include "run/roofline.h"
 #include "run/stage.h"
 #include "run/workshop.h"
 
 enum {
     ACE_BENCH_MAX_REPEATS = 100,
-    ACE_BENCH_MAX_ROWS = 64,
-    ACE_BENCH_UNITS = ACE_PEAKS + 1,
-    ACE_BENCH_MEMORY = ACE_PEAKS /* the unit that reads weights; those before are ace_peak */
+    ACE_BENCH_MAX_ROWS = 64
 };
-
-/* What the machine can do at the most, the best of some measurements: other
- * programs only ever make it look slower. */
-typedef struct ace_bench_limits {
-    ace_cpu_peaks peaks;
-    double bandwidth; /* bytes per second, of reading memory */
-} ace_bench_limits;
 
 typedef struct ace_bench_machine {
     char cpu[96];
     const char *level; /* static */
     int threads;
-    ace_bench_limits limits; /* of the whole run */
+    ace_roofline limits; /* of the whole run */
 } ace_bench_machine;
 
 /* One stage, or one step of it, repeated. */
@@ -44,7 +35,7 @@ typedef struct ace_bench_row {
     double bytes;            /* weights (and cache) that one repetition must read; 0: not known */
     size_t device_bytes;     /* most on the device: weights and work */
     size_t resident_bytes;   /* most of the process in memory while it ran; 0: not known */
-    ace_bench_limits limits; /* just before the stage, between its repetitions and just after: what
+    ace_roofline limits; /* just before the stage, between its repetitions and just after: what
                                 a machine can do changes within minutes where others use it too */
 } ace_bench_row;
 
@@ -60,11 +51,11 @@ typedef struct ace_bench {
 
 double ace_bench_median(const ace_bench_row *row);
 double ace_bench_best(const ace_bench_row *row);
-/* What holds the work back on this machine: memory, or the unit that its products work in. */
+/* What holds the work back on this machine: memory, or the unit that its products work in. As in
+ * ace_roof_name. */
 int ace_bench_bound(const ace_bench_row *row);
 /* The share of that unit's peak which the best repetition reaches, 0 … 1. */
 double ace_bench_share(const ace_bench_row *row);
-const char *ace_bench_unit_name(int unit); /* ace_peak_name, or "memory" */
 
 /* ---- measuring ---------------------------------------------------------------------------------
  */
@@ -82,8 +73,8 @@ typedef struct ace_bench_context {
     ace_job_progress *progress; /* NULL: nobody asks */
     void *progress_context;
     ace_bench *bench;
-    ace_bench_limits *around; /* the stage at hand, so far */
-    ace_bench_limits *last;   /* the latest full measurement */
+    ace_roofline *around; /* the stage at hand, so far */
+    ace_roofline *last;   /* the latest full measurement */
     ace_error *err;
 } ace_bench_context;
 

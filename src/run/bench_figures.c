@@ -33,14 +33,6 @@ double ace_bench_best(const ace_bench_row *row)
     return best;
 }
 
-/* Seconds that the work would take if nothing but this unit held it back. */
-static double least_seconds(const ace_bench_row *row, int unit)
-{
-    double work = unit == ACE_BENCH_MEMORY ? row->bytes : row->flops;
-    double rate = unit == ACE_BENCH_MEMORY ? row->limits.bandwidth : row->limits.peaks.flops[unit];
-    return rate > 0 ? work / rate : 0;
-}
-
 /* int8 weights meet 8-bit inputs in the diffusion layers, bf16 in convolutions, 16-bit ones in the
  * rest (src/cpu/product.c). */
 static ace_peak unit_of(const ace_bench_row *row)
@@ -53,21 +45,21 @@ static ace_peak unit_of(const ace_bench_row *row)
     return is_convolution ? ACE_PEAK_BF16 : ACE_PEAK_I16;
 }
 
-/* Roofline (Williams, Waterman, Patterson 2009): the slower of the two. */
+static double least_seconds(const ace_bench_row *row, int *roof)
+{
+    return ace_roofline_seconds(&row->limits, unit_of(row), row->flops, row->bytes, roof);
+}
+
 int ace_bench_bound(const ace_bench_row *row)
 {
-    int unit = (int)unit_of(row);
-    return least_seconds(row, ACE_BENCH_MEMORY) > least_seconds(row, unit) ? ACE_BENCH_MEMORY
-                                                                           : unit;
+    int roof = 0;
+    (void)least_seconds(row, &roof);
+    return roof;
 }
 
 double ace_bench_share(const ace_bench_row *row)
 {
+    int roof = 0;
     double best = ace_bench_best(row);
-    return best > 0 ? least_seconds(row, ace_bench_bound(row)) / best : 0;
-}
-
-const char *ace_bench_unit_name(int unit)
-{
-    return unit == ACE_BENCH_MEMORY ? "memory" : ace_peak_name((ace_peak)unit);
+    return best > 0 ? least_seconds(row, &roof) / best : 0;
 }

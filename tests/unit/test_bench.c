@@ -20,9 +20,9 @@
 /* ---- figures
  * -------------------------------------------------------------------------------------- */
 
-static ace_bench_limits limits(void)
+static ace_roofline limits(void)
 {
-    return (ace_bench_limits){
+    return (ace_roofline){
         .peaks = {.flops = {2e11, 4e11, 8e11, 4e11}, .own = {true, true, true, true}},
         .bandwidth = 4e10};
 }
@@ -56,8 +56,8 @@ static void figures_of_times(void **state)
     row.n = 4;
     assert_true(ace_bench_median(&row) == 2.5);
     row.bytes = 2e10; /* half a second of memory against a quarter of arithmetic */
-    assert_int_equal(ace_bench_bound(&row), ACE_BENCH_MEMORY);
-    assert_string_equal(ace_bench_unit_name(ACE_BENCH_MEMORY), "memory");
+    assert_int_equal(ace_bench_bound(&row), ACE_ROOF_MEMORY);
+    assert_string_equal(ace_roof_name(ACE_ROOF_MEMORY), "memory");
     assert_true(ace_bench_share(&row) == 0.5);
     row.n = 0;
     assert_true(ace_bench_median(&row) == 0 && ace_bench_share(&row) == 0);
