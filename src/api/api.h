@@ -68,6 +68,9 @@ char *ace_result_table(const acestep_result *result);
  * frees with free(). */
 char *ace_operations_table(const ace_trace_summary *summary);
 json_t *ace_operations_json(const ace_trace_summary *summary);
+/* The same by shape, the `most` that take longest. */
+char *ace_kernels_table(const ace_trace_summary *summary, int most);
+json_t *ace_kernels_json(const ace_trace_summary *summary, int most);
 
 /* sidecar.c: what the language model wrote for a brief. */
 json_t *ace_lm_report_json(const acestep_result *result, int brief);

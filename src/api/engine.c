@@ -244,7 +244,7 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
         status = write_songs(w, output, result, err);
     }
     result->writing_seconds = ace_clock_seconds() - written;
-    result->wall_seconds = ace_clock_seconds() - start;
+    result->wall_seconds = ace_clock_seconds() - start - result->found.aside_seconds;
     return status;
 }
 
@@ -296,6 +296,7 @@ void acestep_result_free(acestep_result *result)
         ace_free(result->path[i]);
     }
     ace_job_free(&result->job);
+    ace_job_report_free(&result->found);
     ace_free(result);
 }
 

@@ -12,7 +12,7 @@
 /* Where the song went and how the machine was used does not belong to repeating it. */
 static void drop_places(json_t *root)
 {
-    static const char *const names[] = {"output", "overwrite", "threads", "exec",
+    static const char *const names[] = {"output", "overwrite", "threads", "exec", "profile",
                                         "cache", "cache_limit", "cache_dir", "cache_least"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_object_del(root, names[i]);

@@ -31,7 +31,7 @@ static ace_status run(ace_workshop *w, const ace_request *request, ace_goal goal
         status = ace_job_run(w, request, &out->job, &plan->stages, progress, context,
                              &plan->warnings, &out->found, songs, &n_songs, err);
     }
-    out->seconds = ace_clock_seconds() - start;
+    out->seconds = ace_clock_seconds() - start - out->found.aside_seconds;
     return status;
 }
 
@@ -85,6 +85,7 @@ void acestep_words_free(acestep_words *words)
 {
     if (words != NULL) {
         ace_job_free(&words->job);
+        ace_job_report_free(&words->found);
         ace_free(words);
     }
 }

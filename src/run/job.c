@@ -1,5 +1,6 @@
 #include "run/job.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "device/sim_device.h"
 
@@ -406,29 +407,45 @@ static size_t peak_seen(const ace_workshop *w, const ace_runner *r)
 
 /* ---- tracing ------------------------------------------------------------------------------------ */
 
-/* Nobody listens to a device that only counts: its times would mean nothing. */
 static void watch(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trace)
 {
     w->cpu->watch = ace_trace_watch(trace);
-    if (w->device->computes) {
-        w->device->watch = ace_trace_watch(trace);
-    }
+    w->device->watch = ace_trace_watch(trace);
     ledger->timeline = trace;
 }
 
-static ace_status trace_begin(const ace_workshop *w, const ace_request *request, ace_ledger *ledger,
-                              ace_job_trace **out, ace_error *err)
+/* Where it cannot be measured the shares of it are left out. */
+static void measure_limits(const ace_workshop *w, bool memory, ace_roofline *out)
 {
+    ace_error unheard = {.code = ACESTEP_OK};
+    if (!memory || ace_roofline_measure(w->cpu, out, &unheard) != ACESTEP_OK) {
+        ace_roofline_measure_units(w->cpu, out);
+    }
+}
+
+static ace_status trace_begin(const ace_workshop *w, const ace_request *request, ace_ledger *ledger,
+                              ace_job_trace **out, double *aside, ace_error *err)
+{
+    ace_trace_options options = {
+        .path = request->trace, .profile = request->profile, .timed = !w->shape};
     *out = NULL;
-    if (request->trace[0] == '\0') {
+    if (w->trace != NULL) {
+        *out = w->trace;
+        watch(w, ledger, *out);
         return ACESTEP_OK;
     }
-    if (w->shape) {
+    if (request->trace[0] == '\0' && !request->profile) {
+        return ACESTEP_OK;
+    }
+    if (w->shape && request->trace[0] != '\0') {
         return ace_fail(err, ACESTEP_ARGUMENT,
                         "trace: exec=shape computes nothing that could be timed; leave one of them "
                         "out");
     }
-    ace_status status = ace_trace_open(request->trace, out, err);
+    double start = ace_clock_seconds();
+    measure_limits(w, true, &options.limits);
+    *aside += ace_clock_seconds() - start;
+    ace_status status = ace_trace_open(&options, out, err);
     if (status == ACESTEP_OK) {
         watch(w, ledger, *out);
     }
@@ -437,13 +454,30 @@ static ace_status trace_begin(const ace_workshop *w, const ace_request *request,
 
 /* The song matters more than its trace. */
 static void trace_end(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trace,
-                      ace_trace_summary *summary, ace_warnings *warnings)
+                      ace_job_report *report, ace_warnings *warnings)
 {
     ace_error failure = {.code = ACESTEP_OK};
+    if (trace == NULL) {
+        return;
+    }
+    if (trace == w->trace) { /* goes on */
+        ledger->timeline = NULL;
+        return;
+    }
     watch(w, ledger, NULL);
-    if (ace_trace_close(trace, summary, &failure) != ACESTEP_OK) {
+    ace_roofline after = {0};
+    double start = ace_clock_seconds();
+    measure_limits(w, false, &after);
+    report->aside_seconds += ace_clock_seconds() - start;
+    ace_trace_raise(trace, &after);
+    if (ace_trace_close(trace, &report->operations, &failure) != ACESTEP_OK) {
         ace_warn(warnings, "", "trace", "a file", "none", "%s", failure.message);
     }
+}
+
+void ace_job_report_free(ace_job_report *report)
+{
+    ace_trace_summary_free(&report->operations);
 }
 
 ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job,
@@ -482,7 +516,8 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
     }
     ace_ledger *ledger = &residency->ledger;
     ledger->high_water = ledger->in_use;
-    ace_status status = trace_begin(w, request, ledger, &r->trace, err);
+    double aside = 0;
+    ace_status status = trace_begin(w, request, ledger, &r->trace, &aside, err);
     ace_ledger_mark(ledger, "plan", ace_stage_log_peak(plan));
     if (status == ACESTEP_OK) {
         status = ace_pipeline_run(r, job, songs, n_songs);
@@ -496,8 +531,9 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
                                .peak_bytes = peak_seen(w, r),
                                .vae_place = r->vae_place,
                                .vae_chunk = r->vae_chunk,
-                               .replans = r->replans};
-    trace_end(w, ledger, r->trace, &report->operations, warnings);
+                               .replans = r->replans,
+                               .aside_seconds = aside};
+    trace_end(w, ledger, r->trace, report, warnings);
     ace_free(run);
     ace_free(r);
     return status;

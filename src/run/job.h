@@ -26,8 +26,11 @@ typedef struct ace_job_report {
     ace_vae_place vae_place;
     int64_t vae_chunk;
     int replans;
-    ace_trace_summary operations; /* with --trace */
+    ace_trace_summary operations; /* with --trace or --profile */
+    double aside_seconds; /* spent on finding out what the machine can do, for the trace */
 } ace_job_report;
+
+void ace_job_report_free(ace_job_report *report); /* a zeroed one is fine */
 
 /* The whole job on the real device, held to the plan. songs: room for ACE_MAX_SONGS. request and
  * warnings serve when a new plan is made: after the language model has written, and when memory

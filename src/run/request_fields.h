@@ -195,6 +195,8 @@
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \
     REAL(cache_least, 64, 0, 65536, "", "debug", "MB a component must take to be kept")             \
     TEXT(trace, "", 4096, "", "debug", "file for the times of all operations, to open in Perfetto") \
+    FLAG(profile, 0, "", "debug",                                                                  \
+         "time all operations without a file, and follow the device's memory")                    \
     TEXT(max_cuda_vram, "", 32, "", "debug",                                                       \
          "GB of a simulated card, with a hard cap (environment MAX_CUDA_VRAM)")                    \
     TEXT(max_mps_vram, "", 32, "", "debug", "the same for Apple's (MAX_MPS_VRAM)")                 \

@@ -20,6 +20,7 @@ typedef struct ace_workshop {
     ace_silence_timbre silence;
     ace_residency residency;      /* of device */
     ace_residency host_residency; /* of the CPU, for jobs that fit nowhere else */
+    ace_job_trace *trace;         /* of all jobs, opened by somebody else; NULL: each has its own */
     ace_warnings warnings;        /* of opening: the device was not there, … */
 } ace_workshop;
 
