@@ -151,6 +151,22 @@ void acestep_words_free(acestep_words *words);
 char *acestep_words_json(const acestep_words *words);
 char *acestep_words_text(const acestep_words *words); /* for people */
 
+/* ---- audio files --------------------------------------------------------------------------------- */
+
+/* {"seconds", "channels", "sample_rate", "format", "pairs", "minimum": [], "maximum": []}: the lowest and the
+ * highest sample of each of 1 to 4096 equal parts, for a waveform. Reads the whole file. NULL with err
+ * set: IO, AUDIO. */
+char *acestep_audio_peaks_json(const char *path, int pairs, acestep_error *err);
+/* The request that made this song, from the tags of the file; NULL without an error in any other file. */
+char *acestep_audio_settings_json(const char *path, acestep_error *err);
+/* Writes the recording, with its tags, once more: flac, flac16, wav16, wav24, wav32, mp3, opus, ogg. */
+acestep_status acestep_audio_convert(const char *from, const char *format, const char *to,
+                                     acestep_error *err);
+
+/* {"tasks", "languages", "tracks", "formats": [{"name", "extension", "media_type"}], "keys", …}: the
+ * words that options know. */
+char *acestep_vocabulary_json(void);
+
 /* ---- checkpoints -------------------------------------------------------------------------------- */
 
 /* Writes the request's model set once more into its folder `output`, the diffusion model with int8
