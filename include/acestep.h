@@ -69,6 +69,9 @@ acestep_status acestep_engine_open(const acestep_request *request, acestep_engin
 void acestep_engine_close(acestep_engine *engine);
 /* One line about what these checkpoints are, to be shown before they are used; "" when there is nothing to say. */
 const char *acestep_engine_note(const acestep_engine *engine);
+/* The options that an engine is opened with, as a JSON object: an engine serves every request for which
+ * this is the same text. NULL when memory is short. */
+char *acestep_engine_options_json(const acestep_request *request);
 /* {"device", "cpu", "threads", "precision", "models": {…}, "card": {…}} */
 char *acestep_engine_json(const acestep_engine *engine);
 

@@ -149,12 +149,11 @@ typedef enum ace_job_file {
     ACE_JOB_AUDIO,
     ACE_JOB_SIDECAR,
     ACE_JOB_LRC,
-    ACE_JOB_VTT,
-    ACE_JOB_PEAKS /* made from the audio at the first use */
+    ACE_JOB_VTT
 } ace_job_file;
 
 /* Path of an item's file, which is there now but may go with its job at any time. ace_free. ARGUMENT when
- * there is no such job, item or file. ACE_JOB_PEAKS reads the audio: milliseconds per minute of song. */
+ * there is no such job, item or file. */
 ace_status ace_jobs_file(ace_jobs *jobs, const char *id, int item, ace_job_file file, char **path,
                          ace_error *err);
 

@@ -1,0 +1,88 @@
+/* Plans without waiting: a second engine that only walks through jobs and computes nothing. */
+#include "server/jobs_state.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+/* Plans the request with exec=shape, and gives it its exec back. */
+static ace_status plan_walk(ace_jobs *jobs, acestep_request *request, char **json, char **svg,
+                            ace_error *err)
+{
+    acestep_error failure = {.code = ACESTEP_OK};
+    bool opened = false;
+    (void)pthread_mutex_lock(&jobs->preview_lock);
+    ace_status status = ace_slot_open(&jobs->preview, jobs->options.engine, request, &opened, err);
+    if (status == ACESTEP_OK) {
+        status = jobs->options.engine->plan(jobs->preview.engine, request, json, svg, &failure);
+    }
+    jobs->preview_used = ace_clock_seconds();
+    (void)pthread_mutex_unlock(&jobs->preview_lock);
+    return failure.code != ACESTEP_OK ? ace_fail(err, status, "%s", failure.message) : status;
+}
+
+ace_status ace_jobs_plan(ace_jobs *jobs, acestep_request *request, json_t **plan, char **svg,
+                         ace_error *err)
+{
+    char *json = NULL;
+    *plan = NULL;
+    ace_status status = ace_request_put(request, "exec", "shape", err);
+    if (status == ACESTEP_OK) {
+        status = plan_walk(jobs, request, &json, svg, err);
+    }
+    (void)ace_request_put(request, "exec", "full", NULL);
+    if (status == ACESTEP_OK) {
+        *plan = json != NULL ? json_loads(json, 0, NULL) : NULL;
+        status = *plan != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
+    }
+    acestep_free(json);
+    return status;
+}
+
+void ace_preview_unload(ace_jobs *jobs, double idle_seconds)
+{
+    (void)pthread_mutex_lock(&jobs->preview_lock);
+    if (ace_clock_seconds() - jobs->preview_used >= idle_seconds) {
+        ace_slot_close(&jobs->preview, jobs->options.engine);
+    }
+    (void)pthread_mutex_unlock(&jobs->preview_lock);
+}
+
+static json_t *options_of(const acestep_request *request)
+{
+    char *text = acestep_request_json(request, false);
+    json_t *all = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    acestep_free(text);
+    return all;
+}
+
+ace_status ace_jobs_preview(ace_jobs *jobs, const ace_job_wish *wish, json_t **out, ace_error *err)
+{
+    json_t *asked = NULL;
+    json_t *plan = NULL;
+    char *svg = NULL;
+    acestep_request *request = NULL;
+    *out = NULL;
+    ace_status status = ace_jobs_request_make(jobs, wish, &asked, err);
+    if (status == ACESTEP_OK) {
+        status = ace_jobs_request_open(jobs, asked, &request, err);
+    }
+    if (status == ACESTEP_OK && wish->kind == ACE_JOB_SONG) {
+        status = ace_jobs_plan(jobs, request, &plan, &svg, err);
+    }
+    if (status == ACESTEP_OK) {
+        (void)pthread_mutex_lock(&jobs->lock);
+        ace_estimate e = ace_times_expect(jobs, wish->kind, request, plan);
+        (void)pthread_mutex_unlock(&jobs->lock);
+        json_t *warnings = json_object_get(plan, "warnings");
+        *out = json_pack("{s:o, s:O?, s:s?, s:f, s:s, s:O?}", "request", options_of(request), "plan",
+                         plan, "plan_svg", svg, "seconds", e.seconds, "basis", e.basis, "warnings",
+                         warnings);
+        status = *out != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
+    }
+    acestep_free(svg);
+    acestep_request_free(request);
+    json_decref(plan);
+    json_decref(asked);
+    return status;
+}
