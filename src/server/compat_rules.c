@@ -93,6 +93,27 @@ static void name_tracks(ace_compat_rules *rules, const char *task)
     ace_free(classes);
 }
 
+/* The address that a result gave for a song names the song: "/v1/audio?path=j_1%2F0.mp3" is
+ * "j_1/0". */
+static void name_song(ace_compat_rules *rules, const char *option)
+{
+    static const char theirs[] = "/v1/audio?path=";
+    const char *given = json_string_value(json_object_get(rules->params, option));
+    const char *path = given != NULL ? strstr(given, theirs) : NULL;
+    char name[64];
+    size_t n = 0;
+    if (path == NULL) {
+        return;
+    }
+    path += sizeof theirs - 1;
+    while (*path != '\0' && *path != '&' && *path != '.' && n + 1 < sizeof name) {
+        bool slash = strncasecmp(path, "%2f", 3) == 0;
+        name[n++] = slash ? '/' : *path;
+        path += slash ? 3 : 1;
+    }
+    json_object_set_new(rules->params, option, json_stringn(name, n));
+}
+
 /* Audio to be described instead of a song to be made, or only a song's words. */
 static void read_goal(ace_compat_rules *rules)
 {
@@ -115,6 +136,8 @@ ace_status ace_compat_rule_task(ace_compat_rules *rules, ace_error *err)
     if (status != ACESTEP_OK) {
         return status;
     }
+    name_song(rules, "src_audio");
+    name_song(rules, "reference_audio");
     read_goal(rules);
     name_tracks(rules, task);
     /* clients send the original's default sentence along with every task */

@@ -298,6 +298,9 @@ static void tasks_have_many_names(void **state)
             "the given "
             "conditions:\"}",
             "{\"task_type\":\"cover\"}");
+    becomes("{\"task_type\": \"cover\", \"src_audio_path\": "
+            "\"http://x/v1/audio?path=j_1%2F0.mp3&exp=1&sig=2\"}",
+            "{\"src_audio\":\"j_1/0\",\"task_type\":\"cover\"}"); /* an address of a result */
     refused("{\"task_type\": \"waltz\"}", "task_type: \"waltz\"");
     warns("{\"src_audio_path\": \"u_1\"}", "src_audio"); /* text2music takes none */
 }
