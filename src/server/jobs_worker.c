@@ -152,6 +152,7 @@ void *ace_jobs_work(void *context)
 {
     ace_jobs *jobs = context;
     double busy = ace_clock_seconds(); /* when the engine was last of use */
+    ace_jobs_retain(jobs);
     (void)pthread_mutex_lock(&jobs->lock);
     while (!jobs->stopping) {
         bool worked = true;
