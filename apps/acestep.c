@@ -12,6 +12,7 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"serve", command_serve, "a page and an HTTP API with a queue; also when no command is given"},
     {"generate", command_generate, "make songs from a caption and lyrics"},
     {"understand", command_understand, "say what a song is: caption, lyrics, tempo, key"},
     {"sample", command_sample, "invent caption, lyrics and metadata from one sentence"},
@@ -32,6 +33,7 @@ static void print_usage(FILE *out)
 {
     fprintf(out,
             "acestep %s: music from words, with the ACE-Step 1.5 models\n\n"
+            "  acestep                  serves its page at http://127.0.0.1:7860\n"
             "  acestep generate --caption \"upbeat pop song with piano and drums\" -d 10\n\n"
             "commands (acestep COMMAND --help tells more):\n",
             acestep_version());
@@ -47,10 +49,13 @@ static void print_usage(FILE *out)
 int main(int argc, char **argv)
 {
     terminal_catch_interrupts();
-    if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+    if (argc < 2) {
+        return command_serve(0, argv + argc);
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0) {
-        print_usage(argc < 2 ? stderr : stdout);
-        return argc < 2 ? ACESTEP_ARGUMENT : 0;
+        print_usage(stdout);
+        return 0;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         printf("acestep %s\n", acestep_version());

@@ -17,6 +17,7 @@ int command_quantize(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_tiers(int argc, char **argv);
 int command_cache(int argc, char **argv);
+int command_serve(int argc, char **argv);
 
 /* Switches of the program itself, taken out of argv before the options are read. */
 typedef struct common_switches {

@@ -49,13 +49,14 @@ char *acestep_engine_json(const acestep_engine *engine)
     const ace_workshop *w = &engine->workshop;
     const ace_models *m = &w->models;
     json_t *root = json_pack(
-        "{s:s, s:s, s:i, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:f, s:f, s:b, s:b}}",
+        "{s:s, s:s, s:i, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:f, s:f, s:b, s:b, s:b}}",
         "device", w->device->name, "cpu", ace_cpu_level_name(ace_cpu_device_level(w->cpu)),
         "threads", ace_cpu_device_threads(w->cpu), "precision", ace_dtype_name(w->precisions.plain),
         "models", "name", m->set.dit_name, "dit", m->set.dit, "vae", m->set.vae, "text_encoder",
         m->set.text_encoder, "lm", m->set.lm, "card", "name", m->name, "note", m->set.card.note,
         "min_duration", m->set.card.min_duration, "max_duration", m->set.card.max_duration, "lm",
-        (int)m->set.card.lm, "audio_input", (int)m->set.card.audio_input);
+        (int)m->set.card.lm, "audio_input", (int)m->set.card.audio_input, "turbo",
+        (int)m->dit_config.turbo);
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     return text;

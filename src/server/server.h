@@ -5,19 +5,27 @@
 #include "acestep.h"
 #include "server/http.h"
 
-typedef struct ace_jobs ace_jobs;   /* server/jobs.h */
-typedef struct ace_http ace_http;   /* server/http_serve.h */
+typedef struct ace_jobs ace_jobs;                 /* server/jobs.h */
+typedef struct ace_http ace_http;                 /* server/http_serve.h */
+typedef struct ace_server_options ace_server_options; /* server/server_options.h */
+typedef struct ace_settings_store ace_settings_store; /* server/defaults.h */
 
 struct ace_server {
     ace_http *http;
     ace_jobs *jobs;
-    const char *data_folder; /* holds jobs.db, results/, uploads/ */
+    const char *data_folder; /* holds jobs.db, results/, uploads/, presets/ */
+    const ace_server_options *options;
+    ace_settings_store *settings;
+    double started; /* unix seconds */
 };
 
-/* The routes, in the order in which they are tried; each table ends with a NULL method. */
+/* The tables of routes; each ends with a NULL method. */
 extern const ace_http_route ace_native_routes[];
 extern const ace_http_route ace_reference_routes[];
 extern const ace_http_route ace_peer_routes[];
+
+/* server_routes.c: those that are served, in the order in which they are tried; ended by NULL. */
+extern const ace_http_route *const ace_server_tables[];
 
 /* A file that a request names, such as src_audio: the id of an upload ("u_…"), a song made here ("j_…/0"), or
  * a path within the folders of --allowed-path, links resolved. *out is the real path (ace_free).
