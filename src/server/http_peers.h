@@ -22,6 +22,7 @@ typedef struct ace_http_peer {
     ace_peer_phase phase;
     double since;
     uint64_t received; /* of the body */
+    bool ended;        /* the last look found the client's side closed */
 } ace_http_peer;
 
 typedef struct ace_http_peers {

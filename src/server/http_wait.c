@@ -44,6 +44,7 @@ static void wake_those_due(ace_http_wait_list *list, bool all)
 static void *run(void *context)
 {
     ace_http_wait_list *list = context;
+    double checked = ace_clock_seconds();
     pthread_mutex_lock(&list->lock);
     while (list->running) {
         if (!list->woken) {
@@ -56,7 +57,10 @@ static void *run(void *context)
         list->woken = false;
         wake_those_due(list, all || list->stopping);
         pthread_mutex_unlock(&list->lock);
-        ace_http_peers_check(list->peers);
+        if (ace_clock_seconds() - checked >= 1) {
+            ace_http_peers_check(list->peers);
+            checked = ace_clock_seconds();
+        }
         struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
         (void)nanosleep(&pause, NULL);
         pthread_mutex_lock(&list->lock);

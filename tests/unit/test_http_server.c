@@ -319,6 +319,15 @@ static void nobody_waits_for_those_who_left(void **state)
         close(fds[i]);
     }
     assert_true(test_until(read_done, 2));
+    /* the end comes together with bytes that fill a read of the library */
+    static char half[90000];
+    for (int i = 0; i < 5; i++) {
+        int fd = test_connect(&s);
+        test_send_text(fd, "POST /files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: a/b\r\n"
+                           "Content-Length: 99999\r\n\r\n");
+        test_send(fd, half, sizeof half);
+        close(fd);
+    }
     for (int i = 0; i < 1000 && ace_http_connections(s.server.http) > 0; i++) {
         usleep(10000);
     }
