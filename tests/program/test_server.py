@@ -354,7 +354,7 @@ class Uploads(ServerTest):
         many = b"".join(form(b"a.wav", b"x")[:-len(b"--limit--\r\n")] for _ in range(65))
         self.assertEqual(server.ask("POST", "/v1/uploads", many + b"--limit--\r\n",
                                     Content_Type=FORM).status, 400)
-        self.assertEqual(server.receiving(), [])
+        self.assertTrue(until(lambda: server.receiving() == []))
         for name in ("..", "u_", "u_" + "0" * 20, "..%2fx", "u_%2e%2e"):
             self.assertEqual(server.ask("GET", f"/v1/uploads/{name}/audio").status, 404)
 
