@@ -473,6 +473,22 @@ class Guards(ServerTest):
         self.assertEqual(server.ask("GET", "/livez").status, 200)
 
 
+class Manual(ServerTest):
+    def test_the_examples_of_the_manual_work(self):
+        if shutil.which("curl") is None or shutil.which("bash") is None:
+            self.skipTest("needs curl and bash")
+        manual = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "api.md")
+        with open(manual, encoding="utf-8") as f:
+            blocks = re.findall(r"```sh\n(.*?)```", f.read(), re.S)
+        self.assertGreater(len(blocks), 3)
+        server = self.start()
+        script = "set -eu -o pipefail\nacestep() { \"$PROGRAM\" \"$@\"; }\n" + "".join(blocks)
+        script = script.replace("http://127.0.0.1:7860", f"http://127.0.0.1:{server.port}")
+        ended = subprocess.run(["bash", "-c", script], cwd=self.folder, capture_output=True, timeout=120,
+                               env=environment(PROGRAM=PROGRAM))
+        self.assertEqual(ended.returncode, 0, (ended.stderr, ended.stdout[-300:], server.text()[-500:]))
+
+
 class Program(ServerTest):
     def test_it_also_serves_without_a_command(self):
         server = self.start(command=())
