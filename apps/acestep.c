@@ -21,7 +21,8 @@ static const command commands[] = {
     {"info", command_info, "show this machine, its tier, and what a job would run with"},
     {"tiers", command_tiers, "show the limits and defaults of all tiers"},
     {"probe", command_probe, "run one part of the networks on a recorded case"},
-    {"models", command_models, "show which checkpoints would be used"},
+    {"models", command_models, "checkpoints: list, download, verify, remove, which would be used"},
+    {"download", command_download, "get checkpoints (acestep models download)"},
     {"quantize", command_quantize, "write a models folder with an INT8 diffusion model"},
     {"cache", command_cache, "show or clear the packed weights that are kept on disk"},
     {"bench", command_bench, "time the stages on published shapes with made-up weights"},
@@ -42,8 +43,8 @@ static void print_usage(FILE *out)
     }
     fprintf(out, "\n"
                  "exit status: 0 done, 1 failed, 2 bad parameter, 3 model missing or damaged,\n"
-                 "  4 unreadable input audio, 5 out of memory, 6 not possible, 10 file error,\n"
-                 "  130 interrupted\n");
+                 "  4 unreadable input audio, 5 out of memory, 6 not possible, 7 network,\n"
+                 "  10 file error, 130 interrupted\n");
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@ int command_format(int argc, char **argv);
 int command_plan(int argc, char **argv);
 int command_probe(int argc, char **argv);
 int command_models(int argc, char **argv);
+int command_download(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_profile(int argc, char **argv);
 int command_quantize(int argc, char **argv);

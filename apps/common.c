@@ -1,5 +1,7 @@
 #include "commands.h"
 
+#include "acestep/store.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,12 +94,29 @@ static const char *take_request_path(int *argc, char **argv)
     return path;
 }
 
+/* Where `acestep download` puts checkpoints, once a song can be made from them; anything that names others
+ * comes later and wins. */
+static acestep_status set_downloaded_models(acestep_request *request, acestep_error *err)
+{
+    acestep_error unknown = {.code = ACESTEP_OK};
+    char *folder = acestep_store_folder(NULL, &unknown);
+    acestep_status status = ACESTEP_OK;
+    if (folder != NULL && acestep_store_ready(folder)) {
+        status = acestep_request_set(request, "models", folder, err);
+    }
+    acestep_free(folder);
+    return status;
+}
+
 acestep_request *read_request(int argc, char **argv, int *exit_status)
 {
     acestep_error err = {.code = ACESTEP_OK};
     acestep_request *request = NULL;
     const char *path = take_request_path(&argc, argv);
     acestep_status status = acestep_request_create(&request, &err);
+    if (status == ACESTEP_OK) {
+        status = set_downloaded_models(request, &err);
+    }
     if (status == ACESTEP_OK) {
         status = acestep_request_set_environment(request, &err);
     }

@@ -30,6 +30,7 @@ void terminal_catch_interrupts(void)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file too long for its limit is a failed write like any other */
 }
 
 static double now(void)

@@ -106,7 +106,7 @@ static bool ends_with(const char *name, const char *end)
 static void say(ace_store_found *out, ace_store_state state, const char *reason)
 {
     out->state = state;
-    (void)snprintf(out->reason, sizeof out->reason, "%s", reason);
+    (void)snprintf(out->reason, sizeof out->reason, "%.255s", reason);
 }
 
 /* Everything that takes room, and whether something is unfinished. */

@@ -27,10 +27,10 @@ FAILED, ARGUMENT, MODEL, AUDIO, UNSUPPORTED, IO, CANCELLED = 1, 2, 3, 4, 6, 10, 
 
 
 def environment():
-    """Without options of the caller; the language model stays out unless a test asks for it, and so
-    does the cache on disk."""
+    """Without options of the caller and without downloaded models; the language model stays out unless
+    a test asks for it, and so does the cache on disk."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP_", "MAX_"))}
-    return {**kept, "ACESTEP_THINKING": "false", "ACESTEP_CACHE": "false"}
+    return {**kept, "ACESTEP_THINKING": "false", "ACESTEP_CACHE": "false", "XDG_DATA_HOME": "/nowhere"}
 
 
 def read_safetensors(path):
