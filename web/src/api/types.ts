@@ -1,0 +1,195 @@
+/** What the server sends. Only what the page reads is named. */
+
+export type Value = string | number | boolean;
+export type Values = Record<string, Value>;
+
+/** A row of the option table. */
+export interface Option {
+  name: string;
+  kind: "flag" | "int" | "real" | "text" | "word";
+  group: string;
+  help: string;
+  default: Value;
+  minimum?: number;
+  maximum?: number;
+  longest?: number;
+  words?: string;
+}
+
+export interface Mode {
+  name: string;
+  label: string;
+  task_type: string;
+  fields: string[];
+  required: string[];
+  think: boolean;
+  available: boolean;
+  reason?: string;
+}
+
+export interface Params {
+  options: Option[];
+  modes: Mode[];
+  languages: string[];
+  tracks: string[];
+  formats: string[];
+  keys: string[];
+}
+
+/** A control of the engine panel, set up for the card. */
+export interface Control {
+  value: Value;
+  choices?: Value[];
+  min?: number;
+  max?: number;
+  disabled: boolean;
+  note: string;
+}
+
+export interface Device {
+  kind: string;
+  name: string;
+  total_gb: number;
+  free_gb: number;
+  cap_gb: number;
+  simulated: boolean;
+  host_gb: number;
+  cpus: number;
+}
+
+export interface Warning {
+  id?: string;
+  field?: string;
+  asked?: string;
+  used?: string;
+  reason?: string;
+  message?: string;
+}
+
+export interface Info {
+  device: Device;
+  tier: string;
+  label: string;
+  source: string;
+  limits: Record<string, unknown>;
+  attention: string;
+  controls: Record<string, Control>;
+  warnings: Warning[];
+  diagnosis: string[];
+}
+
+export interface System {
+  version: string;
+  info: Info;
+  engine?: { loaded?: boolean; note?: string };
+  models?: { dit?: string[]; lm?: string[]; folder?: string };
+  started?: number;
+}
+
+export interface PlanStage {
+  name: string;
+  stage: string;
+  peak_bytes: number;
+  components: Record<string, number>;
+  bytes: Record<string, number>;
+  load_seconds: number;
+  compute_seconds: number;
+}
+
+export interface Plan {
+  tier: string;
+  device: string;
+  cap_bytes: number;
+  budget_bytes: number;
+  peak_bytes: number;
+  workspace_bytes: number;
+  expected_seconds: number;
+  batch_size: number;
+  device_batch: number;
+  songs: number;
+  audio_seconds: number;
+  use_lm: boolean;
+  lm_model: string | null;
+  stages: PlanStage[];
+  warnings?: Warning[];
+}
+
+export interface DryRun {
+  request: Values;
+  plan: Plan;
+  seconds: number | null;
+  basis: string;
+  warnings: Warning[];
+}
+
+export interface Item {
+  index: number;
+  seed: number;
+  seconds: number;
+  audio: string;
+  format: string;
+  peaks?: string;
+  sidecar?: string;
+  lrc?: string | null;
+  codes?: string | null;
+  caption?: string;
+  lyrics?: string;
+  bpm?: number;
+  keyscale?: string;
+  timesignature?: string;
+  vocal_language?: string;
+}
+
+export interface Words {
+  caption?: string;
+  lyrics?: string;
+  bpm?: number;
+  duration?: number;
+  keyscale?: string;
+  timesignature?: string;
+  vocal_language?: string;
+  audio_codes?: string;
+}
+
+export type JobStatus = "queued" | "running" | "done" | "failed" | "cancelled";
+
+export interface Job {
+  id: string;
+  kind: "song" | "sample" | "format" | "understand";
+  status: JobStatus;
+  created: number;
+  started?: number | null;
+  finished?: number | null;
+  queue_position?: number | null;
+  wait_seconds?: number | null;
+  params: Values;
+  request?: Values;
+  title?: string;
+  favourite: boolean;
+  progress?: { stage: string; fraction: number; whole: number; eta_seconds?: number | null } | null;
+  items?: Item[];
+  words?: Words | Words[] | null;
+  warnings?: Warning[];
+  error?: { code: string; message: string; hint?: string } | null;
+}
+
+export interface Peaks {
+  seconds: number;
+  minimum: number[] | number[][];
+  maximum: number[] | number[][];
+}
+
+/** A recording that a request can name: uploaded, or made here. */
+export interface Sound {
+  id: string;
+  name: string;
+  seconds: number;
+  audio: string;
+  peaks: string;
+  settings?: Values | null;
+}
+
+export interface StoreModel {
+  name: string;
+  [key: string]: unknown;
+}

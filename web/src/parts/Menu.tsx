@@ -1,0 +1,109 @@
+/** A button that unfolds further buttons. */
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Icon, type IconName } from "./Icon";
+
+export function Menu({
+  label,
+  icon,
+  text,
+  children,
+}: {
+  label: string;
+  icon: IconName;
+  text?: string;
+  children: ComponentChildren;
+}) {
+  const [open, setOpen] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+
+  useEffect(() => {
+    if (!open) return;
+    const outside = (event: Event) => {
+      if (!root.current?.contains(event.target as Node)) setOpen(false);
+    };
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("focusin", outside);
+    root.current?.querySelector<HTMLElement>(".menu-list button, .menu-list a")?.focus();
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("focusin", outside);
+    };
+  }, [open]);
+
+  function onKeyDown(event: KeyboardEvent) {
+    if (!open) return;
+    const entries = [...root.current!.querySelectorAll<HTMLElement>(".menu-list button, .menu-list a")];
+    const at = entries.indexOf(document.activeElement as HTMLElement);
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      setOpen(false);
+      button.current?.focus();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      event.stopPropagation();
+      entries[(at + (event.key === "ArrowDown" ? 1 : entries.length - 1)) % entries.length]?.focus();
+    }
+  }
+
+  return (
+    <div class="menu" ref={root} onKeyDown={onKeyDown}>
+      <button
+        type="button"
+        ref={button}
+        class={text ? "button plain" : "icon-button"}
+        aria-label={text ? undefined : label}
+        title={label}
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      >
+        <Icon name={icon} size={text ? 16 : 18} />
+        {text && <span>{text}</span>}
+      </button>
+      {open && (
+        <div
+          class="menu-list"
+          onClick={(event) => {
+            if ((event.target as HTMLElement).closest("button, a")) {
+              setOpen(false);
+              button.current?.focus();
+            }
+          }}
+        >
+          {children}
+        </div>
+      )}
+    </div>
+  );
+}
+
+export function MenuEntry({
+  icon,
+  onClick,
+  danger,
+  children,
+}: {
+  icon?: IconName;
+  onClick: () => void;
+  danger?: boolean;
+  children: ComponentChildren;
+}) {
+  return (
+    <button type="button" class={danger ? "entry danger" : "entry"} onClick={onClick}>
+      {icon && <Icon name={icon} size={16} />}
+      <span>{children}</span>
+    </button>
+  );
+}
+
+export function MenuLink({ href, name, children }: { href: string; name?: string; children: ComponentChildren }) {
+  return (
+    <a class="entry" href={href} download={name ?? ""}>
+      <Icon name="download" size={16} />
+      <span>{children}</span>
+    </a>
+  );
+}
+
+export const MenuHead = ({ children }: { children: ComponentChildren }) => <p class="menu-head">{children}</p>;

@@ -1,0 +1,72 @@
+/** A number that is typed: read and brought within its limits when the person is done, not before. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { say } from "../state/notices";
+import { number, t } from "../state/text";
+import type { Described } from "./Field";
+
+const shown = (value: number) => String(Math.round(value * 1000) / 1000);
+
+export function NumberInput({
+  described,
+  value,
+  minimum,
+  maximum,
+  step,
+  empty,
+  label,
+  disabled,
+  reason,
+  onChange,
+}: {
+  described: Partial<Described>;
+  value: number | undefined;
+  minimum: number;
+  maximum: number;
+  step?: number;
+  empty?: string; // what an empty field means
+  label?: string;
+  disabled?: boolean;
+  reason?: string; // why the limit is where it is
+  onChange: (value: number | undefined) => void;
+}) {
+  const [text, setText] = useState(value === undefined ? "" : shown(value));
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => setText(value === undefined ? "" : shown(value)), [value]);
+
+  function commit() {
+    const typed = text.trim().replace(",", ".");
+    if (typed === "" && empty !== undefined) return onChange(undefined);
+    const asked = Number(typed);
+    if (typed === "" || !Number.isFinite(asked)) return setText(value === undefined ? "" : shown(value));
+    const used = Math.max(minimum, Math.min(maximum, step && step >= 1 ? Math.round(asked) : asked));
+    if (used !== asked)
+      say("note", t("limits.clamped", { what: label ?? "", asked: number(asked, 2), used: number(used, 2), tier: reason ?? "" }));
+    setText(shown(used)); // also when the value stays as it was and nothing is drawn again
+    onChange(used);
+  }
+
+  return (
+    <input
+      {...described}
+      ref={input}
+      class="number"
+      type="text"
+      inputMode="decimal"
+      autocomplete="off"
+      aria-label={described.id ? undefined : label}
+      value={text}
+      placeholder={empty}
+      disabled={disabled}
+      onInput={(event) => setText(event.currentTarget.value)}
+      onBlur={commit}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") commit();
+        if ((event.key === "ArrowUp" || event.key === "ArrowDown") && value !== undefined) {
+          event.preventDefault();
+          const by = (step ?? 1) * (event.key === "ArrowUp" ? 1 : -1);
+          onChange(Math.max(minimum, Math.min(maximum, Math.round((value + by) * 1000) / 1000)));
+        }
+      }}
+    />
+  );
+}

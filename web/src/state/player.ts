@@ -1,0 +1,102 @@
+/** One player for the whole page. */
+import { computed, signal } from "@preact/signals";
+import { sayError } from "./notices";
+import { stored } from "./stored";
+
+export interface Track {
+  id: string; // "j_…/0", "u_…"
+  name: string;
+  audio: string;
+  peaks: string;
+  seconds: number;
+}
+
+export const volume = stored("volume", 0.9);
+export const muted = stored("muted", false);
+export const track = signal<Track | null>(null);
+export const playing = signal(false);
+export const position = signal(0);
+/** What "next" and "previous" go through. */
+export const playlist = signal<Track[]>([]);
+
+const element = new Audio();
+element.preload = "auto";
+let until = Infinity; // a part is played: where it ends
+
+element.addEventListener("play", () => (playing.value = true));
+element.addEventListener("pause", () => (playing.value = false));
+element.addEventListener("error", () => {
+  playing.value = false;
+});
+element.addEventListener("ended", () => {
+  playing.value = false;
+  step(1);
+});
+
+function watch() {
+  position.value = element.currentTime;
+  if (element.currentTime >= until) {
+    until = Infinity;
+    element.pause();
+  }
+  if (playing.peek()) requestAnimationFrame(watch);
+}
+element.addEventListener("play", () => requestAnimationFrame(watch));
+element.addEventListener("timeupdate", () => (position.value = element.currentTime));
+
+volume.subscribe((value) => (element.volume = value));
+muted.subscribe((value) => (element.muted = value));
+
+async function start() {
+  try {
+    await element.play();
+  } catch (error) {
+    if ((error as Error).name !== "AbortError") sayError(error);
+  }
+}
+
+/** Plays a track, or a part of it. */
+export function play(next: Track, from?: number, to?: number) {
+  if (track.peek()?.id !== next.id) {
+    element.src = next.audio;
+    track.value = next;
+    position.value = 0;
+  }
+  if (from !== undefined) element.currentTime = Math.max(0, from);
+  until = to ?? Infinity;
+  void start();
+}
+
+export function toggle(next?: Track) {
+  if (next && track.peek()?.id !== next.id) return play(next);
+  if (!track.peek()) return;
+  until = Infinity;
+  if (element.paused) void start();
+  else element.pause();
+}
+
+export function seek(seconds: number) {
+  const now = track.peek();
+  if (!now) return;
+  until = Infinity;
+  element.currentTime = Math.max(0, Math.min(now.seconds, seconds));
+  position.value = element.currentTime;
+}
+
+export function step(by: number) {
+  const list = playlist.peek();
+  const at = list.findIndex((each) => each.id === track.peek()?.id);
+  const next = at < 0 ? undefined : list[at + by];
+  if (next) play(next);
+}
+
+export function stop() {
+  element.pause();
+  element.removeAttribute("src");
+  track.value = null;
+}
+
+export const isPlaying = (id: string) => playing.value && track.value?.id === id;
+export const fraction = computed(() =>
+  track.value && track.value.seconds > 0 ? Math.min(1, position.value / track.value.seconds) : 0,
+);

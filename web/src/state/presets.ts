@@ -1,0 +1,52 @@
+/** Settings under a name, kept by the server. */
+import { signal } from "@preact/signals";
+import { api } from "../api/client";
+import { fill, request, values } from "./form";
+import { say, sayError } from "./notices";
+import { t } from "./text";
+
+export const presets = signal<string[]>([]);
+
+export async function refreshPresets() {
+  try {
+    presets.value = (await api.presets()).presets.map((each) => (typeof each === "string" ? each : each.name));
+  } catch (error) {
+    sayError(error);
+  }
+}
+
+/** The form without recordings: they belong to one song. */
+export function settings() {
+  const { src_audio: _a, reference_audio: _b, ...rest } = { ...values.value, task_type: request.value.task_type! };
+  return rest;
+}
+
+export async function savePreset(name: string) {
+  try {
+    await api.savePreset(name, settings());
+    say("good", t("preset.saved", { name }));
+    await refreshPresets();
+  } catch (error) {
+    sayError(error);
+  }
+}
+
+export async function applyPreset(name: string) {
+  try {
+    const found = await api.preset(name);
+    fill((found.values as unknown as typeof found) ?? found);
+    say("good", t("preset.applied", { name }));
+  } catch (error) {
+    sayError(error);
+  }
+}
+
+export async function removePreset(name: string) {
+  try {
+    await api.removePreset(name);
+    say("note", t("preset.removed", { name }));
+    await refreshPresets();
+  } catch (error) {
+    sayError(error);
+  }
+}

@@ -1,0 +1,83 @@
+/** This machine, its tier, and the controls as the server sets them up for the card. */
+import { computed, effect, signal } from "@preact/signals";
+import { api } from "../api/client";
+import type { Control, Info, System, Value, Values } from "../api/types";
+import { byDefault, option } from "./params";
+import { get, isSet, set, values } from "./form";
+import { sayError, say } from "./notices";
+import { number, t } from "./text";
+
+export const system = signal<System | null>(null);
+export const info = computed<Info | null>(() => system.value?.info ?? null);
+
+/** The engine's options in the form: what the controls depend on. */
+const asked = computed<Values>(() => {
+  const names = Object.keys(info.value?.controls ?? {});
+  const out: Values = {};
+  for (const [name, value] of Object.entries(values.value))
+    if (names.includes(name) && name !== "duration" && name !== "batch_size") out[name] = value;
+  if (values.value.model) out.model = values.value.model;
+  return out;
+});
+const askedText = computed(() => JSON.stringify(asked.value));
+
+let running: AbortController | null = null;
+
+export async function refreshSystem() {
+  running?.abort();
+  const mine = (running = new AbortController());
+  try {
+    const next = await api.system(JSON.parse(askedText.peek()), mine.signal);
+    if (running === mine) system.value = next;
+  } catch (error) {
+    sayError(error);
+  }
+}
+
+effect(() => {
+  if (askedText.value && system.peek()) void refreshSystem();
+});
+
+export function control(name: string): Control | undefined {
+  return info.value?.controls[name];
+}
+
+/** What a control stands at: what was chosen, else what the card's tier starts with. */
+export function standing(name: string): Value {
+  const at = control(name);
+  if (!at) return get(name);
+  if (at.disabled || !isSet(name)) return at.value;
+  const chosen = get(name);
+  return typeof at.value === "boolean" ? chosen === true || chosen === "true" : chosen;
+}
+
+/** Chooses; going back to the tier's own value forgets the choice. */
+export function choose(name: string, value: Value) {
+  const words = option(name)?.kind === "word";
+  set(name, words ? String(value) : value);
+}
+
+export function forget(names: string[]) {
+  for (const name of names) set(name, undefined);
+}
+
+/** Another tier brings all of its own values. */
+export function chooseTier(label: string) {
+  const detected = info.value?.source === "detected" ? info.value.label : undefined;
+  forget(Object.keys(info.value?.controls ?? {}).filter((name) => name !== "limits"));
+  set("tier", label === detected || label === "" ? undefined : label.split(" ")[0]);
+}
+
+/** A value that the card's limits have become too small for is brought down, and that is said. */
+effect(() => {
+  for (const name of ["duration", "batch_size"]) {
+    const most = control(name)?.max;
+    const value = Number(values.value[name] ?? byDefault(name));
+    if (most === undefined || value <= most) continue;
+    const tier = info.value?.label ?? "";
+    queueMicrotask(() => {
+      set(name, most);
+      say("note", t("limits.clamped", { what: t(`option.${name}` as "option.duration"), asked: number(value), used: number(most), tier }));
+    });
+  }
+});
