@@ -1,0 +1,8 @@
+/** All songs that can be heard, the newest first: what the player goes through. */
+import { itemTrack } from "./actions";
+import { songs } from "./jobs";
+import type { Track } from "./player";
+
+export function songTracks(): Track[] {
+  return songs.peek().flatMap((job) => (job.items ?? []).map((item) => itemTrack(job, item)));
+}
