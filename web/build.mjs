@@ -40,6 +40,15 @@ function checkTexts() {
   if (faults.length) throw new Error(faults.join("\n"));
 }
 
+/** [code, its own name] of every language. */
+function languages() {
+  const folder = join(here, "src/text");
+  return readdirSync(folder).map((file) => [
+    file.replace(".json", ""),
+    JSON.parse(readFileSync(join(folder, file), "utf8"))["language.name"],
+  ]);
+}
+
 /** The licences of what ends up in the bundle. */
 function licences() {
   const lock = JSON.parse(readFileSync(join(here, "package-lock.json"), "utf8"));
@@ -67,13 +76,14 @@ async function bundle() {
     jsx: "automatic",
     jsxImportSource: "preact",
     loader: { ".svg": "text" },
+    define: { LANGUAGES: JSON.stringify(languages()) },
     legalComments: "none",
     logLevel: "warning",
   });
   for (const name of ["index.html", "icon.svg"])
     writeFileSync(join(dist, name), readFileSync(join(here, "src", name)));
   const texts = join(here, "src/text");
-  for (const name of readdirSync(texts)) // one line each, smaller
+  for (const name of readdirSync(texts).filter((name) => name !== "en.json")) // that one is in the bundle
     writeFileSync(join(dist, name), JSON.stringify(JSON.parse(readFileSync(join(texts, name)))));
   writeFileSync(join(dist, "licenses.txt"), licences());
 }

@@ -1,3 +1,8 @@
 import { render } from "preact";
+import { App } from "./screens/App";
+import { listenForKeys } from "./shortcuts";
+import { start } from "./state/boot";
 
-render(<h1>acestep</h1>, document.getElementById("page")!);
+render(<App />, document.getElementById("page")!);
+listenForKeys();
+start();

@@ -1,6 +1,7 @@
 /** Settings under a name, kept by the server. */
 import { signal } from "@preact/signals";
 import { api } from "../api/client";
+import type { Values } from "../api/types";
 import { fill, request, values } from "./form";
 import { say, sayError } from "./notices";
 import { t } from "./text";
@@ -16,9 +17,8 @@ export async function refreshPresets() {
 }
 
 /** The form without recordings: they belong to one song. */
-export function settings() {
-  const { src_audio: _a, reference_audio: _b, ...rest } = { ...values.value, task_type: request.value.task_type! };
-  return rest;
+export function settings(): Values {
+  return { ...values.value, task_type: request.value.task_type ?? "text2music" };
 }
 
 export async function savePreset(name: string) {
