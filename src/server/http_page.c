@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The page brings everything with it and runs nothing that stands in its text. Waveforms are drawn by a part with
- * style elements of its own. */
+/* The page brings everything with it, scripts and styles as files of their own. */
 static const char policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "media-src 'self' blob:; img-src 'self' data: blob:; font-src 'self'; manifest-src 'self'; "
     "worker-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 

@@ -1,5 +1,5 @@
 /** Requests to the server that this page came from. */
-import type { DryRun, Job, Mode, Params, Peaks, Sound, System, Values } from "./types";
+import type { DryRun, Job, Params, Peaks, Sound, System, Values } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -81,7 +81,7 @@ export interface JobsQuery {
 const one = encodeURIComponent;
 
 export const api = {
-  params: () => call<Params & { modes: Mode[] }>("GET", "v1/params"),
+  params: () => call<Params>("GET", "v1/params"),
   system: (options: Values, signal?: AbortSignal) =>
     call<System>("GET", `v1/system${query(options)}`, undefined, signal),
 
@@ -108,8 +108,6 @@ export const api = {
   preset: (name: string) => call<Values>("GET", `v1/presets/${one(name)}`),
   savePreset: (name: string, values: Values) => call<unknown>("PUT", `v1/presets/${one(name)}`, values),
   removePreset: (name: string) => call<void>("DELETE", `v1/presets/${one(name)}`),
-
-  store: () => call<Record<string, unknown>>("GET", "v1/store"),
 };
 
 /** The audio of an item in another format, to be saved. */

@@ -32,8 +32,9 @@ export interface Params {
   modes: Mode[];
   languages: string[];
   tracks: string[];
-  formats: string[];
+  formats: { name: string }[];
   keys: string[];
+  defaults: Values; // what the server's own command line has set
 }
 
 /** A control of the engine panel, set up for the card. */
@@ -81,8 +82,14 @@ export interface Info {
 export interface System {
   version: string;
   info: Info;
-  engine?: { loaded?: boolean; note?: string };
-  models?: { dit?: string[]; lm?: string[]; folder?: string };
+  engine?: { state: string; error?: string | null };
+  models?: {
+    dit: string | null;
+    lm: string | null;
+    folder: string | null;
+    card?: { name: string; note?: string; min_duration?: number; max_duration?: number } | null;
+    error?: string | null;
+  };
   started?: number;
 }
 
@@ -187,9 +194,4 @@ export interface Sound {
   audio: string;
   peaks: string;
   settings?: Values | null;
-}
-
-export interface StoreModel {
-  name: string;
-  [key: string]: unknown;
 }

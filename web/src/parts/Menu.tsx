@@ -1,6 +1,6 @@
 /** A button that unfolds further buttons. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "./Icon";
 
 export function Menu({
@@ -15,8 +15,18 @@ export function Menu({
   children: ComponentChildren;
 }) {
   const [open, setOpen] = useState(false);
+  const [upward, setUpward] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
+
+  // upwards where there is more room
+  useLayoutEffect(() => {
+    if (!open) return setUpward(false);
+    const list = root.current!.querySelector(".menu-list")!.getBoundingClientRect();
+    const own = button.current!.getBoundingClientRect();
+    const below = innerHeight - own.bottom - (document.querySelector(".player")?.clientHeight ?? 0);
+    setUpward(list.height > below && own.top > below);
+  }, [open]);
 
   useEffect(() => {
     if (!open) return;
@@ -63,7 +73,7 @@ export function Menu({
       </button>
       {open && (
         <div
-          class="menu-list"
+          class={upward ? "menu-list up" : "menu-list"}
           onClick={(event) => {
             if ((event.target as HTMLElement).closest("button, a")) {
               setOpen(false);

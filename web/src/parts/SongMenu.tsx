@@ -72,9 +72,9 @@ export function SongMenu({ job, item, onRename }: { job: Job; item: Item; onRena
       )}
       <MenuHead>{t("song.download")}</MenuHead>
       <div class="formats">
-        {(params.value?.formats ?? []).map((format) => (
-          <MenuLink key={format} href={downloadAddress(item.audio, format)}>
-            {format}
+        {(params.value?.formats ?? []).map(({ name }) => (
+          <MenuLink key={name} href={downloadAddress(item.audio, name)}>
+            {name}
           </MenuLink>
         ))}
       </div>

@@ -11,12 +11,12 @@ const close = () => (dialog.value = "");
 
 function HelpDialog() {
   return (
-    <Dialog title={t("help.title")} onClose={close}>
+    <Dialog title={t("keyboard.title")} onClose={close}>
       <table class="keys">
         <thead class="hidden">
           <tr>
-            <th scope="col">{t("help.key")}</th>
-            <th scope="col">{t("help.does")}</th>
+            <th scope="col">{t("keyboard.key")}</th>
+            <th scope="col">{t("keyboard.does")}</th>
           </tr>
         </thead>
         <tbody>
@@ -32,7 +32,7 @@ function HelpDialog() {
           ))}
         </tbody>
       </table>
-      <p class="help">{t("help.single")}</p>
+      <p class="help">{t("keyboard.single")}</p>
     </Dialog>
   );
 }

@@ -72,7 +72,7 @@ export function Header() {
           label={t("look.switch", { now: t(`look.${theme.value}`), next: t(`look.${next}`) })}
           onClick={() => (theme.value = next)}
         />
-        <IconButton icon="circleHelp" label={t("help.title")} onClick={() => (dialog.value = "help")} />
+        <IconButton icon="circleHelp" label={t("keyboard.title")} onClick={() => (dialog.value = "help")} />
       </div>
     </header>
   );

@@ -1,30 +1,24 @@
-/** Which checkpoints this server has. */
+/** Which checkpoints this server works with. */
 import { Icon } from "../parts/Icon";
 import { system } from "../state/system";
-import { t } from "../state/text";
+import { clock, t } from "../state/text";
 
-function List({ title, names }: { title: string; names: string[] }) {
+function Model({ title, name }: { title: string; name: string | null | undefined }) {
   return (
-    <section class="card stack" aria-label={title}>
-      <h2>{title}</h2>
-      {names.length === 0 ? (
-        <p class="quiet">{t("models.none")}</p>
-      ) : (
-        <ul class="plain-list">
-          {names.map((name) => (
-            <li key={name} class="row">
-              <Icon name="pack" />
-              <span class="grow">{name}</span>
-            </li>
-          ))}
-        </ul>
-      )}
-    </section>
+    <li class="row">
+      <Icon name="pack" />
+      <span class="grow">
+        <span class="quiet">{title}</span>
+        <br />
+        {name?.split("/").pop() || t("models.none")}
+      </span>
+    </li>
   );
 }
 
 export function Models() {
   const models = system.value?.models;
+  const card = models?.card;
   return (
     <div class="screen">
       <div class="form-head">
@@ -32,11 +26,25 @@ export function Models() {
           {t("models.title")}
         </h1>
       </div>
-      <p class="quiet">{models?.folder ? t("models.folder", { folder: models.folder }) : t("models.demo")}</p>
-      <div class="columns">
-        <List title={t("models.dit")} names={models?.dit ?? []} />
-        <List title={t("models.lm")} names={models?.lm ?? []} />
-      </div>
+      <section class="card stack">
+        <h2>{models?.folder ? t("models.folder", { folder: models.folder }) : t("models.builtIn")}</h2>
+        {models?.error && (
+          <p class="fault" lang="en">
+            {models.error}
+          </p>
+        )}
+        {card?.note && <p lang="en">{card.note}</p>}
+        <ul class="plain-list">
+          <Model title={t("models.dit")} name={models?.dit} />
+          <Model title={t("models.lm")} name={models?.lm} />
+        </ul>
+        {card?.max_duration !== undefined && (
+          <p class="quiet">
+            {t("models.length", { short: clock(card.min_duration ?? 0), long: clock(card.max_duration) })}
+          </p>
+        )}
+        <p class="quiet">{t(`models.state.${system.value?.engine?.state === "unloaded" ? "unloaded" : "loaded"}`)}</p>
+      </section>
     </div>
   );
 }

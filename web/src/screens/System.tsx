@@ -61,7 +61,7 @@ export function Preferences() {
       </div>
       <div class="row">
         <Button icon="circleHelp" onClick={() => (dialog.value = "help")}>
-          {t("help.title")}
+          {t("keyboard.title")}
         </Button>
         <Button icon="key" onClick={() => (dialog.value = "key")}>
           {t("key.title")}

@@ -30,7 +30,7 @@ export const songs = computed(() =>
 export function title(job: Job): string {
   const asked = job.params ?? {};
   const text =
-    job.title || asked.title || job.items?.[0]?.caption || asked.caption || asked.sample_query || "";
+    job.title || asked.title || asked.sample_query || asked.caption || job.items?.[0]?.caption || "";
   const line = String(text).split("\n")[0]!.trim();
   if (!line) return t(job.kind === "song" ? "job.untitled" : `job.kind.${job.kind}`);
   return line.length > 80 ? `${line.slice(0, 79).trimEnd()}…` : line;

@@ -14,7 +14,7 @@ export function option(name: string): Option | undefined {
 }
 
 export function byDefault(name: string): Value {
-  return option(name)?.default ?? "";
+  return params.value?.defaults[name] ?? option(name)?.default ?? "";
 }
 
 export const modes = computed<Mode[]>(() => params.value?.modes ?? []);

@@ -1,8 +1,8 @@
 /** How the engine runs, set up for the card: each control as the server offers it, with the reason beside it. */
 import { Button } from "../../parts/Button";
-import { SelectField, SwitchRow } from "../../parts/inputs";
+import { SelectField, SwitchRow, TextField } from "../../parts/inputs";
 import { Warnings } from "../../parts/Warnings";
-import { get, isSet, set } from "../../state/form";
+import { isSet } from "../../state/form";
 import { valueLabel } from "../../state/params";
 import { choose, chooseTier, control, forget, info, standing, system } from "../../state/system";
 import { maybe, number, t } from "../../state/text";
@@ -80,7 +80,6 @@ export function EnginePanel() {
     standing("quantization") !== "none" ? "INT8" : "",
     standing("offload_to_cpu") === true ? t("engine.offloads") : "",
   ].filter(Boolean);
-  const models = system.value?.models?.dit ?? [];
   return (
     <details class="card fold" id="engine">
       <summary>
@@ -100,14 +99,7 @@ export function EnginePanel() {
           onChange={chooseTier}
           showHelp={false}
         />
-        {models.length > 1 && (
-          <SelectField
-            name="model"
-            value={String(get("model"))}
-            choices={[["", t("engine.firstModel")], ...models.map((name) => [name, name] as [string, string])]}
-            onChange={(next) => set("model", next || undefined)}
-          />
-        )}
+        <TextField name="model" placeholder={system.value?.models?.dit ?? t("engine.firstModel")} />
       </div>
       <fieldset>
         <legend>{t("engine.lm")}</legend>

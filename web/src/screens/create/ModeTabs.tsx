@@ -7,7 +7,7 @@ import { maybe, t } from "../../state/text";
 const icons: Record<string, IconName> = {
   simple: "wand",
   custom: "pencil",
-  remix: "blend",
+  cover: "blend",
   repaint: "scissors",
   extract: "layers",
   lego: "guitar",
