@@ -1,14 +1,15 @@
-/* What an engine is opened with. ace_workshop_open reads these and no others: an option that it comes to
- * read belongs here. */
+/* What an engine is opened with. ace_workshop_open reads these and no others: an option that it
+ * comes to read belongs here. */
 #include "api/api.h"
 
 #include <stdlib.h>
 
 static const char *const names[] = {
-    "models",       "model",       "weights",       "device",       "gpu",          "precision",
-    "int8_compute", "threads",     "cpu",           "exec",         "cache",        "cache_limit",
-    "cache_dir",    "cache_least", "gpu_tiers",     "trace_mem",    "max_cuda_vram", "max_mps_vram",
-    "max_xpu_vram", "sim_used_gb", "sim_fail_alloc", "sim_shrink"};
+    "models",         "model",         "weights",      "device",       "gpu",
+    "precision",      "int8_compute",  "threads",      "cpu",          "exec",
+    "cache",          "cache_limit",   "cache_dir",    "cache_least",  "gpu_tiers",
+    "trace_mem",      "max_cuda_vram", "max_mps_vram", "max_xpu_vram", "sim_used_gb",
+    "sim_fail_alloc", "sim_shrink"};
 
 char *acestep_engine_options_json(const acestep_request *request)
 {

@@ -1,16 +1,17 @@
 /* Jobs: what clients have asked for, from the queue to files on disk.
  *
- * One worker thread owns the engine and takes jobs from a bounded queue in order. A journal (SQLite, in
- * the data folder) remembers every job, so that the queue survives the end of the program however it
- * comes; a job's files lie in DATA/results/ID/ and appear there all at once. Everything may be called
- * from any thread; nothing here waits for the running job unless it says so.
+ * One worker thread owns the engine and takes jobs from a bounded queue in order. A journal
+ * (SQLite, in the data folder) remembers every job, so that the queue survives the end of the
+ * program however it comes; a job's files lie in DATA/results/ID/ and appear there all at once.
+ * Everything may be called from any thread; nothing here waits for the running job unless it says
+ * so.
  *
- * A job is shown to the outside as its record, a JSON object of which the caller gets a copy of his own:
- *   id, kind, origin, status, created, started, finished (unix seconds or null), queue_position (1: the
- *   next; null when it is not queued), wait_seconds, expected_seconds, params (as asked; its seeds from
- *   the start on), request (every option), title, favourite, progress {stage, fraction, whole,
- *   eta_seconds}, plan, items [{index, seed, seconds, bytes, format, audio, peaks, sidecar, lrc, vtt,
- *   caption, lyrics, bpm, keyscale, timesignature, vocal_language, codes}], words, warnings
+ * A job is shown to the outside as its record, a JSON object of which the caller gets a copy of his
+ * own: id, kind, origin, status, created, started, finished (unix seconds or null), queue_position
+ * (1: the next; null when it is not queued), wait_seconds, expected_seconds, params (as asked; its
+ * seeds from the start on), request (every option), title, favourite, progress {stage, fraction,
+ * whole, eta_seconds}, plan, items [{index, seed, seconds, bytes, format, audio, peaks, sidecar,
+ * lrc, vtt, caption, lyrics, bpm, keyscale, timesignature, vocal_language, codes}], words, warnings
  *   [{id, field, asked, used, reason}], timings, error {code, message, hint}. */
 #ifndef ACE_SERVER_JOBS_H
 #define ACE_SERVER_JOBS_H
@@ -51,14 +52,15 @@ const char *ace_job_status_name(ace_job_status status);
 int ace_job_kind_read(const char *name);
 int ace_job_status_read(const char *name);
 
-/* ---- the engine, so that tests can bring their own --------------------------------------------------- */
+/* ---- the engine, so that tests can bring their own
+ * --------------------------------------------------- */
 
 typedef struct ace_jobs_engine {
     acestep_status (*open)(const acestep_request *request, void **engine, acestep_error *err);
     void (*close)(void *engine);
     char *(*describe)(void *engine); /* JSON; acestep_free */
-    /* Runs a job and writes a song's files as the request's output options say. *report: the JSON of
-     * acestep_result_json or acestep_words_json; acestep_free. */
+    /* Runs a job and writes a song's files as the request's output options say. *report: the JSON
+     * of acestep_result_json or acestep_words_json; acestep_free. */
     acestep_status (*run)(void *engine, ace_job_kind kind, const acestep_request *request,
                           acestep_progress *progress, void *context, char **report,
                           acestep_error *err);
@@ -67,7 +69,8 @@ typedef struct ace_jobs_engine {
                            acestep_error *err);
 } ace_jobs_engine;
 
-/* ---- life ------------------------------------------------------------------------------------------- */
+/* ---- life
+ * ------------------------------------------------------------------------------------------- */
 
 typedef struct ace_jobs_options {
     const char *folder;         /* the data folder; made where it is missing */
@@ -79,51 +82,56 @@ typedef struct ace_jobs_options {
     ace_server *server;         /* handed to the functions below */
     /* What every request starts from (ace_server_defaults). NULL: the options' own defaults. */
     ace_status (*defaults)(ace_server *server, acestep_request **out, ace_error *err);
-    /* The real path of a file that a request names (ace_server_input_path). NULL: the name itself. */
+    /* The real path of a file that a request names (ace_server_input_path). NULL: the name itself.
+     */
     ace_status (*input_path)(ace_server *server, const char *named, char **out, ace_error *err);
-    /* A new event is there (ace_http_wake). Called from any thread, perhaps with locks held: it must not call
-     * back into this file. May be NULL. */
+    /* A new event is there (ace_http_wake). Called from any thread, perhaps with locks held: it
+     * must not call back into this file. May be NULL. */
     void (*changed)(ace_server *server);
     const ace_jobs_engine *engine; /* NULL: the public API */
 } ace_jobs_options;
 
-/* Opens the data folder and takes up what it holds: queued jobs are queued again; one that was running is
- * run once more, or fails when that happened before. BUSY when another server has the folder. A damaged
- * journal is set aside under another name, with an error line in the log, and a new one is begun. */
+/* Opens the data folder and takes up what it holds: queued jobs are queued again; one that was
+ * running is run once more, or fails when that happened before. BUSY when another server has the
+ * folder. A damaged journal is set aside under another name, with an error line in the log, and a
+ * new one is begun. */
 ace_status ace_jobs_open(const ace_jobs_options *options, ace_jobs **out, ace_error *err);
 
 /* Starts the worker. */
 ace_status ace_jobs_start(ace_jobs *jobs, ace_error *err);
 
-/* No further job starts. The running one may finish within so many seconds; then it is cancelled and
- * queued again for the next start. Returns when the worker has ended. */
+/* No further job starts. The running one may finish within so many seconds; then it is cancelled
+ * and queued again for the next start. Returns when the worker has ended. */
 void ace_jobs_stop(ace_jobs *jobs, double grace_seconds);
 
 void ace_jobs_close(ace_jobs *jobs); /* stops at once what runs; NULL is fine */
 
-/* ---- asking for work -------------------------------------------------------------------------------- */
+/* ---- asking for work
+ * -------------------------------------------------------------------------------- */
 
 typedef struct ace_job_wish {
     ace_job_kind kind;
-    const char *origin;     /* the API it came by: "native", "reference", "peer" */
-    json_t *params;         /* object of options as acestep_request_set_json reads it; borrowed. The files
-                             * in src_audio, reference_audio and lora go through input_path */
-    bool admin;             /* options of the machine and of the models may differ from the defaults */
-    const char *repeat_key; /* Idempotency-Key: the same key within 24 h gives the same job; or NULL */
+    const char *origin; /* the API it came by: "native", "reference", "peer" */
+    json_t *params; /* object of options as acestep_request_set_json reads it; borrowed. The files
+                     * in src_audio, reference_audio and lora go through input_path */
+    bool admin;     /* options of the machine and of the models may differ from the defaults */
+    const char
+        *repeat_key; /* Idempotency-Key: the same key within 24 h gives the same job; or NULL */
 } ace_job_wish;
 
-/* Queues a job and returns its record. BUSY when the queue is full, with the seconds until it is worth
- * another try in *retry_seconds (may be NULL). ARGUMENT, UNSUPPORTED, MODEL, AUDIO for a request that
- * cannot become a song; IO when the journal cannot be written. */
+/* Queues a job and returns its record. BUSY when the queue is full, with the seconds until it is
+ * worth another try in *retry_seconds (may be NULL). ARGUMENT, UNSUPPORTED, MODEL, AUDIO for a
+ * request that cannot become a song; IO when the journal cannot be written. */
 ace_status ace_jobs_add(ace_jobs *jobs, const ace_job_wish *wish, json_t **record,
                         double *retry_seconds, ace_error *err);
 
-/* What such a job would be: {request, plan, plan_svg, seconds, basis, warnings}; plan is null for words.
- * basis: "measured" (speeds of finished jobs), "average" (of such jobs), "planned" (work by the machine's
- * rate) or "none". Does not wait for the running job. */
+/* What such a job would be: {request, plan, plan_svg, seconds, basis, warnings}; plan is null for
+ * words. basis: "measured" (speeds of finished jobs), "average" (of such jobs), "planned" (work by
+ * the machine's rate) or "none". Does not wait for the running job. */
 ace_status ace_jobs_preview(ace_jobs *jobs, const ace_job_wish *wish, json_t **out, ace_error *err);
 
-/* ---- looking at jobs --------------------------------------------------------------------------------- */
+/* ---- looking at jobs
+ * --------------------------------------------------------------------------------- */
 
 /* NULL when there is no such job. */
 json_t *ace_jobs_record(ace_jobs *jobs, const char *id);
@@ -141,23 +149,19 @@ typedef struct ace_jobs_filter {
     int limit;          /* 1 … 500 */
 } ace_jobs_filter;
 
-/* {"jobs": [records, the newest first, without plan and request], "next": id or null, "total": number}.
- * NULL when memory is short. */
+/* {"jobs": [records, the newest first, without plan and request], "next": id or null, "total":
+ * number}. NULL when memory is short. */
 json_t *ace_jobs_list(ace_jobs *jobs, const ace_jobs_filter *filter);
 
-typedef enum ace_job_file {
-    ACE_JOB_AUDIO,
-    ACE_JOB_SIDECAR,
-    ACE_JOB_LRC,
-    ACE_JOB_VTT
-} ace_job_file;
+typedef enum ace_job_file { ACE_JOB_AUDIO, ACE_JOB_SIDECAR, ACE_JOB_LRC, ACE_JOB_VTT } ace_job_file;
 
-/* Path of an item's file, which is there now but may go with its job at any time. ace_free. ARGUMENT when
- * there is no such job, item or file. */
+/* Path of an item's file, which is there now but may go with its job at any time. ace_free.
+ * ARGUMENT when there is no such job, item or file. */
 ace_status ace_jobs_file(ace_jobs *jobs, const char *id, int item, ace_job_file file, char **path,
                          ace_error *err);
 
-/* ---- changing jobs ----------------------------------------------------------------------------------- */
+/* ---- changing jobs
+ * ----------------------------------------------------------------------------------- */
 
 typedef enum ace_job_change {
     ACE_JOB_CHANGED,
@@ -175,41 +179,46 @@ ace_job_change ace_jobs_edit(ace_jobs *jobs, const char *id, const char *title, 
 /* The named jobs go to the front of the queue in this order; names of others count as nothing. */
 ace_job_change ace_jobs_reorder(ace_jobs *jobs, const char *const *ids, size_t n);
 
-/* ---- events ------------------------------------------------------------------------------------------ */
+/* ---- events
+ * ------------------------------------------------------------------------------------------ */
 
 typedef struct ace_job_event {
-    uint64_t number;  /* grows, also over restarts */
-    const char *id;   /* of the job; "" for events of the engine */
-    const char *name; /* queued started phase progress item warning done failed cancelled removed; engine */
+    uint64_t number; /* grows, also over restarts */
+    const char *id;  /* of the job; "" for events of the engine */
+    const char *
+        name; /* queued started phase progress item warning done failed cancelled removed; engine */
     const char *data; /* a JSON object in one line, with id and status */
 } ace_job_event;
 
 typedef void ace_job_event_visitor(void *context, const ace_job_event *event);
 
-/* Shows the events after number `after` that concern the job (NULL: all), the oldest first. Returns the number to go on
- * from. *lost: events after `after` are no longer kept (or it is of another journal's time): what they said has to be
- * read again from the records. after 0: everything kept, nothing counts as lost. The visitor must not
- * call into this file. */
+/* Shows the events after number `after` that concern the job (NULL: all), the oldest first. Returns
+ * the number to go on from. *lost: events after `after` are no longer kept (or it is of another
+ * journal's time): what they said has to be read again from the records. after 0: everything kept,
+ * nothing counts as lost. The visitor must not call into this file. */
 uint64_t ace_jobs_events(ace_jobs *jobs, const char *id, uint64_t after, bool *lost,
                          ace_job_event_visitor *visit, void *context);
 uint64_t ace_jobs_last_event(ace_jobs *jobs);
 
-/* ---- the engine -------------------------------------------------------------------------------------- */
+/* ---- the engine
+ * -------------------------------------------------------------------------------------- */
 
-/* {"state": "unloaded|loading|loaded|running|unloading", "job": id or null, "options": {those it was opened
- * with}, "engine": {acestep_engine_json} or null, "since": unix seconds, "error": message or null} */
+/* {"state": "unloaded|loading|loaded|running|unloading", "job": id or null, "options": {those it
+ * was opened with}, "engine": {acestep_engine_json} or null, "since": unix seconds, "error":
+ * message or null} */
 json_t *ace_jobs_engine_state(ace_jobs *jobs);
 
-/* Opens the engine with the defaults and these options, or closes it, as soon as no job runs. Returns at
- * once; an event "engine" tells when it has happened. */
+/* Opens the engine with the defaults and these options, or closes it, as soon as no job runs.
+ * Returns at once; an event "engine" tells when it has happened. */
 ace_status ace_jobs_load(ace_jobs *jobs, json_t *options, ace_error *err);
 void ace_jobs_unload(ace_jobs *jobs);
 
-/* ---- figures ----------------------------------------------------------------------------------------- */
+/* ---- figures
+ * ----------------------------------------------------------------------------------------- */
 
 typedef struct ace_jobs_statistics {
     uint64_t jobs[ACE_JOB_KINDS][ACE_JOB_STATUSES]; /* in the journal now */
-    uint64_t added, refused;                        /* since the start; refused: the queue was full */
+    uint64_t added, refused; /* since the start; refused: the queue was full */
     uint64_t ended[ACE_JOB_KINDS][ACE_JOB_STATUSES]; /* since the start, by how they ended */
     int queued, queue_limit;
     double running_seconds; /* of the job that runs now; 0: none */

@@ -30,8 +30,8 @@ static ace_status check_words(ace_job_kind kind, const json_t *asked, ace_error 
     return ACESTEP_OK;
 }
 
-/* A plan finds out what cannot be before anybody waits for it. Where audio would have to be read first, that is
- * left to the job. Memory that is short now need not be so later. */
+/* A plan finds out what cannot be before anybody waits for it. Where audio would have to be read
+ * first, that is left to the job. Memory that is short now need not be so later. */
 static ace_status plan_early(ace_jobs *jobs, ace_jobs_entry *e, ace_error *err)
 {
     acestep_request *request = NULL;
@@ -99,17 +99,19 @@ static bool is_full(const ace_jobs *jobs)
 
 static ace_status refuse(ace_jobs *jobs, double *retry_seconds, ace_error *err)
 {
-    double wait = ace_queue_wait(jobs, 0); /* then the running one is done, and the first takes its place */
+    double wait =
+        ace_queue_wait(jobs, 0); /* then the running one is done, and the first takes its place */
     jobs->counted.refused++;
     if (retry_seconds != NULL) {
         *retry_seconds = wait > SHORTEST_RETRY ? wait : SHORTEST_RETRY;
     }
-    return ace_fail(err, ACESTEP_BUSY, "the queue is full: %d jobs wait; try again later", jobs->queued);
+    return ace_fail(err, ACESTEP_BUSY, "the queue is full: %d jobs wait; try again later",
+                    jobs->queued);
 }
 
 /* With the lock. The queue may have filled while the plan was made. */
-static ace_status enqueue(ace_jobs *jobs, ace_jobs_entry *e, const char *repeat_key, json_t **record,
-                          double *retry_seconds, ace_error *err)
+static ace_status enqueue(ace_jobs *jobs, ace_jobs_entry *e, const char *repeat_key,
+                          json_t **record, double *retry_seconds, ace_error *err)
 {
     const ace_jobs_entry *last = jobs->queue;
     if (is_full(jobs)) {
@@ -140,9 +142,9 @@ static ace_status look_before(ace_jobs *jobs, const ace_job_wish *wish, char id[
 {
     ace_status status = ACESTEP_OK;
     (void)pthread_mutex_lock(&jobs->lock);
-    bool repeated = wish->repeat_key != NULL &&
-                    ace_journal_repeated(jobs->journal, wish->repeat_key,
-                                         ace_unix_seconds() - REPEAT_SECONDS, id);
+    bool repeated =
+        wish->repeat_key != NULL && ace_journal_repeated(jobs->journal, wish->repeat_key,
+                                                         ace_unix_seconds() - REPEAT_SECONDS, id);
     if (!repeated && jobs->stopping) {
         status = ace_fail(err, ACESTEP_BUSY, "the server is stopping");
     } else if (!repeated && is_full(jobs)) {

@@ -17,7 +17,7 @@ static ace_job_change cancel(ace_jobs *jobs, const char *id)
     ace_jobs_entry *e = ace_live_find(jobs, id);
     if (e == NULL || e->removed) {
         return e == NULL && ace_journal_status(jobs->journal, id) >= 0 ? ACE_JOB_FINISHED
-                                                                        : ACE_JOB_UNKNOWN;
+                                                                       : ACE_JOB_UNKNOWN;
     }
     if (e->status == ACE_JOB_RUNNING) {
         e->cancel = true; /* the worker's next step sees it */
@@ -46,8 +46,8 @@ static void tell_removed(ace_jobs *jobs, const char *id)
     ace_job_tell(jobs, &gone, "removed", json_pack("{s:s}", "status", "removed"));
 }
 
-/* A queued one is cancelled first, so that whoever waits for it is told; a running one goes when it has
- * come to its end, and is out of sight from now on. */
+/* A queued one is cancelled first, so that whoever waits for it is told; a running one goes when it
+ * has come to its end, and is out of sight from now on. */
 static ace_job_change remove_job(ace_jobs *jobs, const char *id)
 {
     ace_jobs_entry *e = ace_live_find(jobs, id);

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the public API as a table ---------------------------------------------------------------------- */
+/* ---- the public API as a table
+ * ---------------------------------------------------------------------- */
 
 static acestep_status open_engine(const acestep_request *request, void **engine, acestep_error *err)
 {
@@ -76,7 +77,8 @@ static acestep_status plan(void *engine, const acestep_request *request, char **
 
 const ace_jobs_engine ace_jobs_public_engine = {open_engine, close_engine, describe, run, plan};
 
-/* ---- slots ------------------------------------------------------------------------------------------ */
+/* ---- slots
+ * ------------------------------------------------------------------------------------------ */
 
 void ace_slot_close(ace_engine_slot *slot, const ace_jobs_engine *functions)
 {
@@ -117,7 +119,8 @@ ace_status ace_slot_open(ace_engine_slot *slot, const ace_jobs_engine *functions
     return ACESTEP_OK;
 }
 
-/* ---- the worker's ----------------------------------------------------------------------------------- */
+/* ---- the worker's
+ * ----------------------------------------------------------------------------------- */
 
 void ace_engine_set_state(ace_jobs *jobs, ace_engine_state state)
 {
@@ -131,7 +134,8 @@ void ace_engine_set_state(ace_jobs *jobs, ace_engine_state state)
 /* What everybody may read about the slot, which is the worker's alone. */
 static void show(ace_jobs *jobs, ace_engine_state state, const char *error)
 {
-    char *json = jobs->slot.engine != NULL ? jobs->options.engine->describe(jobs->slot.engine) : NULL;
+    char *json =
+        jobs->slot.engine != NULL ? jobs->options.engine->describe(jobs->slot.engine) : NULL;
     char *key = jobs->slot.key != NULL ? ace_strdup(jobs->slot.key) : NULL;
     (void)pthread_mutex_lock(&jobs->lock);
     acestep_free(jobs->engine_json);
@@ -183,7 +187,8 @@ void ace_worker_unload(ace_jobs *jobs)
     }
 }
 
-/* ---- asked from outside ----------------------------------------------------------------------------- */
+/* ---- asked from outside
+ * ----------------------------------------------------------------------------- */
 
 static json_t *parsed_or_null(const char *text)
 {
@@ -197,10 +202,10 @@ json_t *ace_jobs_engine_state(ace_jobs *jobs)
     (void)pthread_mutex_lock(&jobs->lock);
     const char *error = jobs->engine_error[0] != '\0' ? jobs->engine_error : NULL;
     const char *job = jobs->running != NULL ? jobs->running->id : NULL;
-    json_t *state = json_pack("{s:s, s:s?, s:o, s:o, s:f, s:s?}", "state", names[jobs->engine_state],
-                              "job", job, "options", parsed_or_null(jobs->engine_key), "engine",
-                              parsed_or_null(jobs->engine_json), "since", jobs->engine_since, "error",
-                              error);
+    json_t *state =
+        json_pack("{s:s, s:s?, s:o, s:o, s:f, s:s?}", "state", names[jobs->engine_state], "job",
+                  job, "options", parsed_or_null(jobs->engine_key), "engine",
+                  parsed_or_null(jobs->engine_json), "since", jobs->engine_since, "error", error);
     (void)pthread_mutex_unlock(&jobs->lock);
     return state;
 }

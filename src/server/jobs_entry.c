@@ -8,7 +8,8 @@
 #include <sys/random.h>
 #include <time.h>
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *const kind_names[ACE_JOB_KINDS] = {"song", "sample", "format", "understand"};
 static const char *const status_names[ACE_JOB_STATUSES] = {"queued", "running", "done", "failed",
@@ -51,7 +52,8 @@ double ace_unix_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* ---- ids -------------------------------------------------------------------------------------------- */
+/* ---- ids
+ * -------------------------------------------------------------------------------------------- */
 
 enum { TIME_CHARACTERS = 10, RANDOM_CHARACTERS = 10 };
 
@@ -98,7 +100,8 @@ bool ace_entry_id_valid(const char *id)
            strspn(id + 2, alphabet) == LENGTH - 2;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------- */
+/* ---- life
+ * ------------------------------------------------------------------------------------------- */
 
 ace_jobs_entry *ace_entry_create(ace_job_kind kind, const char *origin)
 {
@@ -123,7 +126,7 @@ void ace_entry_free(ace_jobs_entry *e)
     if (e == NULL) {
         return;
     }
-    json_t *const values[] = {e->params, e->request, e->plan,    e->items,
+    json_t *const values[] = {e->params, e->request,  e->plan,    e->items,
                               e->words,  e->warnings, e->timings, e->error};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         json_decref(values[i]);
@@ -138,7 +141,8 @@ void ace_entry_put(json_t **slot, json_t *value)
     *slot = value;
 }
 
-/* ---- what the journal keeps in one column ------------------------------------------------------------ */
+/* ---- what the journal keeps in one column
+ * ------------------------------------------------------------ */
 
 /* The name of each part and where it is. */
 #define OUTCOME_PARTS(X) X(plan) X(items) X(words) X(warnings) X(timings) X(error)
@@ -163,7 +167,8 @@ void ace_entry_set_outcome(ace_jobs_entry *e, json_t *outcome)
     json_decref(outcome);
 }
 
-/* ---- errors ----------------------------------------------------------------------------------------- */
+/* ---- errors
+ * ----------------------------------------------------------------------------------------- */
 
 static const struct {
     ace_status code;

@@ -1,5 +1,5 @@
-/* One job as the service holds it: what the journal keeps of it, and where it stands now. Plain data;
- * whoever holds the entry guards it. */
+/* One job as the service holds it: what the journal keeps of it, and where it stands now. Plain
+ * data; whoever holds the entry guards it. */
 #ifndef ACE_SERVER_JOBS_ENTRY_H
 #define ACE_SERVER_JOBS_ENTRY_H
 
@@ -16,13 +16,13 @@ typedef struct ace_jobs_entry {
     int64_t position;                  /* order in the queue, the lowest first */
     int runs;                          /* times it was begun and not given back */
     bool favourite;
-    char *title;          /* never NULL */
-    double expected;      /* seconds it will take; 0: unknown */
-    const char *basis;    /* of that: a literal of jobs_times.h */
-    uint64_t bytes;       /* of its files */
-    json_t *params;       /* as asked */
-    json_t *request;      /* options that differ from the engine's own defaults: those to run with */
-    json_t *plan;         /* or NULL, as everything below */
+    char *title;       /* never NULL */
+    double expected;   /* seconds it will take; 0: unknown */
+    const char *basis; /* of that: a literal of jobs_times.h */
+    uint64_t bytes;    /* of its files */
+    json_t *params;    /* as asked */
+    json_t *request;   /* options that differ from the engine's own defaults: those to run with */
+    json_t *plan;      /* or NULL, as everything below */
     json_t *items, *words, *warnings, *timings, *error;
 
     /* of a running one */
@@ -51,7 +51,8 @@ typedef struct ace_entry_place {
     double wait_seconds;
 } ace_entry_place;
 
-/* Seconds until a running one will be done, by its own progress or by what was expected; below 0: unknown. */
+/* Seconds until a running one will be done, by its own progress or by what was expected; below 0:
+ * unknown. */
 double ace_entry_remaining(const ace_jobs_entry *entry, double now);
 
 /* The record; whole: with request, plan and codes. NULL when memory is short. */

@@ -40,8 +40,8 @@ void ace_events_add(ace_jobs_events_ring *ring, const char *id, const char *name
     }
 }
 
-uint64_t ace_events_visit(const ace_jobs_events_ring *ring, const char *id, uint64_t after, bool *lost,
-                          ace_job_event_visitor *visit, void *context)
+uint64_t ace_events_visit(const ace_jobs_events_ring *ring, const char *id, uint64_t after,
+                          bool *lost, ace_job_event_visitor *visit, void *context)
 {
     /* a number of the future is one of another clock's time: nothing can be said about it either */
     *lost = after != 0 && (after + 1 < ring->oldest || after >= ring->next);

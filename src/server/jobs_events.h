@@ -17,15 +17,16 @@ typedef struct ace_jobs_events_ring {
     uint64_t oldest, next; /* numbers */
 } ace_jobs_events_ring;
 
-/* Numbers begin where no earlier run of the program has been: a thousand for each second since 1970. */
+/* Numbers begin where no earlier run of the program has been: a thousand for each second since
+ * 1970. */
 bool ace_events_init(ace_jobs_events_ring *ring);
 void ace_events_free(ace_jobs_events_ring *ring);
 
-/* data: JSON in one line, from malloc (json_dumps), taken over; NULL (no memory): the event is left out, and
- * nobody is told that he has missed it. */
+/* data: JSON in one line, from malloc (json_dumps), taken over; NULL (no memory): the event is left
+ * out, and nobody is told that he has missed it. */
 void ace_events_add(ace_jobs_events_ring *ring, const char *id, const char *name, char *data);
 
-uint64_t ace_events_visit(const ace_jobs_events_ring *ring, const char *id, uint64_t after, bool *lost,
-                          ace_job_event_visitor *visit, void *context);
+uint64_t ace_events_visit(const ace_jobs_events_ring *ring, const char *id, uint64_t after,
+                          bool *lost, ace_job_event_visitor *visit, void *context);
 
 #endif

@@ -30,7 +30,7 @@ static ace_status make_folders(const char *wanted, ace_error *err)
         }
     }
     return mkdir(path, S_IRWXU) == 0 || errno == EEXIST ? ACESTEP_OK
-                                                         : refuse(path, "cannot be made", err);
+                                                        : refuse(path, "cannot be made", err);
 }
 
 ace_status ace_folder_prepare(const char *folder, ace_error *err)
@@ -61,22 +61,25 @@ ace_status ace_folder_lock(const char *folder, int *fd, ace_error *err)
     if (*fd < 0) {
         return refuse(path, "cannot be opened", err);
     }
-    /* of the open file, not of the process: another server within one process is another server too */
+    /* of the open file, not of the process: another server within one process is another server too
+     */
     if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
         return ACESTEP_OK;
     }
     bool taken = errno == EWOULDBLOCK;
     ace_status status =
-        taken ? ace_fail(err, ACESTEP_BUSY,
-                         "%s: another server has this data folder; stop it, or give another --data-dir",
-                         folder)
+        taken ? ace_fail(
+                    err, ACESTEP_BUSY,
+                    "%s: another server has this data folder; stop it, or give another --data-dir",
+                    folder)
               : refuse(path, "cannot be locked", err);
     (void)close(*fd);
     *fd = -1;
     return status;
 }
 
-/* ---- going through a folder ------------------------------------------------------------------------- */
+/* ---- going through a folder
+ * ------------------------------------------------------------------------- */
 
 typedef void visitor(const char *path, void *context);
 

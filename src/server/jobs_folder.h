@@ -12,8 +12,8 @@ enum { ACE_FOLDER_PATH_BYTES = 4400 };
 /* Makes folder, its parents, and results/ and uploads/ in it, for the user alone. IO. */
 ace_status ace_folder_prepare(const char *folder, ace_error *err);
 
-/* Holds the folder until the descriptor is closed, or the process ends however it does. BUSY when another
- * process has it. */
+/* Holds the folder until the descriptor is closed, or the process ends however it does. BUSY when
+ * another process has it. */
 ace_status ace_folder_lock(const char *folder, int *fd, ace_error *err);
 
 /* Removes a folder with the files in it, two levels deep at most; a missing one is fine. */

@@ -1,5 +1,5 @@
-/* The journal: every job in DATA/jobs.db, an SQLite database in WAL mode, so that a killed program loses
- * nothing that it has acknowledged. One caller at a time. */
+/* The journal: every job in DATA/jobs.db, an SQLite database in WAL mode, so that a killed program
+ * loses nothing that it has acknowledged. One caller at a time. */
 #ifndef ACE_SERVER_JOBS_JOURNAL_H
 #define ACE_SERVER_JOBS_JOURNAL_H
 
@@ -7,8 +7,9 @@
 
 typedef struct ace_journal ace_journal;
 
-/* Opens or makes it. One that is damaged or no journal is renamed, with an error line in the log, and a new
- * one is begun; *renewed (may be NULL) tells. IO; UNSUPPORTED for the journal of a newer version. */
+/* Opens or makes it. One that is damaged or no journal is renamed, with an error line in the log,
+ * and a new one is begun; *renewed (may be NULL) tells. IO; UNSUPPORTED for the journal of a newer
+ * version. */
 ace_status ace_journal_open(const char *folder, ace_journal **out, bool *renewed, ace_error *err);
 void ace_journal_close(ace_journal *journal); /* NULL is fine */
 

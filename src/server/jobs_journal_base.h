@@ -11,9 +11,9 @@ struct ace_journal {
     char path[4400];
 };
 
-/* Prepares a statement and binds its values: one letter of `kinds` to a value, i (int64_t), d (double) or t
- * (const char *, NULL allowed; it must live until the statement ends). NULL when that fails: the connection
- * knows why. */
+/* Prepares a statement and binds its values: one letter of `kinds` to a value, i (int64_t), d
+ * (double) or t (const char *, NULL allowed; it must live until the statement ends). NULL when that
+ * fails: the connection knows why. */
 sqlite3_stmt *ace_sql(ace_journal *journal, const char *text, const char *kinds, ...);
 
 /* Runs it to its end. IO with what the database says. */

@@ -79,7 +79,8 @@ static verdict examine(ace_journal *j)
         return judge_failure(j->db);
     }
     /* FULL: what a client was told is on the disk, also when the power goes */
-    if (!run(j->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;")) {
+    if (!run(j->db,
+             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;")) {
         return judge_failure(j->db);
     }
     if (n == 0) {
@@ -114,7 +115,8 @@ static bool set_aside(const char *path)
     }
     if (moved) {
         ace_log(ACE_LOG_ERROR, "jobs",
-                "%s is damaged or no journal of jobs; it is kept as %s.damaged-%s, and a new one is begun",
+                "%s is damaged or no journal of jobs; it is kept as %s.damaged-%s, and a new one "
+                "is begun",
                 path, path, stamp);
     }
     return moved;
@@ -123,9 +125,10 @@ static bool set_aside(const char *path)
 static ace_status refuse(ace_journal *j, verdict v, ace_error *err)
 {
     if (v == NEWER) {
-        return ace_fail(err, ACESTEP_UNSUPPORTED,
-                        "%s was written by a newer version of acestep; use that, or another data folder",
-                        j->path);
+        return ace_fail(
+            err, ACESTEP_UNSUPPORTED,
+            "%s was written by a newer version of acestep; use that, or another data folder",
+            j->path);
     }
     return ace_fail(err, ACESTEP_IO, "%s cannot be opened: %s", j->path,
                     j->db != NULL ? sqlite3_errmsg(j->db) : "no host memory");

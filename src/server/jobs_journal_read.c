@@ -74,8 +74,8 @@ ace_status ace_journal_pending(ace_journal *j, ace_journal_visitor *visit, void 
                       visit, context, err);
 }
 
-/* A switch before each condition turns it off. Bits of statuses and kinds are numbers that SQLite shifts
- * itself. Without a text, the index alone answers how many there are. */
+/* A switch before each condition turns it off. Bits of statuses and kinds are numbers that SQLite
+ * shifts itself. Without a text, the index alone answers how many there are. */
 #define MATCHES                                                                                    \
     " FROM jobs WHERE hidden=0 AND (?1=0 OR (?1 >> status) & 1) AND (?2=0 OR (?2 >> kind) & 1) "   \
     "AND (?3<0 OR favourite=?3) AND (?4 IS NULL OR origin=?4)"
@@ -110,11 +110,12 @@ ace_status ace_journal_list(ace_journal *j, const ace_jobs_filter *f, int64_t *t
     int64_t statuses = f->statuses;
     int64_t kinds = f->kinds;
     int64_t favourite = f->favourite;
-    const char *count = pattern == NULL ? "SELECT count(*)" MATCHES : "SELECT count(*)" MATCHES WITH_TEXT;
+    const char *count =
+        pattern == NULL ? "SELECT count(*)" MATCHES : "SELECT count(*)" MATCHES WITH_TEXT;
     const char *rows = pattern == NULL ? "SELECT " ACE_ENTRY_COLUMNS MATCHES NEWEST
                                        : "SELECT " ACE_ENTRY_COLUMNS MATCHES WITH_TEXT NEWEST;
-    sqlite3_stmt *s = ace_sql(j, count, pattern == NULL ? "iiit" : "iiitt", statuses, kinds, favourite,
-                              f->origin, pattern);
+    sqlite3_stmt *s = ace_sql(j, count, pattern == NULL ? "iiit" : "iiitt", statuses, kinds,
+                              favourite, f->origin, pattern);
     *total = has_row(s) ? sqlite3_column_int64(s, 0) : 0;
     (void)sqlite3_finalize(s);
     return visit_rows(j,
@@ -173,10 +174,11 @@ void ace_journal_counts(ace_journal *j, uint64_t counts[ACE_JOB_KINDS][ACE_JOB_S
 
 double ace_journal_average(ace_journal *j, ace_job_kind kind)
 {
-    sqlite3_stmt *s = ace_sql(j,
-                              "SELECT avg(finished-started) FROM (SELECT finished, started FROM jobs "
-                              "WHERE kind=? AND status=? AND started>0 ORDER BY id DESC LIMIT 50)",
-                              "ii", (int64_t)kind, (int64_t)ACE_JOB_DONE);
+    sqlite3_stmt *s =
+        ace_sql(j,
+                "SELECT avg(finished-started) FROM (SELECT finished, started FROM jobs "
+                "WHERE kind=? AND status=? AND started>0 ORDER BY id DESC LIMIT 50)",
+                "ii", (int64_t)kind, (int64_t)ACE_JOB_DONE);
     double average = has_row(s) ? sqlite3_column_double(s, 0) : 0;
     (void)sqlite3_finalize(s);
     return average;
@@ -184,8 +186,8 @@ double ace_journal_average(ace_journal *j, ace_job_kind kind)
 
 bool ace_journal_speed(ace_journal *j, const char *engine, const char *stage, ace_speed *out)
 {
-    sqlite3_stmt *s = ace_sql(j, "SELECT work, seconds FROM speeds WHERE engine=? AND stage=?", "tt",
-                              engine, stage);
+    sqlite3_stmt *s = ace_sql(j, "SELECT work, seconds FROM speeds WHERE engine=? AND stage=?",
+                              "tt", engine, stage);
     bool found = has_row(s);
     *out = found ? (ace_speed){sqlite3_column_double(s, 0), sqlite3_column_double(s, 1)}
                  : (ace_speed){0, 0};

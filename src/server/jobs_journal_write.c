@@ -76,12 +76,13 @@ ace_status ace_journal_update(ace_journal *j, const ace_jobs_entry *e, ace_error
     } else {
         status = ace_sql_run(
             j,
-            ace_sql(j,
-                    "UPDATE jobs SET status=?, started=?, finished=?, position=?, runs=?, expected=?, "
-                    "basis=?, bytes=?, params=?, request=?, outcome=?, search=? WHERE id=?",
-                    "iddiidtittttt", (int64_t)e->status, e->started, e->finished, e->position,
-                    (int64_t)e->runs, e->expected, e->basis, (int64_t)e->bytes, c.params, c.request,
-                    c.outcome, c.search, e->id),
+            ace_sql(
+                j,
+                "UPDATE jobs SET status=?, started=?, finished=?, position=?, runs=?, expected=?, "
+                "basis=?, bytes=?, params=?, request=?, outcome=?, search=? WHERE id=?",
+                "iddiidtittttt", (int64_t)e->status, e->started, e->finished, e->position,
+                (int64_t)e->runs, e->expected, e->basis, (int64_t)e->bytes, c.params, c.request,
+                c.outcome, c.search, e->id),
             err);
     }
     free_columns(&c);
@@ -110,7 +111,8 @@ ace_status ace_journal_reorder(ace_journal *j, const ace_jobs_entry *queue, ace_
     }
     for (; queue != NULL && status == ACESTEP_OK; queue = queue->next) {
         status = ace_sql_run(
-            j, ace_sql(j, "UPDATE jobs SET position=? WHERE id=?", "it", queue->position, queue->id),
+            j,
+            ace_sql(j, "UPDATE jobs SET position=? WHERE id=?", "it", queue->position, queue->id),
             err);
     }
     if (status == ACESTEP_OK) {

@@ -24,14 +24,15 @@ int ace_jobs_status(ace_jobs *jobs, const char *id)
 {
     (void)pthread_mutex_lock(&jobs->lock);
     const ace_jobs_entry *e = ace_live_find(jobs, id);
-    int status = e == NULL     ? ace_journal_status(jobs->journal, id)
+    int status = e == NULL    ? ace_journal_status(jobs->journal, id)
                  : e->removed ? -1
                               : (int)e->status;
     (void)pthread_mutex_unlock(&jobs->lock);
     return status;
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------ */
+/* ---- lists
+ * ------------------------------------------------------------------------------------------ */
 
 typedef struct listing {
     ace_jobs *jobs;
@@ -71,7 +72,8 @@ json_t *ace_jobs_list(ace_jobs *jobs, const ace_jobs_filter *filter)
                      (json_int_t)total);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------ */
 
 static json_t *item_of(ace_jobs *jobs, const char *id, int index)
 {
@@ -94,12 +96,14 @@ ace_status ace_jobs_file(ace_jobs *jobs, const char *id, int item, ace_job_file 
     *path = NULL;
     json_t *found = item_of(jobs, id, item);
     const char *address = json_string_value(json_object_get(found, names[file]));
-    const char *extension = file == ACE_JOB_AUDIO ? json_string_value(json_object_get(found, "extension"))
+    const char *extension = file == ACE_JOB_AUDIO
+                                ? json_string_value(json_object_get(found, "extension"))
                             : file == ACE_JOB_SIDECAR ? "json"
                                                       : names[file];
     ace_status status = ACESTEP_OK;
     if (address == NULL || extension == NULL) {
-        status = ace_fail(err, ACESTEP_ARGUMENT, "job %.30s has no %s of item %d", id, names[file], item);
+        status = ace_fail(err, ACESTEP_ARGUMENT, "job %.30s has no %s of item %d", id, names[file],
+                          item);
     } else {
         char folder[ACE_FOLDER_PATH_BYTES];
         char name[ACE_FOLDER_PATH_BYTES + 64];
@@ -112,7 +116,8 @@ ace_status ace_jobs_file(ace_jobs *jobs, const char *id, int item, ace_job_file 
     return status;
 }
 
-/* ---- figures ---------------------------------------------------------------------------------------- */
+/* ---- figures
+ * ---------------------------------------------------------------------------------------- */
 
 void ace_jobs_statistics_read(ace_jobs *jobs, ace_jobs_statistics *out)
 {
@@ -123,8 +128,7 @@ void ace_jobs_statistics_read(ace_jobs *jobs, ace_jobs_statistics *out)
     ace_journal_sizes(jobs->journal, &finished, &out->result_bytes);
     out->queued = jobs->queued;
     out->queue_limit = jobs->options.queue_limit;
-    out->running_seconds =
-        jobs->running != NULL ? ace_unix_seconds() - jobs->running->started : 0;
+    out->running_seconds = jobs->running != NULL ? ace_unix_seconds() - jobs->running->started : 0;
     out->wait_seconds = ace_queue_wait(jobs, jobs->queued);
     out->average_seconds = jobs->average[ACE_JOB_SONG];
     (void)pthread_mutex_unlock(&jobs->lock);

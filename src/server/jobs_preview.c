@@ -74,10 +74,11 @@ ace_status ace_jobs_preview(ace_jobs *jobs, const ace_job_wish *wish, json_t **o
         (void)pthread_mutex_lock(&jobs->lock);
         ace_estimate e = ace_times_expect(jobs, wish->kind, request, plan);
         (void)pthread_mutex_unlock(&jobs->lock);
-        json_t *warnings = json_object_get(plan, "warnings");
-        *out = json_pack("{s:o, s:O?, s:s?, s:f, s:s, s:O?}", "request", options_of(request), "plan",
-                         plan, "plan_svg", svg, "seconds", e.seconds, "basis", e.basis, "warnings",
-                         warnings);
+        json_t *warnings =
+            plan != NULL ? json_incref(json_object_get(plan, "warnings")) : json_array();
+        *out = json_pack("{s:o, s:O?, s:s?, s:f, s:s, s:o?}", "request", options_of(request),
+                         "plan", plan, "plan_svg", svg, "seconds", e.seconds, "basis", e.basis,
+                         "warnings", warnings);
         status = *out != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
     }
     acestep_free(svg);

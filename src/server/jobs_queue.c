@@ -82,7 +82,8 @@ ace_entry_place ace_queue_place(ace_jobs *jobs, const ace_jobs_entry *e)
     return (ace_entry_place){position, ace_queue_wait(jobs, position - 1)};
 }
 
-/* ---- another order ---------------------------------------------------------------------------------- */
+/* ---- another order
+ * ---------------------------------------------------------------------------------- */
 
 static bool is_named(const ace_jobs_entry *e, const char *const *ids, size_t n)
 {

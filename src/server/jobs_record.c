@@ -64,8 +64,7 @@ static void drop_codes(json_t *items)
 {
     size_t i = 0;
     json_t *item = NULL;
-    json_array_foreach(items, i, item)
-    {
+    json_array_foreach (items, i, item) {
         json_object_del(item, "codes");
     }
 }
@@ -88,7 +87,8 @@ json_t *ace_entry_record(const ace_jobs_entry *e, ace_entry_place place, bool wh
         drop_codes(items);
     }
     json_t *record = json_pack(
-        "{s:s, s:s, s:s, s:s, s:f, s:o, s:o, s:s, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+        "{s:s, s:s, s:s, s:s, s:f, s:o, s:o, s:s, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:I}",
         "id", e->id, "kind", ace_job_kind_name(e->kind), "origin", e->origin, "status",
         ace_job_status_name(e->status), "created", e->created, "started",
         seconds_or_null(e->started), "finished", seconds_or_null(e->finished), "title", e->title,

@@ -23,8 +23,10 @@ static bool take_up(void *context, ace_jobs_entry *e)
 {
     ace_jobs *jobs = context;
     if (e->status == ACE_JOB_RUNNING && e->runs >= MOST_RUNS) {
-        ace_entry_put(&e->error, ace_entry_error(ACESTEP_FAILED,
-                                                 "the server ended twice while it made this; it is not tried again"));
+        ace_entry_put(
+            &e->error,
+            ace_entry_error(ACESTEP_FAILED,
+                            "the server ended twice while it made this; it is not tried again"));
         e->next = jobs->unsaved; /* one row after another is being read: the journal waits */
         jobs->unsaved = e;
         return true;
@@ -50,7 +52,8 @@ static void end_interrupted(ace_jobs *jobs)
     }
 }
 
-/* ---- a new journal in an old folder ----------------------------------------------------------------- */
+/* ---- a new journal in an old folder
+ * ----------------------------------------------------------------- */
 
 /* Songs of a journal that is lost, from the job.json beside them. */
 static ace_jobs_entry *read_result(const char *folder, const char *id)
@@ -104,7 +107,8 @@ static void take_results(ace_jobs *jobs)
         (void)closedir(dir);
     }
     if (taken > 0) {
-        ace_log(ACE_LOG_WARNING, "jobs", "the new journal knows %d finished songs from their files", taken);
+        ace_log(ACE_LOG_WARNING, "jobs", "the new journal knows %d finished songs from their files",
+                taken);
     }
 }
 

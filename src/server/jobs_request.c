@@ -1,5 +1,5 @@
-/* From what a client asks to the request that the engine runs: the server's defaults, then the client's options;
- * places on the disk and options of the machine are the server's. */
+/* From what a client asks to the request that the engine runs: the server's defaults, then the
+ * client's options; places on the disk and options of the machine are the server's. */
 #include "server/jobs_state.h"
 
 #include "base/memory.h"
@@ -9,17 +9,18 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* ---- what a client may not choose ------------------------------------------------------------------- */
+/* ---- what a client may not choose
+ * ------------------------------------------------------------------- */
 
 /* Files that the server writes or reads for itself. */
-static const char *const own[] = {"output",    "overwrite", "sidecar",   "trace",     "trace_mem",
+static const char *const own[] = {"output",    "overwrite", "sidecar",   "trace",       "trace_mem",
                                   "gpu_tiers", "genres",    "cache_dir", "cache_least", "exec"};
 
 /* The machine, and which checkpoints lie where: for those with the admin right. */
 static const char *const machine[] = {
-    "models",       "weights",      "device",       "gpu",         "precision",      "int8_compute",
-    "threads",      "cpu",          "cache",        "cache_limit", "max_cuda_vram",  "max_mps_vram",
-    "max_xpu_vram", "sim_used_gb",  "sim_fail_alloc", "sim_shrink", "force_config"};
+    "models",       "weights",     "device",         "gpu",         "precision",     "int8_compute",
+    "threads",      "cpu",         "cache",          "cache_limit", "max_cuda_vram", "max_mps_vram",
+    "max_xpu_vram", "sim_used_gb", "sim_fail_alloc", "sim_shrink",  "force_config"};
 
 static ace_status same_as(const json_t *asked, const json_t *defaults, const char *const *names,
                           size_t n, const char *why, ace_error *err)
@@ -66,7 +67,8 @@ static ace_status check(const json_t *asked, const json_t *defaults, bool admin,
     return status == ACESTEP_OK ? check_name(asked, defaults, "lm_model_path", err) : status;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------ */
 
 ace_status ace_request_put(acestep_request *request, const char *name, const char *value,
                            ace_error *err)
@@ -184,14 +186,14 @@ static ace_status resolve_files(ace_jobs *jobs, const json_t *asked, acestep_req
         status = resolve_file(jobs, request, files[i],
                               json_string_value(json_object_get(asked, files[i])), err);
     }
-    if (status == ACESTEP_OK && lora != NULL && lora[0] != '\0' &&
-        !is_servers_own(jobs, lora)) {
+    if (status == ACESTEP_OK && lora != NULL && lora[0] != '\0' && !is_servers_own(jobs, lora)) {
         status = resolve_adapters(jobs, request, lora, err);
     }
     return status;
 }
 
-/* ---- requests --------------------------------------------------------------------------------------- */
+/* ---- requests
+ * --------------------------------------------------------------------------------------- */
 
 static ace_status put_json(acestep_request *request, const json_t *options, ace_error *err)
 {
@@ -261,15 +263,16 @@ ace_status ace_jobs_request_open(ace_jobs *jobs, const json_t *asked, acestep_re
     return status;
 }
 
-/* ---- seeds ------------------------------------------------------------------------------------------ */
+/* ---- seeds
+ * ------------------------------------------------------------------------------------------ */
 
 static bool random_seed(uint32_t *out)
 {
     return getrandom(out, sizeof *out, 0) == (ssize_t)sizeof *out;
 }
 
-/* The list as the engine will read it: those given, random ones for -1 and up to the batch's size. Lists that are
- * none are left for the engine to refuse. */
+/* The list as the engine will read it: those given, random ones for -1 and up to the batch's size.
+ * Lists that are none are left for the engine to refuse. */
 static bool write_seeds(const char *given, int songs, char *out, size_t room)
 {
     size_t n = 0;
@@ -298,8 +301,9 @@ ace_status ace_jobs_fix_seeds(ace_jobs_entry *e, ace_error *err)
     json_t *batch = json_object_get(e->request, "batch_size");
     int songs = json_is_integer(batch) ? (int)json_integer_value(batch) : 1;
     if (!write_seeds(given != NULL ? given : "-1", songs, seeds, sizeof seeds)) {
-        return given != NULL ? ACESTEP_OK
-                             : ace_fail(err, ACESTEP_FAILED, "seed: the system gives no random number");
+        return given != NULL
+                   ? ACESTEP_OK
+                   : ace_fail(err, ACESTEP_FAILED, "seed: the system gives no random number");
     }
     json_object_set_new(e->request, "seed", json_string(seeds));
     json_object_set_new(e->params, "seed", json_string(seeds));

@@ -13,7 +13,7 @@ void ace_result_folder(const ace_jobs *jobs, const char *id, bool part, char *pa
 }
 
 /* Fields that a song's sidecar tells and its item repeats. */
-static const char *const told[] = {"caption",       "lyrics",         "bpm",       "keyscale",
+static const char *const told[] = {"caption",       "lyrics",         "bpm",     "keyscale",
                                    "timesignature", "vocal_language", "duration"};
 
 static void describe(json_t *item, const char *sidecar)
@@ -56,8 +56,7 @@ static bool take_beside(json_t *item, const naming *n, const char *extension, co
     if (rename(from, to) != 0) {
         return false;
     }
-    json_object_set_new(item, field,
-                        json_sprintf("/v1/jobs/%s/items/%d/%s", id, n->index, field));
+    json_object_set_new(item, field, json_sprintf("/v1/jobs/%s/items/%d/%s", id, n->index, field));
     return true;
 }
 
@@ -91,16 +90,17 @@ static json_t *format_of(const ace_jobs_entry *e)
     return json_string(format != NULL && format[0] != '\0' ? format : "flac");
 }
 
-json_t *ace_result_items(const ace_jobs_entry *e, const char *folder, json_t *report, ace_error *err)
+json_t *ace_result_items(const ace_jobs_entry *e, const char *folder, json_t *report,
+                         ace_error *err)
 {
     json_t *items = json_array();
     size_t i = 0;
     json_t *output = NULL;
-    json_array_foreach(json_object_get(report, "outputs"), i, output)
-    {
+    json_array_foreach (json_object_get(report, "outputs"), i, output) {
         const char *path = json_string_value(json_object_get(output, "path"));
         json_t *item = json_pack("{s:i, s:o}", "index", (int)i, "format", format_of(e));
-        static const char *const kept[] = {"seed", "seconds", "sample_rate", "lyric_score", "lm_score"};
+        static const char *const kept[] = {"seed", "seconds", "sample_rate", "lyric_score",
+                                           "lm_score"};
         for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
             json_object_set(item, kept[k], json_object_get(output, kept[k]));
         }

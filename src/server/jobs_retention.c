@@ -1,4 +1,5 @@
-/* What goes when the data folder's limits are reached: the oldest finished jobs that are no favourites. */
+/* What goes when the data folder's limits are reached: the oldest finished jobs that are no
+ * favourites. */
 #include "server/jobs_state.h"
 
 #include "base/log.h"

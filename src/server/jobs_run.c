@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- progress --------------------------------------------------------------------------------------- */
+/* ---- progress
+ * --------------------------------------------------------------------------------------- */
 
 /* Streams are for people: four times a second is enough. */
 static const double SECONDS_BETWEEN_EVENTS = 0.25;
@@ -46,7 +47,8 @@ static bool progress(void *context, const char *stage, double fraction, double w
     return go_on;
 }
 
-/* ---- output ----------------------------------------------------------------------------------------- */
+/* ---- output
+ * ----------------------------------------------------------------------------------------- */
 
 /* "wav24" lies in a .wav: the ending is the format's letters. */
 static void extension_of(const json_t *request, char out[16])
@@ -92,7 +94,8 @@ static ace_status set_output(ace_jobs *jobs, const ace_jobs_entry *e, const char
     return status == ACESTEP_OK ? ace_folder_renew(folder, err) : status;
 }
 
-/* ---- what came out ---------------------------------------------------------------------------------- */
+/* ---- what came out
+ * ---------------------------------------------------------------------------------- */
 
 static void take_report(ace_jobs_entry *e, json_t *report)
 {
@@ -110,8 +113,7 @@ static void take_report(ace_jobs_entry *e, json_t *report)
     json_t *timings = json_deep_copy(json_object_get(report, "timings"));
     size_t i = 0;
     json_t *stage = NULL;
-    json_array_foreach(json_object_get(json_object_get(report, "measured"), "stages"), i, stage)
-    {
+    json_array_foreach (json_object_get(json_object_get(report, "measured"), "stages"), i, stage) {
         const char *name = json_string_value(json_object_get(stage, "stage"));
         double seconds = json_number_value(json_object_get(stage, "load_seconds")) +
                          json_number_value(json_object_get(stage, "compute_seconds"));
@@ -145,9 +147,10 @@ static json_t *enter(ace_jobs *jobs, ace_jobs_entry *e, json_t *report, json_t *
     take_report(e, report);
     ace_entry_put(&e->items, items);
     json_t *outcome = ace_entry_outcome(e);
-    json_t *record = json_pack("{s:f, s:f, s:f, s:s, s:O, s:O, s:o}", "created", e->created, "started",
-                               e->started, "finished", ace_unix_seconds(), "title", e->title,
-                               "params", e->params, "request", e->request, "outcome", outcome);
+    json_t *record =
+        json_pack("{s:f, s:f, s:f, s:s, s:O, s:O, s:o}", "created", e->created, "started",
+                  e->started, "finished", ace_unix_seconds(), "title", e->title, "params",
+                  e->params, "request", e->request, "outcome", outcome);
     json_t *copy = json_deep_copy(record);
     json_decref(record);
     (void)pthread_mutex_unlock(&jobs->lock);
@@ -197,8 +200,8 @@ static ace_status run_open(ace_jobs *jobs, ace_jobs_entry *e, acestep_request *r
     bool go_on = !e->cancel && !jobs->cancel_running;
     ace_engine_set_state(jobs, ACE_ENGINE_RUNNING);
     (void)pthread_mutex_unlock(&jobs->lock);
-    status = go_on ? jobs->options.engine->run(jobs->slot.engine, e->kind, request, progress, &state,
-                                               &text, &failure)
+    status = go_on ? jobs->options.engine->run(jobs->slot.engine, e->kind, request, progress,
+                                               &state, &text, &failure)
                    : ACESTEP_CANCELLED;
     (void)pthread_mutex_lock(&jobs->lock);
     ace_engine_set_state(jobs, ACE_ENGINE_LOADED);

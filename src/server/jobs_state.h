@@ -1,7 +1,8 @@
 /* Inside of the job service: its state, and who may touch what.
  *
- * `lock` guards everything but the worker's own things and the preview's. Only jobs that wait or run are
- * in memory, besides those that the journal could not take; all others are read from it when asked for. */
+ * `lock` guards everything but the worker's own things and the preview's. Only jobs that wait or
+ * run are in memory, besides those that the journal could not take; all others are read from it
+ * when asked for. */
 #ifndef ACE_SERVER_JOBS_STATE_H
 #define ACE_SERVER_JOBS_STATE_H
 
@@ -70,20 +71,21 @@ ace_entry_place ace_queue_place(ace_jobs *jobs, const ace_jobs_entry *entry);
 /* Waiting, running or unsaved; NULL: ask the journal. */
 ace_jobs_entry *ace_live_find(ace_jobs *jobs, const char *id);
 
-/* jobs_finish.c; with the lock held. A job that neither waits nor runs any more: to the journal, its event, the
- * figures. Takes the entry over. */
+/* jobs_finish.c; with the lock held. A job that neither waits nor runs any more: to the journal,
+ * its event, the figures. Takes the entry over. */
 void ace_job_end(ace_jobs *jobs, ace_jobs_entry *entry, ace_job_status status);
 void ace_job_save_again(ace_jobs *jobs); /* what the journal could not take before */
 
-/* jobs_publish.c; with the lock held. An event of this job; takes `more` over (NULL: nothing), an object whose
- * members are added to id and status. */
+/* jobs_publish.c; with the lock held. An event of this job; takes `more` over (NULL: nothing), an
+ * object whose members are added to id and status. */
 void ace_job_tell(ace_jobs *jobs, const ace_jobs_entry *entry, const char *name, json_t *more);
 void ace_engine_tell(ace_jobs *jobs);
 
 /* jobs_worker.c */
 void *ace_jobs_work(void *jobs);
 
-/* jobs_run.c: without the lock; the entry is the running one. Fills items or words, plan, warnings, timings. */
+/* jobs_run.c: without the lock; the entry is the running one. Fills items or words, plan, warnings,
+ * timings. */
 ace_status ace_job_run_it(ace_jobs *jobs, ace_jobs_entry *entry, ace_error *err);
 
 /* jobs_request.c */
@@ -110,7 +112,8 @@ void ace_engine_set_state(ace_jobs *jobs, ace_engine_state state); /* with the l
 
 /* jobs_result.c: the folders of a job's files. */
 void ace_result_folder(const ace_jobs *jobs, const char *id, bool part, char *path);
-/* Items of a finished song's report; its files get their names 0.flac, 0.json, … in the .part folder. */
+/* Items of a finished song's report; its files get their names 0.flac, 0.json, … in the .part
+ * folder. */
 json_t *ace_result_items(const ace_jobs_entry *entry, const char *folder, json_t *report,
                          ace_error *err);
 

@@ -1,4 +1,5 @@
-/* How long a job will take: the work that its plan counts, at the speed that this engine has shown. */
+/* How long a job will take: the work that its plan counts, at the speed that this engine has shown.
+ */
 #include "server/jobs_state.h"
 
 #include "base/digest.h"
@@ -8,7 +9,8 @@
 /* What a job weighs against the one after it. */
 static const double DECAY = 0.8;
 
-/* The rest of a job beside its stages' own work: loading, planning, writing. Its work is one a job. */
+/* The rest of a job beside its stages' own work: loading, planning, writing. Its work is one a job.
+ */
 static const char *const rest = "rest";
 
 static void name_engine(const acestep_request *request, char hex[ACE_DIGEST_HEX_BYTES])
@@ -18,7 +20,8 @@ static void name_engine(const acestep_request *request, char hex[ACE_DIGEST_HEX_
     acestep_free(key);
 }
 
-static void learn(ace_jobs *jobs, const char *engine, const char *stage, double work, double seconds)
+static void learn(ace_jobs *jobs, const char *engine, const char *stage, double work,
+                  double seconds)
 {
     ace_speed s;
     (void)ace_journal_speed(jobs->journal, engine, stage, &s);
@@ -40,8 +43,7 @@ void ace_times_learn(ace_jobs *jobs, const acestep_request *request, const json_
     json_t *stage = NULL;
     name_engine(request, engine);
     (void)pthread_mutex_lock(&jobs->lock);
-    json_array_foreach(json_object_get(json_object_get(report, "measured"), "stages"), i, stage)
-    {
+    json_array_foreach (json_object_get(json_object_get(report, "measured"), "stages"), i, stage) {
         const char *name = json_string_value(json_object_get(stage, "stage"));
         double work = number_of(stage, "flops");
         double seconds = number_of(stage, "compute_seconds");
@@ -62,8 +64,7 @@ static double measured_seconds(ace_jobs *jobs, const char *engine, const json_t 
     json_t *stage = NULL;
     bool known = ace_journal_speed(jobs->journal, engine, rest, &s) && s.work > 0;
     double seconds = known ? s.seconds / s.work : 0;
-    json_array_foreach(json_object_get(plan, "stages"), i, stage)
-    {
+    json_array_foreach (json_object_get(plan, "stages"), i, stage) {
         const char *name = json_string_value(json_object_get(stage, "stage"));
         double work = number_of(stage, "flops");
         if (!known || work <= 0) {

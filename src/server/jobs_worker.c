@@ -1,4 +1,5 @@
-/* The thread that owns the engine: takes the first job of the queue, runs it, and keeps house in between. */
+/* The thread that owns the engine: takes the first job of the queue, runs it, and keeps house in
+ * between. */
 #include "server/jobs_state.h"
 
 #include "base/clock.h"
@@ -8,7 +9,8 @@
 
 static const double HOUSE_SECONDS = 30; /* between two looks at what may go */
 
-/* ---- begin and end of a job ------------------------------------------------------------------------- */
+/* ---- begin and end of a job
+ * ------------------------------------------------------------------------- */
 
 /* Notes in the journal that it runs, so that the next start knows. With the lock. */
 static bool begin(ace_jobs *jobs, ace_jobs_entry *e, ace_error *err)
@@ -37,7 +39,8 @@ static void give_back(ace_jobs *jobs, ace_jobs_entry *e)
     e->fraction = 0;
     e->whole = 0;
     if (ace_journal_update(jobs->journal, e, &err) != ACESTEP_OK) {
-        ace_log(ACE_LOG_ERROR, "jobs", "%s: %s", e->id, err.message); /* then it counts as interrupted */
+        ace_log(ACE_LOG_ERROR, "jobs", "%s: %s", e->id,
+                err.message); /* then it counts as interrupted */
     }
     ace_queue_insert(jobs, e);
     ace_job_tell(jobs, e, "queued", NULL);
@@ -50,8 +53,7 @@ static void tell_list(ace_jobs *jobs, const ace_jobs_entry *e, const char *name,
     if (e->removed) {
         return; /* nobody knows it any more */
     }
-    json_array_foreach(list, i, one)
-    {
+    json_array_foreach (list, i, one) {
         json_t *copy = json_deep_copy(one);
         json_object_del(copy, "codes");
         json_object_del(copy, "id"); /* of a warning; the event's own is the job's */
@@ -94,7 +96,8 @@ static void run_first(ace_jobs *jobs)
     end(jobs, e, status, &err);
 }
 
-/* ---- between jobs ----------------------------------------------------------------------------------- */
+/* ---- between jobs
+ * ----------------------------------------------------------------------------------- */
 
 /* Loading and unloading that was asked for. With the lock, which is open meanwhile. */
 static void obey(ace_jobs *jobs)

@@ -1,12 +1,13 @@
 #include "acestep/server.h"
 
+#include "server/native_jobs.h"
 #include "server/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const ace_http_route *const ace_server_tables[] = {ace_native_routes, NULL};
+const ace_http_route *const ace_server_tables[] = {ace_native_routes, ace_job_routes, NULL};
 
 char *acestep_server_routes_text(void)
 {

@@ -95,7 +95,8 @@ void fake_engine_await_runs(int n)
     assert_true(fake_engine_runs() >= n);
 }
 
-/* ---- the engine ------------------------------------------------------------------------------------- */
+/* ---- the engine
+ * ------------------------------------------------------------------------------------- */
 
 static json_t *options_of(const acestep_request *request)
 {
@@ -222,15 +223,15 @@ static json_t *write_songs(const json_t *options)
 
 static json_t *stages(void)
 {
-    return json_pack("[{s:s, s:s, s:f, s:f, s:f}]", "name", "diffusion", "stage", "diffusion", "flops",
-                     1e9, "load_seconds", 0.0, "compute_seconds", 2.0);
+    return json_pack("[{s:s, s:s, s:f, s:f, s:f}]", "name", "diffusion", "stage", "diffusion",
+                     "flops", 1e9, "load_seconds", 0.0, "compute_seconds", 2.0);
 }
 
 static json_t *warnings_of(const json_t *options)
 {
     return strcmp(text_of(options, "caption"), "careful") == 0
-               ? json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "id", "W1", "field", "duration", "asked", "900",
-                           "used", "600", "reason", "the longest song")
+               ? json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "id", "W1", "field", "duration", "asked",
+                           "900", "used", "600", "reason", "the longest song")
                : json_array();
 }
 
@@ -301,7 +302,8 @@ static acestep_status plan(void *engine, const acestep_request *request, char **
     if (svg != NULL && !impossible) {
         *svg = strdup("<svg/>");
     }
-    return impossible ? give_up(err, ACESTEP_UNSUPPORTED, "task_type: turbo cannot do this") : ACESTEP_OK;
+    return impossible ? give_up(err, ACESTEP_UNSUPPORTED, "task_type: turbo cannot do this")
+                      : ACESTEP_OK;
 }
 
 const ace_jobs_engine fake_engine = {open_engine, close_engine, describe, run, plan};

@@ -1,8 +1,8 @@
-/* An engine for tests of the job service: makes songs of a few bytes at once, or holds them until it may go on.
- * What a job does follows from its caption:
- *   "fail"      fails with ACESTEP_FAILED          "kill"     ends the process as kill -9 does
- *   "slow"      waits although nothing holds it    "large"    a song of a megabyte
- *   "careful"   comes with a warning               "no plan"  cannot be planned: UNSUPPORTED */
+/* An engine for tests of the job service: makes songs of a few bytes at once, or holds them until
+ * it may go on. What a job does follows from its caption: "fail"      fails with ACESTEP_FAILED
+ * "kill"     ends the process as kill -9 does "slow"      waits although nothing holds it "large"
+ * a song of a megabyte "careful"   comes with a warning               "no plan"  cannot be planned:
+ * UNSUPPORTED */
 #ifndef TESTS_SUPPORT_FAKE_ENGINE_H
 #define TESTS_SUPPORT_FAKE_ENGINE_H
 

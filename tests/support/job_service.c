@@ -40,7 +40,8 @@ ace_status job_service_try(ace_jobs *jobs, const char *caption, double *retry_se
 {
     json_t *record = NULL;
     json_t *params = json_pack("{s:s}", "caption", caption);
-    const ace_job_wish wish = {.kind = ACE_JOB_SONG, .origin = "native", .params = params, .admin = true};
+    const ace_job_wish wish = {
+        .kind = ACE_JOB_SONG, .origin = "native", .params = params, .admin = true};
     ace_error err = {.code = ACESTEP_OK};
     ace_status status = ace_jobs_add(jobs, &wish, &record, retry_seconds, &err);
     json_decref(params);
@@ -86,8 +87,8 @@ char *job_service_text(ace_jobs *jobs, const char *id, const char *path)
 bool job_service_file(ace_jobs *jobs, const char *id, int item, ace_job_file file)
 {
     char *path = NULL;
-    bool there = ace_jobs_file(jobs, id, item, file, &path, NULL) == ACESTEP_OK &&
-                 access(path, R_OK) == 0;
+    bool there =
+        ace_jobs_file(jobs, id, item, file, &path, NULL) == ACESTEP_OK && access(path, R_OK) == 0;
     ace_free(path);
     return there;
 }

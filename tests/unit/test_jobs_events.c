@@ -1,5 +1,5 @@
-/* Events and how one goes on after them; the engine's comings and goings; what is kept and for how long; how
- * long a job is said to take. */
+/* Events and how one goes on after them; the engine's comings and goings; what is kept and for how
+ * long; how long a job is said to take. */
 #include "server/jobs_events.h"
 #include "support/fake_engine.h"
 #include "support/job_service.h"
@@ -33,7 +33,8 @@ static int finish(void **state)
     return 0;
 }
 
-/* ---- events ----------------------------------------------------------------------------------------- */
+/* ---- events
+ * ----------------------------------------------------------------------------------------- */
 
 static void a_job_tells_its_life(void **state)
 {
@@ -113,7 +114,8 @@ static void whoever_is_too_late_is_told(void **state)
         ace_events_add(&ring, i % 2 == 0 ? "j_a" : "j_b", "progress", strdup("{}"));
     }
     numbers n = {0, 0, 0};
-    assert_int_equal(ace_events_visit(&ring, NULL, first + 8, &lost, take_number, &n), ring.next - 1);
+    assert_int_equal(ace_events_visit(&ring, NULL, first + 8, &lost, take_number, &n),
+                     ring.next - 1);
     assert_true(lost);
     assert_int_equal(n.count, ACE_EVENTS_KEPT);
     assert_int_equal(n.first, first + 10);
@@ -127,7 +129,8 @@ static void whoever_is_too_late_is_told(void **state)
     ace_events_free(&ring);
 }
 
-/* ---- the engine ------------------------------------------------------------------------------------- */
+/* ---- the engine
+ * ------------------------------------------------------------------------------------- */
 
 static void await_engine(ace_jobs *jobs, const char *state)
 {
@@ -148,7 +151,8 @@ static void the_engine_is_kept_while_the_options_allow(void **state)
     (void)state;
     json_t *record = NULL;
     json_t *params = json_pack("{s:s, s:i}", "caption", "a", "threads", 3);
-    const ace_job_wish wish = {.kind = ACE_JOB_SONG, .origin = "native", .params = params, .admin = true};
+    const ace_job_wish wish = {
+        .kind = ACE_JOB_SONG, .origin = "native", .params = params, .admin = true};
     ace_jobs *jobs = job_service_start(folder, NULL);
     for (int i = 0; i < 3; i++) {
         char *id = job_service_add(jobs, "a");
@@ -219,7 +223,8 @@ static void an_idle_engine_goes(void **state)
     free(id);
 }
 
-/* ---- keeping ---------------------------------------------------------------------------------------- */
+/* ---- keeping
+ * ---------------------------------------------------------------------------------------- */
 
 /* Makes n songs; the first becomes a favourite. Then waits until the oldest other one has gone. */
 static void make_songs(const ace_jobs_options *options, int n, int left)
@@ -288,7 +293,8 @@ static void the_oldest_go_by_age(void **state)
     free(b);
 }
 
-/* ---- times ------------------------------------------------------------------------------------------ */
+/* ---- times
+ * ------------------------------------------------------------------------------------------ */
 
 static void speeds_are_learned(void **state)
 {

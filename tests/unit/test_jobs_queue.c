@@ -197,7 +197,8 @@ static void a_missing_model_is_told_before_anybody_waits(void **state)
 static ace_status ask(ace_jobs *jobs, json_t *params, bool admin, ace_error *err)
 {
     json_t *record = NULL;
-    const ace_job_wish wish = {.kind = ACE_JOB_SONG, .origin = "native", .params = params, .admin = admin};
+    const ace_job_wish wish = {
+        .kind = ACE_JOB_SONG, .origin = "native", .params = params, .admin = admin};
     *err = (ace_error){.code = ACESTEP_OK};
     ace_status status = ace_jobs_add(jobs, &wish, &record, NULL, err);
     json_decref(params);
@@ -210,9 +211,11 @@ static void places_on_the_disk_are_not_for_clients(void **state)
     (void)state;
     ace_error err;
     ace_jobs *jobs = job_service_open(folder, NULL);
-    static const char *const own[] = {"output", "trace", "trace_mem", "gpu_tiers", "genres", "cache_dir"};
+    static const char *const own[] = {"output",    "trace",  "trace_mem",
+                                      "gpu_tiers", "genres", "cache_dir"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        assert_int_equal(ask(jobs, json_pack("{s:s}", own[i], "/etc/x"), true, &err), ACESTEP_ARGUMENT);
+        assert_int_equal(ask(jobs, json_pack("{s:s}", own[i], "/etc/x"), true, &err),
+                         ACESTEP_ARGUMENT);
         assert_non_null(strstr(err.message, own[i]));
     }
     assert_int_equal(ask(jobs, json_pack("{s:s}", "model", "../x"), true, &err), ACESTEP_ARGUMENT);
@@ -312,8 +315,9 @@ static void lists_are_filtered_and_paged(void **state)
     assert_int_equal(json_integer_value(json_object_get(page, "total")), 5);
     f.after = next;
     json_t *rest = ace_jobs_list(jobs, &f);
-    assert_string_equal(json_string_value(json_object_get(
-                            json_array_get(json_object_get(rest, "jobs"), 0), "id")), id[2]);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(rest, "jobs"), 0), "id")),
+        id[2]);
     json_decref(page);
     json_decref(rest);
     static const struct {
@@ -321,12 +325,16 @@ static void lists_are_filtered_and_paged(void **state)
         int favourite;
         unsigned statuses, kinds;
         int found;
-    } cases[] = {{"50% SWING_", -1, 0, 0, 1}, {"5_% ", -1, 0, 0, 0}, {NULL, 1, 0, 0, 1},
-                 {"my song", -1, 0, 0, 1},    {"POLKA", 0, 0, 0, 3},
-                 {NULL, -1, 1u << ACE_JOB_FAILED, 0, 0}, {NULL, -1, 1u << ACE_JOB_DONE, 1u << ACE_JOB_SONG, 5}};
+    } cases[] = {{"50% SWING_", -1, 0, 0, 1},
+                 {"5_% ", -1, 0, 0, 0},
+                 {NULL, 1, 0, 0, 1},
+                 {"my song", -1, 0, 0, 1},
+                 {"POLKA", 0, 0, 0, 3},
+                 {NULL, -1, 1u << ACE_JOB_FAILED, 0, 0},
+                 {NULL, -1, 1u << ACE_JOB_DONE, 1u << ACE_JOB_SONG, 5}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ace_jobs_filter one = {cases[i].statuses, cases[i].kinds, cases[i].favourite, cases[i].text, NULL,
-                               NULL, 50};
+        ace_jobs_filter one = {
+            cases[i].statuses, cases[i].kinds, cases[i].favourite, cases[i].text, NULL, NULL, 50};
         json_t *found = ace_jobs_list(jobs, &one);
         assert_int_equal(json_integer_value(json_object_get(found, "total")), cases[i].found);
         assert_int_equal(json_array_size(json_object_get(found, "jobs")), cases[i].found);

@@ -50,9 +50,9 @@ static char *find(ace_jobs *jobs, const char *caption)
     char *id = NULL;
     size_t i = 0;
     json_t *record = NULL;
-    json_array_foreach(json_object_get(list, "jobs"), i, record)
-    {
-        const char *text = json_string_value(json_object_get(json_object_get(record, "params"), "caption"));
+    json_array_foreach (json_object_get(list, "jobs"), i, record) {
+        const char *text =
+            json_string_value(json_object_get(json_object_get(record, "params"), "caption"));
         if (id == NULL && text != NULL && strcmp(text, caption) == 0) {
             id = strdup(json_string_value(json_object_get(record, "id")));
         }
@@ -61,7 +61,8 @@ static char *find(ace_jobs *jobs, const char *caption)
     return id;
 }
 
-/* ---- killed ----------------------------------------------------------------------------------------- */
+/* ---- killed
+ * ----------------------------------------------------------------------------------------- */
 
 static void queue_and_die(const char *where)
 {
@@ -135,7 +136,8 @@ static void an_interrupted_job_runs_again_with_its_seeds(void **state)
     free(id);
 }
 
-/* ---- stopped ---------------------------------------------------------------------------------------- */
+/* ---- stopped
+ * ---------------------------------------------------------------------------------------- */
 
 static void a_stopped_job_is_queued_again_as_often_as_it_takes(void **state)
 {
@@ -191,7 +193,8 @@ static void a_folder_has_one_server(void **state)
     ace_jobs_close(other);
 }
 
-/* ---- damaged ---------------------------------------------------------------------------------------- */
+/* ---- damaged
+ * ---------------------------------------------------------------------------------------- */
 
 static int files_like(const char *prefix)
 {
@@ -225,10 +228,11 @@ static void a_damaged_journal_is_set_aside_and_its_songs_are_kept(void **state)
         const char *text;
         long at;
         int times;
-    } damages[] = {{"this is no database, it is a letter to a friend who lives far away. ", -1, 100},
-                   {"x", 0, 16},
-                   {"\xff\xff\xff\xff\xff\xff\xff\xff", 4096, 512},
-                   {"\xff\xff\xff\xff\xff\xff\xff\xff", 100, 400}};
+    } damages[] = {
+        {"this is no database, it is a letter to a friend who lives far away. ", -1, 100},
+        {"x", 0, 16},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff", 4096, 512},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff", 100, 400}};
     ace_jobs *jobs = job_service_start(folder, NULL);
     char *id = job_service_add(jobs, "a");
     job_service_await(jobs, id, ACE_JOB_DONE);
@@ -253,10 +257,11 @@ static void a_damaged_journal_is_set_aside_and_its_songs_are_kept(void **state)
 static void sql(const char *statement)
 {
     char command[512];
-    (void)snprintf(command, sizeof command,
-                   "python3 -c \"import sqlite3; c=sqlite3.connect('%s/jobs.db'); c.executescript('%s'); "
-                   "c.commit(); c.close()\"",
-                   folder, statement);
+    (void)snprintf(
+        command, sizeof command,
+        "python3 -c \"import sqlite3; c=sqlite3.connect('%s/jobs.db'); c.executescript('%s'); "
+        "c.commit(); c.close()\"",
+        folder, statement);
     assert_int_equal(system(command), 0);
 }
 
@@ -275,7 +280,8 @@ static void a_foreign_database_is_set_aside_and_a_newer_one_refused(void **state
     assert_int_equal(files_like("jobs.db.damaged-"), 1);
 }
 
-/* ---- the disk --------------------------------------------------------------------------------------- */
+/* ---- the disk
+ * --------------------------------------------------------------------------------------- */
 
 /* Writing beyond so many bytes of any file fails from now on. */
 static void limit_files(rlim_t bytes)

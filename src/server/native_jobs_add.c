@@ -1,0 +1,272 @@
+/* New jobs. */
+#include "server/native_jobs.h"
+
+#include "base/memory.h"
+#include "server/uploads.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what is asked
+ * ---------------------------------------------------------------------------------- */
+
+/* Names that are no options of the engine, or stand for one of another name. */
+static const struct {
+    ace_job_kind kind;
+    const char *name, *option;
+} aliases[] = {{ACE_JOB_SAMPLE, "query", "sample_query"},
+               {ACE_JOB_UNDERSTAND, "audio", "src_audio"}};
+
+static void rename_aliases(json_t *params, ace_job_kind kind)
+{
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) {
+        json_t *value = json_object_get(params, aliases[i].name);
+        if (aliases[i].kind == kind && value != NULL) {
+            json_object_set(params, aliases[i].option, value);
+            json_object_del(params, aliases[i].name);
+        }
+    }
+}
+
+/* A form's field "request" holds JSON, its other fields are options too and win. */
+static json_t *read_params(ace_http_request *request)
+{
+    json_t *body = ace_http_body_object(request);
+    if (body == NULL) {
+        return NULL;
+    }
+    json_t *inner = json_object_get(body, "request");
+    json_error_t where;
+    json_t *params = json_is_string(inner) ? json_loads(json_string_value(inner), 0, &where)
+                     : inner != NULL       ? json_deep_copy(inner)
+                                           : json_object();
+    if (!json_is_object(params)) {
+        json_decref(params);
+        ace_http_reply_error(request, 400, "bad_json", "request", NULL,
+                             "request: a JSON object is expected");
+        return NULL;
+    }
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_object_foreach (body, key, value) {
+        if (strcmp(key, "request") != 0) {
+            json_object_set_new(params, key, json_deep_copy(value));
+        }
+    }
+    return params;
+}
+
+/* Which option a file of the form is for; NULL: none. */
+static const char *option_of(const char *field, ace_job_kind kind)
+{
+    static const char *const names[][2] = {{"src_audio", "src_audio"},
+                                           {"ctx_audio", "src_audio"},
+                                           {"reference_audio", "reference_audio"},
+                                           {"ref_audio", "reference_audio"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(field, names[i][0]) == 0) {
+            return names[i][1];
+        }
+    }
+    return kind == ACE_JOB_UNDERSTAND ? "src_audio" : NULL;
+}
+
+static bool take_files(ace_http_request *request, ace_server *server, ace_job_kind kind,
+                       json_t *params)
+{
+    for (size_t i = 0; i < request->n_files; i++) {
+        char id[ACE_UPLOAD_ID_BYTES];
+        ace_error err = {.code = ACESTEP_OK};
+        const char *option = option_of(request->files[i].field, kind);
+        if (option == NULL) {
+            ace_http_reply_error(request, 400, "bad_value", request->files[i].field,
+                                 "files go into src_audio and reference_audio",
+                                 "\"%.60s\" takes no file", request->files[i].field);
+            return false;
+        }
+        if (ace_upload_take(server, request, i, id, &err) != ACESTEP_OK) {
+            ace_http_reply_failure(request, &err, option);
+            return false;
+        }
+        json_object_set_new(params, option, json_string(id));
+    }
+    return true;
+}
+
+bool ace_native_wish_read(ace_http_request *request, ace_server *server, ace_job_kind kind,
+                          ace_job_wish *wish, json_t **params)
+{
+    *params = read_params(request);
+    if (*params == NULL) {
+        return false;
+    }
+    json_t *named = json_object_get(*params, "kind");
+    if (kind == ACE_JOB_SONG && named != NULL) {
+        int read = json_is_string(named) ? ace_job_kind_read(json_string_value(named)) : -1;
+        if (read < 0) {
+            ace_http_reply_error(request, 400, "bad_value", "kind", NULL,
+                                 "kind: song, sample, format or understand is expected");
+            json_decref(*params);
+            return false;
+        }
+        kind = (ace_job_kind)read;
+        json_object_del(*params, "kind");
+    }
+    rename_aliases(*params, kind);
+    if (!take_files(request, server, kind, *params)) {
+        json_decref(*params);
+        return false;
+    }
+    *wish = (ace_job_wish){.kind = kind,
+                           .origin = "native",
+                           .params = *params,
+                           .admin = (request->rights & ACE_RIGHT_ADMIN) != 0,
+                           .repeat_key = ace_http_header(request, "Idempotency-Key")};
+    return true;
+}
+
+/* ---- answers
+ * ---------------------------------------------------------------------------------------- */
+
+/* "duration: 5000 is beyond …": messages about options begin with their name. */
+static const char *param_of(const ace_error *err, char name[64])
+{
+    size_t n = strcspn(err->message, ":");
+    if (err->message[n] != ':' || n == 0 || n >= 64) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (islower((unsigned char)err->message[i]) == 0 &&
+            isdigit((unsigned char)err->message[i]) == 0 && err->message[i] != '_') {
+            return NULL;
+        }
+    }
+    (void)snprintf(name, 64, "%.*s", (int)n, err->message);
+    return name;
+}
+
+void ace_native_refuse(ace_http_request *request, const ace_error *err, double retry_seconds)
+{
+    char name[64];
+    if (err->code == ACESTEP_BUSY) {
+        char seconds[24];
+        (void)snprintf(seconds, sizeof seconds, "%.0f", ceil(fmax(retry_seconds, 1)));
+        ace_http_reply_header(request, "Retry-After", seconds);
+    }
+    ace_http_reply_failure(request, err, param_of(err, name));
+}
+
+static void reply_added(ace_http_request *request, ace_server *server, json_t *record)
+{
+    const char *id = json_string_value(json_object_get(record, "id"));
+    char address[64];
+    (void)snprintf(address, sizeof address, "/v1/jobs/%.23s", id != NULL ? id : "");
+    ace_http_reply_header(request, "Location", address);
+    json_object_set_new(record, "poll_url", json_string(address));
+    json_object_set_new(record, "events_url", json_sprintf("%s/events", address));
+    ace_native_record_sign(server, record);
+    ace_http_reply_json(request, 202, record);
+}
+
+static void preview(ace_http_request *request, ace_server *server, const ace_job_wish *wish)
+{
+    json_t *out = NULL;
+    ace_error err = {.code = ACESTEP_OK};
+    if (ace_jobs_preview(server->jobs, wish, &out, &err) == ACESTEP_OK) {
+        ace_http_reply_json(request, 200, out);
+    } else {
+        ace_native_refuse(request, &err, 0);
+    }
+}
+
+static void add(ace_http_request *request, ace_server *server, ace_job_kind kind)
+{
+    ace_job_wish wish;
+    json_t *params = NULL;
+    json_t *record = NULL;
+    double retry = 0;
+    int64_t wait = 0;
+    ace_error err = {.code = ACESTEP_OK};
+    if (!ace_http_query_int(request, "wait", 0, 600, 0, &wait) ||
+        !ace_native_wish_read(request, server, kind, &wish, &params)) {
+        return;
+    }
+    if (ace_http_query_flag(request, "dry_run")) {
+        preview(request, server, &wish);
+    } else if (ace_jobs_add(server->jobs, &wish, &record, &retry, &err) != ACESTEP_OK) {
+        ace_native_refuse(request, &err, retry);
+    } else if (wait > 0) {
+        ace_native_wait(request, server, json_string_value(json_object_get(record, "id")),
+                        (double)wait);
+        json_decref(record);
+    } else {
+        reply_added(request, server, record);
+    }
+    json_decref(params);
+}
+
+void ace_native_job_add(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_SONG);
+}
+
+void ace_native_sample(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_SAMPLE);
+}
+
+void ace_native_format(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_FORMAT);
+}
+
+void ace_native_understand(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_UNDERSTAND);
+}
+
+/* ---- waiting
+ * ---------------------------------------------------------------------------------------- */
+
+typedef struct waiting {
+    ace_server *server;
+    char id[ACE_JOB_ID_BYTES];
+} waiting;
+
+static bool is_ready(ace_http_request *request, void *state, bool late)
+{
+    const waiting *w = state;
+    int status = ace_jobs_status(w->server->jobs, w->id);
+    bool over = status != ACE_JOB_QUEUED && status != ACE_JOB_RUNNING;
+    if (!over && !late) {
+        return false;
+    }
+    json_t *record = over ? ace_jobs_record(w->server->jobs, w->id) : NULL;
+    if (record != NULL) {
+        ace_native_record_sign(w->server, record);
+        ace_http_reply_json(request, 200, record);
+        return true;
+    }
+    char address[64];
+    (void)snprintf(address, sizeof address, "/v1/jobs/%s", w->id);
+    ace_http_reply_header(request, "Location", address);
+    ace_http_reply_error(request, over ? 410 : 504, over ? "removed" : "timeout", NULL,
+                         over ? NULL : "the job goes on: look at the address in Location",
+                         over ? "the job was removed" : "the job has not ended yet");
+    return true;
+}
+
+void ace_native_wait(ace_http_request *request, ace_server *server, const char *id, double seconds)
+{
+    waiting *w = ace_calloc(1, sizeof *w);
+    if (w == NULL || id == NULL) {
+        ace_free(w);
+        ace_http_reply_json(request, 500, NULL);
+        return;
+    }
+    w->server = server;
+    (void)snprintf(w->id, sizeof w->id, "%s", id);
+    ace_http_reply_later(request, seconds, is_ready, ace_free, w);
+}

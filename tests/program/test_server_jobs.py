@@ -1,0 +1,335 @@
+#!/usr/bin/env python3
+"""Jobs of acestep serve as its clients meet them, with the built-in demo model.
+
+usage: test_server_jobs.py PATH/TO/acestep [unittest options]
+
+Standard library only. A song of a minute is what holds the queue up; it is always cancelled."""
+import http.client
+import json
+import os
+import signal
+import sys
+import unittest
+
+from test_server import ServerTest, recording, until
+
+LONG = {"caption": "long", "duration": 60, "batch_size": 8}  # takes a minute or so
+SHORT = {"caption": "short", "duration": 10}
+QUICK = ("--exec", "shape")  # jobs are walked through and make no sound
+
+
+class JobsTest(ServerTest):
+    def add(self, server, body, status=202, **headers):
+        reply = server.ask("POST", "/v1/jobs", body, **headers)
+        self.assertEqual(reply.status, status, reply.body)
+        return reply.json["id"]
+
+    def job(self, server, name):
+        reply = server.ask("GET", f"/v1/jobs/{name}")
+        self.assertEqual(reply.status, 200, reply.body)
+        return reply.json
+
+    def wait(self, server, name, *statuses, seconds=120):
+        until(lambda: self.job(server, name)["status"] in statuses, seconds)
+        job = self.job(server, name)
+        self.assertIn(job["status"], statuses, job["error"])
+        return job
+
+    def events(self, server, target, last=None, most=1000):
+        """(number, name, data) of every event until the stream ends."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        connection.request("GET", target, headers={"Last-Event-ID": str(last)} if last else {})
+        stream = connection.getresponse()
+        self.assertEqual(stream.status, 200)
+        self.assertEqual(stream.getheader("Content-Type"), "text/event-stream")
+        found, event = [], {}
+        while len(found) < most and (line := stream.readline()):
+            line = line.decode().rstrip("\n")
+            if line == "" and event:
+                found.append((int(event.get("id", 0)), event["event"], json.loads(event["data"])))
+                event = {}
+            elif ": " in line and not line.startswith(":"):
+                key, value = line.split(": ", 1)
+                event[key] = value
+        connection.close()
+        return found
+
+
+class Songs(JobsTest):
+    def test_a_song_from_asking_to_removing(self):
+        server = self.start()
+        name = self.add(server, {**SHORT, "seed": [5, -1], "batch_size": 2, "audio_format": "mp3"})
+        events = self.events(server, f"/v1/jobs/{name}/events")
+        names = [n for _, n, _ in events]
+        self.assertEqual(names[:2], ["queued", "started"])
+        self.assertEqual(names[-3:], ["item", "item", "done"])
+        self.assertIn("phase", names)
+        self.assertTrue(all(d["id"] == name for _, _, d in events))
+        job = self.job(server, name)
+        seeds = job["params"]["seed"].split(",")
+        self.assertEqual((len(seeds), seeds[0]), (2, "5"))
+        self.assertEqual([str(i["seed"]) for i in job["items"]], seeds)
+        self.assertEqual(job["progress"]["whole"], 1)
+        self.assertGreater(job["plan"]["peak_bytes"], 0)
+        self.assertGreater(job["timings"]["vae"], 0)
+        item = job["items"][1]
+        audio = server.ask("GET", item["audio"])
+        self.assertEqual((audio.status, len(audio.body)), (200, item["bytes"]))
+        part = server.ask("GET", item["audio"], Range="bytes=100-199")
+        self.assertEqual((part.status, part.body), (206, audio.body[100:200]))
+        sidecar = server.ask("GET", item["sidecar"]).json
+        self.assertEqual((sidecar["caption"], sidecar["seed"]), ("short", seeds[1]))
+        peaks = server.ask("GET", item["peaks"]).json
+        self.assertEqual((len(peaks["minimum"]), peaks["pairs"], peaks["seconds"] > 9.9), (1000, 1000, True))
+        flac = server.ask("GET", item["audio"] + "?format=flac&download=1")
+        self.assertEqual((flac.status, flac.body[:4]), (200, b"fLaC"))
+        self.assertIn(".flac", flac.headers["Content-Disposition"])
+        for target in ("?format=exe", "?format=../x"):
+            self.assertEqual(server.ask("GET", item["audio"] + target).status, 400)
+        for target in ("2/audio", "-1/audio", "x/audio", "99999999999999999999/audio", "0/lrc"):
+            self.assertEqual(server.ask("GET", f"/v1/jobs/{name}/items/{target}").status, 404, target)
+        again = self.add(server, {**sidecar, "audio_format": "mp3"})  # a sidecar is a request
+        self.wait(server, again, "done")
+        self.assertEqual(server.ask("GET", f"/v1/jobs/{again}/items/0/audio").body, audio.body)
+        self.assertEqual(server.ask("DELETE", f"/v1/jobs/{name}").status, 200)
+        self.assertEqual(server.ask("GET", item["audio"]).status, 404)
+        self.assertEqual(os.listdir(os.path.join(server.data, "results")), [again])
+
+    def test_times_are_measured(self):
+        server = self.start()
+        preview = server.ask("POST", "/v1/jobs?dry_run=1", SHORT).json
+        self.assertEqual(preview["basis"], "planned")
+        self.assertIn("<svg", preview["plan_svg"])
+        self.assertEqual(preview["request"]["duration"], 10)
+        self.assertEqual(server.ask("GET", "/v1/jobs").json["total"], 0)
+        self.wait(server, self.add(server, SHORT), "done")
+        preview = server.ask("POST", "/v1/jobs?dry_run=1", SHORT).json
+        self.assertEqual(preview["basis"], "measured")
+        self.assertGreater(preview["seconds"], 0)
+
+    def test_files_come_as_a_form(self):
+        server = self.start()
+        edge = "edge"
+        form = (f'--{edge}\r\nContent-Disposition: form-data; name="request"\r\n\r\n'
+                f'{{"caption": "x", "bpm": 90, "task_type": "cover"}}\r\n--{edge}\r\nContent-Disposition: form-data; name="bpm"\r\n\r\n'
+                f'91\r\n--{edge}\r\nContent-Disposition: form-data; name="src_audio"; filename="a.wav"\r\n\r\n'
+                ).encode() + recording(12) + f"\r\n--{edge}--\r\n".encode()
+        name = self.add(server, form, Content_Type=f"multipart/form-data; boundary={edge}")
+        params = self.job(server, name)["params"]
+        self.assertRegex(params["src_audio"], "^u_")
+        self.assertEqual((params["caption"], params["bpm"]), ("x", "91"))
+        # the demo model takes no audio, and says so
+        self.assertEqual(self.wait(server, name, "failed")["error"]["code"], "not_possible")
+        wrong = form.replace(b'name="src_audio"', b'name="elsewhere"')
+        reply = server.ask("POST", "/v1/jobs", wrong, Content_Type=f"multipart/form-data; boundary={edge}")
+        self.assertEqual((reply.status, reply.json["error"]["param"]), (400, "elsewhere"))
+
+
+class Queue(JobsTest):
+    def test_order_bound_and_cancelling(self):
+        server = self.start("--queue-limit", "3")
+        blocker = self.add(server, LONG)
+        self.wait(server, blocker, "running")
+        a, b, c = (self.add(server, {**SHORT, "caption": x}) for x in "abc")
+        full = server.ask("POST", "/v1/jobs", SHORT)
+        self.assertEqual((full.status, full.json["error"]["code"]), (429, "busy"))
+        self.assertGreaterEqual(int(full.headers["Retry-After"]), 1)
+        self.assertEqual([self.job(server, x)["queue_position"] for x in (a, b, c)], [1, 2, 3])
+        self.assertGreater(self.job(server, c)["wait_seconds"], 0)
+        order = server.ask("POST", "/v1/jobs/reorder", {"ids": [c, "j_unknown", a]})
+        self.assertEqual(order.json["total"], 3)
+        self.assertEqual([self.job(server, x)["queue_position"] for x in (c, a, b)], [1, 2, 3])
+        # a plan does not wait for the running job
+        self.assertEqual(server.ask("POST", "/v1/jobs?dry_run=1", SHORT).status, 200)
+        self.assertEqual(self.job(server, blocker)["status"], "running")
+        self.assertEqual(server.ask("POST", f"/v1/jobs/{a}/cancel").json["status"], "cancelled")
+        self.assertEqual(server.ask("POST", f"/v1/jobs/{a}/cancel").status, 409)
+        self.assertEqual(server.ask("POST", f"/v1/jobs/{blocker}/cancel").status, 200)
+        self.wait(server, blocker, "cancelled")
+        self.wait(server, b, "done")
+        started = [self.job(server, x)["started"] for x in (c, b)]
+        self.assertLess(*started)
+        self.assertEqual(self.job(server, blocker)["items"], [])
+        self.assertEqual(sorted(os.listdir(os.path.join(server.data, "results"))), sorted([b, c]))
+
+    def test_waiting_for_the_end(self):
+        server = self.start()
+        reply = server.ask("POST", "/v1/jobs?wait=1", LONG)
+        self.assertEqual((reply.status, reply.json["error"]["code"]), (504, "timeout"))
+        name = reply.headers["Location"].rsplit("/", 1)[1]
+        server.ask("DELETE", f"/v1/jobs/{name}")
+        self.assertEqual(server.ask("GET", f"/v1/jobs/{name}").status, 404)
+        reply = server.ask("POST", "/v1/jobs?wait=60", SHORT)
+        self.assertEqual((reply.status, reply.json["status"]), (200, "done"))
+        # without a language model words fail, with a reason
+        reply = server.ask("POST", "/v1/sample?wait=60", {"query": "a waltz"})
+        self.assertEqual((reply.json["status"], reply.json["error"]["code"]), ("failed", "not_possible"))
+        self.assertEqual(reply.json["kind"], "sample")
+
+    def test_loading_while_a_job_runs(self):
+        server = self.start()
+        name = self.add(server, LONG)
+        self.wait(server, name, "running")
+        reply = server.ask("POST", "/v1/models/load", {"threads": 1})
+        self.assertEqual(reply.status, 202, reply.body)
+        engine = server.ask("GET", "/v1/system").json["engine"]
+        self.assertEqual(engine["job"], name)
+        server.ask("POST", f"/v1/jobs/{name}/cancel")
+        options = lambda: server.ask("GET", "/v1/system").json["engine"]["options"] or {}
+        self.assertTrue(until(lambda: options().get("threads") == 1, 60))
+        server.ask("POST", "/v1/models/unload")
+        state = lambda: server.ask("GET", "/v1/system").json["engine"]["state"]
+        self.assertTrue(until(lambda: state() == "unloaded", 60))
+        self.assertEqual(server.ask("POST", "/v1/models/load", {"threads": -1}).status, 400)
+
+    def test_events_go_on_where_they_were(self):
+        server = self.start(*QUICK)
+        first = self.add(server, SHORT)
+        all_of_it = self.events(server, f"/v1/jobs/{first}/events")
+        rest = self.events(server, f"/v1/jobs/{first}/events", last=all_of_it[1][0])
+        self.assertEqual(rest, all_of_it[2:])
+        self.assertEqual(self.events(server, f"/v1/jobs/{first}/events", last=all_of_it[-1][0])[-1][1], "done")
+        second = self.add(server, SHORT)
+        self.wait(server, second, "done")
+        both = self.events(server, "/v1/events", last=all_of_it[-1][0], most=2)
+        self.assertEqual([(n, d.get("id")) for _, n, d in both], [("queued", second), ("started", second)])
+        self.assertEqual(self.events(server, "/v1/events", last=1, most=1)[0][1], "reload")
+        server.stop()
+        server = self.start(*QUICK)  # nobody keeps events of another run
+        names = [n for _, n, _ in self.events(server, f"/v1/jobs/{first}/events", last=all_of_it[0][0])]
+        self.assertEqual(names, ["reload", "done"])
+
+    def test_bad_requests_are_told_apart(self):
+        server = self.start(*QUICK)
+        cases = [({"nonsense": 1}, 400, "nonsense"), ({"duration": "x"}, 400, "duration"), ({"bpm": 5000}, 400, "bpm"),
+                 ({"output": "/tmp/x"}, 400, "output"), ({"model": "../../x"}, 400, "model"),
+                 ({"src_audio": "/etc/passwd", "task_type": "cover"}, 400, None),
+                 ({"src_audio": "u_00000000000000000000", "task_type": "cover"}, 400, None),
+                 ({"kind": "opera"}, 400, "kind"), ({"kind": "sample"}, 400, "sample_query"),
+                 ({"seed": "many"}, 400, "seed"), ([1], 400, None), ("{", 400, None)]
+        for body, status, param in cases:
+            reply = server.ask("POST", "/v1/jobs", body, Content_Type="application/json")
+            with self.subTest(body=body):
+                self.assertEqual(reply.status, status, reply.body)
+                if param:
+                    self.assertEqual(reply.json["error"]["param"], param)
+        self.assertEqual(server.ask("GET", "/v1/jobs").json["total"], 0)
+        for target in ("status=lost", "kind=x", "limit=0", "limit=x"):
+            self.assertEqual(server.ask("GET", "/v1/jobs?" + target).status, 400, target)
+        name = self.add(server, SHORT)
+        for body in ({}, {"title": 1}, {"favourite": "yes"}, {"title": "x" * 513}):
+            self.assertEqual(server.ask("PATCH", f"/v1/jobs/{name}", body).status, 400, body)
+        for body in ({}, {"ids": "x"}, {"ids": [1]}):
+            self.assertEqual(server.ask("POST", "/v1/jobs/reorder", body).status, 400, body)
+        for method, target in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/events")):
+            self.assertEqual(server.ask(method, "/v1/jobs/j_none" + target).status, 404)
+
+    def test_history_is_searched_and_named(self):
+        server = self.start(*QUICK)
+        names = [self.add(server, {"caption": c, "title": "T" + c}) for c in ("one", "two", "three")]
+        for name in names:
+            self.wait(server, name, "done")
+        changed = server.ask("PATCH", f"/v1/jobs/{names[0]}", {"title": "Best", "favourite": True}).json
+        self.assertEqual((changed["title"], changed["favourite"]), ("Best", True))
+        found = lambda q: [j["id"] for j in server.ask("GET", "/v1/jobs?" + q).json["jobs"]]
+        self.assertEqual(found("q=best"), [names[0]])
+        self.assertEqual(found("favourite=1"), [names[0]])
+        self.assertEqual(found("favourite=0&q=t"), [names[2], names[1]])
+        self.assertEqual(found("status=failed,cancelled"), [])
+        page = server.ask("GET", "/v1/jobs?limit=2").json
+        self.assertEqual(found(f"after={page['next']}"), [names[0]])
+
+    def test_the_same_key_makes_one_job(self):
+        server = self.start(*QUICK)
+        one = self.add(server, SHORT, Idempotency_Key="k1")
+        self.assertEqual(self.add(server, SHORT, Idempotency_Key="k1"), one)
+        self.assertNotEqual(self.add(server, SHORT, Idempotency_Key="k2"), one)
+
+    def test_keys_and_signed_addresses(self):
+        keys = os.path.join(self.folder, "keys")
+        with open(keys, "w", encoding="ascii") as f:
+            f.write("reader read\nmaker read,generate\n")
+        os.chmod(keys, 0o600)
+        server = self.start("--api-key", "boss", "--api-key-file", keys)
+        self.assertEqual(server.ask("POST", "/v1/jobs", SHORT).status, 401)
+        self.assertEqual(server.ask("POST", "/v1/jobs", SHORT, Authorization="Bearer reader").status, 403)
+        reply = server.ask("POST", "/v1/jobs", {**SHORT, "threads": 1}, Authorization="Bearer maker")
+        self.assertEqual((reply.status, reply.json["error"]["param"]), (400, "threads"))
+        reply = server.ask("POST", "/v1/jobs?wait=60", SHORT, Authorization="Bearer maker")
+        self.assertEqual(reply.status, 200, reply.body)
+        address = reply.json["items"][0]["audio"]
+        self.assertEqual(server.ask("GET", address).status, 200)
+        self.assertEqual(server.ask("GET", address + "&format=mp3").status, 200)
+        self.assertEqual(server.ask("GET", address.split("?")[0]).status, 401)
+        self.assertEqual(server.ask("GET", address.replace("items/0", "items/1")).status, 401)
+
+
+class Survival(JobsTest):
+    def test_killed_twice(self):
+        server = self.start()
+        running = self.add(server, LONG)
+        waiting = self.add(server, SHORT)
+        self.wait(server, running, "running")
+        seed = self.job(server, running)["params"]["seed"]
+        server.stop(signal.SIGKILL)
+        server = self.start()
+        job = self.wait(server, running, "running")
+        self.assertEqual(job["params"]["seed"], seed)
+        self.assertEqual(self.job(server, waiting)["queue_position"], 1)
+        server.stop(signal.SIGKILL)
+        server = self.start()
+        job = self.job(server, running)
+        self.assertEqual(job["status"], "failed")
+        self.assertIn("twice", job["error"]["message"])
+        self.wait(server, waiting, "done")
+        self.assertEqual(os.listdir(os.path.join(server.data, "results")), [waiting])
+
+    def test_stopped_as_often_as_one_likes(self):
+        server = self.start("--grace", "0")
+        running = self.add(server, LONG)
+        for _ in range(3):
+            self.wait(server, running, "running")
+            self.assertEqual(server.stop(), 0)
+            server = self.start("--grace", "0")
+        self.assertIn(self.job(server, running)["status"], ("queued", "running"))
+        server.ask("POST", f"/v1/jobs/{running}/cancel")
+        self.wait(server, running, "cancelled")
+
+    def test_a_short_job_finishes_within_the_grace(self):
+        server = self.start("--grace", "60")
+        name = self.add(server, SHORT)
+        self.wait(server, name, "running", "done")
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(self.job(self.start(), name)["status"], "done")
+
+    def test_retention_spares_favourites(self):
+        server = self.start("--keep-count", "2", *QUICK)
+        names = []
+        for i in range(5):
+            names.append(self.add(server, SHORT))
+            self.wait(server, names[-1], "done")
+            if i == 0:
+                server.ask("PATCH", f"/v1/jobs/{names[0]}", {"favourite": True})
+        total = lambda: server.ask("GET", "/v1/jobs").json["total"]
+        self.assertTrue(until(lambda: total() == 3))
+        left = [j["id"] for j in server.ask("GET", "/v1/jobs").json["jobs"]]
+        self.assertEqual(left, [names[4], names[3], names[0]])
+
+    def test_a_damaged_journal_is_set_aside(self):
+        server = self.start()
+        name = self.add(server, SHORT)
+        self.wait(server, name, "done")
+        server.stop()
+        for end in ("-wal", "-shm"):
+            if os.path.exists(path := os.path.join(server.data, "jobs.db" + end)):
+                os.remove(path)
+        with open(os.path.join(server.data, "jobs.db"), "wb") as f:
+            f.write(b"nonsense" * 1000)
+        server = self.start()
+        self.assertIn("damaged", server.text())
+        self.assertEqual(self.job(server, name)["status"], "done")  # from what lies beside the song
+        self.assertEqual(server.ask("GET", f"/v1/jobs/{name}/items/0/audio").status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])
