@@ -77,7 +77,10 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME server_load
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/load_server.py
             $<TARGET_FILE:acestep_program> --clients 16 --seconds 3)
-  set_tests_properties(server_jobs server_load PROPERTIES TIMEOUT 900 LABELS program)
+  add_test(NAME server_compat
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_server_compat.py
+            $<TARGET_FILE:acestep_program>)
+  set_tests_properties(server_jobs server_load server_compat PROPERTIES TIMEOUT 900 LABELS program)
 endif()
 # tests/tools: programs for measuring by hand; built by name only.
 file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/tools/*.c)

@@ -161,6 +161,49 @@ ace_status ace_upload_take(ace_server *server, ace_http_request *request, size_t
     return keep(server, request, index, id, err);
 }
 
+/* Bytes are written first and described then: nothing is known of them. */
+static ace_status keep_bytes(ace_server *server, const char *name, const void *bytes, size_t n,
+                             const char *id, ace_error *err)
+{
+    char folder[PATH_BYTES];
+    char audio[PATH_BYTES];
+    char about[PATH_BYTES];
+    if (!path_of(server, id, "", folder) || !path_of(server, id, "audio", audio) ||
+        !path_of(server, id, "upload.json", about)) {
+        return ace_fail(err, ACESTEP_IO, "%s: the path is too long", server->data_folder);
+    }
+    if (mkdir(folder, 0700) != 0) {
+        return ace_fail(err, ACESTEP_IO, "%s: %s", folder, strerror(errno));
+    }
+    ace_status status = ace_file_write(audio, bytes, n, err);
+    char *own_name = status == ACESTEP_OK ? ace_strdup(name) : NULL;
+    ace_http_file file = {.name = own_name, .bytes = n};
+    json_t *record = own_name != NULL ? describe(&file, id, audio, err) : NULL;
+    char *text = record != NULL ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    if (status == ACESTEP_OK) {
+        status = text != NULL ? ace_file_write(about, text, strlen(text), err)
+                              : ace_fail(err, ACESTEP_MEMORY, "upload: no host memory");
+        status = text == NULL ? err->code : status; /* what describe has said */
+    }
+    free(text);
+    json_decref(record);
+    ace_free(own_name);
+    if (status != ACESTEP_OK) {
+        remove_folder(server, id);
+    }
+    return status;
+}
+
+ace_status ace_upload_keep(ace_server *server, const char *name, const void *bytes, size_t n,
+                           char id[ACE_UPLOAD_ID_BYTES], ace_error *err)
+{
+    ace_error own = {.code = ACESTEP_OK};
+    err = err != NULL ? err : &own;
+    remove_unused(server);
+    make_id(id);
+    return keep_bytes(server, name, bytes, n, id, err);
+}
+
 json_t *ace_upload_record(ace_server *server, const char *id)
 {
     char path[PATH_BYTES];

@@ -11,6 +11,10 @@ enum { ACE_UPLOAD_ID_BYTES = 24 }; /* "u_" and 20 characters that sort by time *
 ace_status ace_upload_take(ace_server *server, ace_http_request *request, size_t index,
                            char id[ACE_UPLOAD_ID_BYTES], ace_error *err);
 
+/* The same for a recording that came within something else, such as a text in base64. */
+ace_status ace_upload_keep(ace_server *server, const char *name, const void *bytes, size_t n,
+                           char id[ACE_UPLOAD_ID_BYTES], ace_error *err);
+
 /* {id, name, bytes, seconds, channels, sample_rate, format, created, peaks, settings, audio}; NULL when there
  * is no such upload. */
 json_t *ace_upload_record(ace_server *server, const char *id);
