@@ -26,11 +26,11 @@ static int advised_songs(ace_server *server)
     return songs > 0 ? (int)songs : 1;
 }
 
-/* A model that is not here: the original takes its first one silently; here it must be asked for. */
+/* A model that is not here: the original takes its first one silently; here it must be asked for.
+ */
 static bool may_fall_back(ace_compat_request *wish, const ace_error *err)
 {
-    const json_t *asked =
-        json_object_get(json_object_get(wish->params, "acestep"), "asked");
+    const json_t *asked = json_object_get(json_object_get(wish->params, "acestep"), "asked");
     json_t *model = json_object_get(wish->params, "model");
     if (err->code != ACESTEP_MODEL || model == NULL ||
         !json_is_true(json_object_get(asked, "model_fallback"))) {
@@ -123,13 +123,16 @@ void ace_compat_reply_refusal(ace_http_request *request, const ace_compat_refusa
     }
 }
 
-/* ---- files --------------------------------------------------------------------------------------- */
+/* ---- files
+ * --------------------------------------------------------------------------------------- */
 
 /* The parts of a form by which clients send audio. */
 static const struct {
     const char *part, *field;
-} parts[] = {{"src_audio", "src_audio_path"},       {"ctx_audio", "src_audio_path"},
-             {"audio", "src_audio_path"},           {"reference_audio", "reference_audio_path"},
+} parts[] = {{"src_audio", "src_audio_path"},
+             {"ctx_audio", "src_audio_path"},
+             {"audio", "src_audio_path"},
+             {"reference_audio", "reference_audio_path"},
              {"ref_audio", "reference_audio_path"}};
 
 static const char *field_of(const char *part)
@@ -172,7 +175,8 @@ ace_status ace_compat_keep_audio(ace_server *server, json_t *body, const char *f
     return status;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------- */
+/* ---- waiting
+ * ------------------------------------------------------------------------------------- */
 
 typedef struct wait {
     ace_server *server;
@@ -228,8 +232,7 @@ void ace_compat_wait(ace_http_request *request, ace_server *server, const json_t
 
 const char *ace_compat_failure(const json_t *record)
 {
-    const char *message =
-        ace_compat_string(json_object_get(record, "error"), "message");
+    const char *message = ace_compat_string(json_object_get(record, "error"), "message");
     return message[0] != '\0' ? message : ace_compat_string(record, "status");
 }
 

@@ -16,14 +16,14 @@ ace_status ace_compat_keep_audio(ace_server *server, json_t *body, const char *f
 
 /* Why a job has not been queued. */
 typedef struct ace_compat_refusal {
-    int status;       /* of HTTP; 404: there is no such model, 429: the queue is full */
+    int status; /* of HTTP; 404: there is no such model, 429: the queue is full */
     ace_error err;
     double retry_seconds; /* with 429 */
 } ace_compat_refusal;
 
 /* Queues the job and gives its record; a song without a number of songs gets `songs` (0: what this
- * machine is advised to make). A song is planned first, so that what cannot become one is refused now.
- * NULL with *refusal set. */
+ * machine is advised to make). A song is planned first, so that what cannot become one is refused
+ * now. NULL with *refusal set. */
 json_t *ace_compat_queue(const ace_http_request *request, ace_server *server,
                          ace_compat_request *wish, const char *origin, int songs,
                          ace_compat_refusal *refusal);
@@ -34,8 +34,7 @@ void ace_compat_reply_refusal(ace_http_request *request, const ace_compat_refusa
 void ace_compat_reply_retry(ace_http_request *request, const ace_compat_refusal *refusal);
 
 /* Called once when the job is over; answers. */
-typedef void ace_compat_answer(ace_http_request *request, ace_server *server,
-                               const json_t *record);
+typedef void ace_compat_answer(ace_http_request *request, ace_server *server, const json_t *record);
 
 /* Answers when the job is over, or 504 after so many seconds; the job is cancelled then. */
 void ace_compat_wait(ace_http_request *request, ace_server *server, const json_t *record,

@@ -32,8 +32,7 @@ static bool has(const json_t *names, const char *name)
 {
     size_t i = 0;
     const json_t *one = NULL;
-    json_array_foreach(names, i, one)
-    {
+    json_array_foreach (names, i, one) {
         if (strcmp(json_string_value(one), name) == 0) {
             return true;
         }
@@ -81,8 +80,7 @@ static void put_default(json_t *models, ace_server *server, const char *asked)
     const char *chosen = ace_compat_string(json_object_get(opened, "models"), "name");
     size_t i = 0;
     const json_t *one = NULL;
-    json_array_foreach(dits, i, one)
-    {
+    json_array_foreach (dits, i, one) {
         const char *name = json_string_value(one);
         if (chosen[0] == '\0' && (asked[0] == '\0' || strstr(name, asked) != NULL)) {
             chosen = name;
@@ -126,8 +124,8 @@ json_t *ace_compat_models(ace_server *server)
     }
     put_default(models, server, ace_compat_string(asked, "model"));
     put_loaded(models, server);
-    json_t *limit = json_object_get(json_object_get(json_object_get(info, "controls"), "duration"),
-                                    "max");
+    json_t *limit =
+        json_object_get(json_object_get(json_object_get(info, "controls"), "duration"), "max");
     json_object_set(models, "max_duration", limit);
     json_decref(asked);
     json_decref(info);

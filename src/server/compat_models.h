@@ -4,9 +4,9 @@
 
 #include "server/server.h"
 
-/* {"dit": [names], "lm": [names], "vae": [names], "embedding": [names], "default", "loaded", "loaded_lm",
- * "max_duration": seconds}; default: the one that a song without a wish gets; loaded: "" where none is.
- * NULL when memory is short. */
+/* {"dit": [names], "lm": [names], "vae": [names], "embedding": [names], "default", "loaded",
+ * "loaded_lm", "max_duration": seconds}; default: the one that a song without a wish gets; loaded:
+ * "" where none is. NULL when memory is short. */
 json_t *ace_compat_models(ace_server *server);
 
 #endif

@@ -70,6 +70,9 @@ static const char *header_key(const ace_http_request *request)
     if (authorization != NULL && strncasecmp(authorization, "Bearer ", 7) == 0) {
         return authorization + 7 + strspn(authorization + 7, " ");
     }
+    if (authorization != NULL && strchr(authorization, ' ') == NULL) {
+        return authorization; /* clients of the original leave the word out */
+    }
     return ace_http_header(request, "x-api-key");
 }
 

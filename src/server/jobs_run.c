@@ -50,7 +50,7 @@ static bool progress(void *context, const char *stage, double fraction, double w
 /* ---- output
  * ----------------------------------------------------------------------------------------- */
 
-/* "wav24" lies in a .wav: the ending is the format's letters. */
+/* "wav24" lies in a .wav: the ending is the format's letters, but for MP3. */
 static void extension_of(const json_t *request, char out[16])
 {
     const char *format = json_string_value(json_object_get(request, "audio_format"));
@@ -63,6 +63,8 @@ static void extension_of(const json_t *request, char out[16])
         memcpy(out, "flac", 5);
     } else if (strcmp(out, "vorbis") == 0) {
         memcpy(out, "ogg", 4);
+    } else if (strcmp(out, "mp") == 0) {
+        memcpy(out, "mp3", 4);
     }
 }
 

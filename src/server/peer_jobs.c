@@ -40,8 +40,8 @@ static void put_default(json_t *params, const char *option, json_t *value)
     }
 }
 
-/* The JSON of a request: the body, or the part "request" of a form, as text. A copy; NULL for a form without
- * one. ARGUMENT where it cannot be read. */
+/* The JSON of a request: the body, or the part "request" of a form, as text. A copy; NULL for a
+ * form without one. ARGUMENT where it cannot be read. */
 static ace_status request_of(json_t *body, json_t **out, ace_error *err)
 {
     json_t *part = json_object_get(body, "request");
@@ -52,9 +52,8 @@ static ace_status request_of(json_t *body, json_t **out, ace_error *err)
         return ACESTEP_OK;
     }
     *out = text != NULL ? json_loads(text, 0, NULL) : json_deep_copy(part);
-    return *out != NULL
-               ? ACESTEP_OK
-               : ace_fail(err, ACESTEP_ARGUMENT, "request: the part holds no JSON");
+    return *out != NULL ? ACESTEP_OK
+                        : ace_fail(err, ACESTEP_ARGUMENT, "request: the part holds no JSON");
 }
 
 /* Latents are not read: they belong to one program's decoder. */
@@ -95,8 +94,7 @@ static ace_status read_body(ace_http_request *request, ace_server *server, json_
         status = ace_compat_keep_files(request, server, first, err);
     }
     static const char *const files[] = {"src_audio_path", "reference_audio_path"};
-    json_array_foreach(body, i, one)
-    {
+    json_array_foreach (body, i, one) {
         for (size_t f = 0; status == ACESTEP_OK && f < 2 && json_is_object(one); f++) {
             json_t *id = json_object_get(first, files[f]);
             if (id != NULL) {
@@ -114,7 +112,7 @@ static ace_status read_body(ace_http_request *request, ace_server *server, json_
 
 static void reply_failure(ace_http_request *request, const ace_error *err)
 {
-    int status = err->code == ACESTEP_UNSUPPORTED                               ? 501
+    int status = err->code == ACESTEP_UNSUPPORTED                              ? 501
                  : err->code == ACESTEP_ARGUMENT || err->code == ACESTEP_AUDIO ? 400
                                                                                : 500;
     ace_peer_reply_error(request, status, "%s", err->message);
@@ -144,7 +142,8 @@ static bool has_language_model(ace_server *server)
     return has;
 }
 
-/* ---- words --------------------------------------------------------------------------------------- */
+/* ---- words
+ * --------------------------------------------------------------------------------------- */
 
 ace_status ace_peer_read_words(json_t *body, ace_compat_request *out, ace_error *err)
 {
@@ -185,8 +184,8 @@ void ace_peer_lm(ace_http_request *request, ace_server *server)
     }
     ace_status status = read_body(request, server, &body, &err);
     if (status == ACESTEP_OK) {
-        status = ace_peer_read_words(json_is_array(body) ? json_array_get(body, 0) : body, &wish,
-                                     &err);
+        status =
+            ace_peer_read_words(json_is_array(body) ? json_array_get(body, 0) : body, &wish, &err);
     }
     if (status != ACESTEP_OK) {
         reply_failure(request, &err);
@@ -232,7 +231,8 @@ void ace_peer_understand(ace_http_request *request, ace_server *server)
     json_decref(body);
 }
 
-/* ---- songs --------------------------------------------------------------------------------------- */
+/* ---- songs
+ * --------------------------------------------------------------------------------------- */
 
 /* A song and its variations have seeds that follow each other. */
 static void count_seeds(json_t *params)
@@ -253,8 +253,8 @@ static void count_seeds(json_t *params)
     json_object_set_new(params, "seed", json_string(list));
 }
 
-static ace_status queue_song(ace_http_request *request, ace_server *server, json_t *body,
-                             char *ids, size_t room, bool *answered, ace_error *err)
+static ace_status queue_song(ace_http_request *request, ace_server *server, json_t *body, char *ids,
+                             size_t room, bool *answered, ace_error *err)
 {
     ace_compat_request wish = {.params = NULL};
     ace_status status = ace_compat_read(body, ACE_COMPAT_PEER, &wish, err);
@@ -286,13 +286,12 @@ void ace_peer_synth(ace_http_request *request, ace_server *server)
     ace_status status = read_body(request, server, &body, &err);
     json_t *songs = json_is_array(body) ? json_incref(body) : json_pack("[O]", body);
     if (json_array_size(songs) > ACE_PEER_SONGS) {
-        status = ace_fail(&err, ACESTEP_ARGUMENT, "request: more than %d in one call",
-                          ACE_PEER_SONGS);
+        status =
+            ace_fail(&err, ACESTEP_ARGUMENT, "request: more than %d in one call", ACE_PEER_SONGS);
     }
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(songs, i, one)
-    {
+    json_array_foreach (songs, i, one) {
         if (status == ACESTEP_OK && !answered) {
             status = json_is_object(one)
                          ? queue_song(request, server, one, ids, sizeof ids, &answered, &err)

@@ -91,9 +91,8 @@ static ace_status as_peer(ace_server *server, json_t *body, ace_error *err)
         bool cover = strength > 0;
         status = ace_base64_read(audio, &bytes, &n, err);
         if (status == ACESTEP_OK) {
-            status = ace_compat_keep_audio(server, body,
-                                           cover ? "src_audio_path" : "reference_audio_path",
-                                           bytes, n, err);
+            status = ace_compat_keep_audio(
+                server, body, cover ? "src_audio_path" : "reference_audio_path", bytes, n, err);
         }
         if (status == ACESTEP_OK && cover) {
             json_object_set_new(body, "task_type", json_string("cover"));

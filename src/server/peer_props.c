@@ -7,7 +7,8 @@
 static json_t *default_request(void)
 {
     return json_pack(
-        "{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:i, s:s, s:b, s:s, s:i, "
+        "{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:i, s:s, s:b, s:s, "
+        "s:i, "
         "s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:s, s:s, s:s, s:s, s:s, s:i, "
         "s:s, s:s, s:s, s:f}",
         "caption", "", "lyrics", "", "bpm", 0, "duration", 0, "keyscale", "", "timesignature", "",
@@ -26,7 +27,8 @@ void ace_peer_props(ace_http_request *request, ace_server *server)
 {
     json_t *models = ace_compat_models(server);
     json_t *reply = json_pack(
-        "{s:s, s:{s:O?, s:O?, s:O?, s:O?}, s:[], s:{s:i}, s:o, s:{s:{s:i, s:f, s:f}, s:{s:i, s:f, s:f}}}",
+        "{s:s, s:{s:O?, s:O?, s:O?, s:O?}, s:[], s:{s:i}, s:o, s:{s:{s:i, s:f, s:f}, s:{s:i, s:f, "
+        "s:f}}}",
         "version", acestep_version(), "models", "lm", json_object_get(models, "lm"), "embedding",
         json_object_get(models, "embedding"), "dit", json_object_get(models, "dit"), "vae",
         json_object_get(models, "vae"), "adapters", "cli", "max_batch", 8, "default",

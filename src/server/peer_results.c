@@ -12,7 +12,8 @@
 
 static const char boundary[] = "acestep-part-7f3a9c51e2";
 
-/* ---- ids ----------------------------------------------------------------------------------------- */
+/* ---- ids
+ * ----------------------------------------------------------------------------------------- */
 
 typedef struct peer_ids {
     char text[ACE_PEER_SONGS * ACE_JOB_ID_BYTES];
@@ -52,12 +53,13 @@ static int status_of(ace_server *server, const peer_ids *ids)
     return all;
 }
 
-/* ---- results ------------------------------------------------------------------------------------- */
+/* ---- results
+ * ------------------------------------------------------------------------------------- */
 
 json_t *ace_peer_enriched(const json_t *record)
 {
-    static const char *const names[] = {"caption",       "lyrics",         "bpm",
-                                        "duration",      "keyscale",       "timesignature",
+    static const char *const names[] = {"caption",        "lyrics",     "bpm",
+                                        "duration",       "keyscale",   "timesignature",
                                         "vocal_language", "audio_codes"};
     const json_t *asked =
         json_object_get(json_object_get(json_object_get(record, "params"), "acestep"), "asked");
@@ -158,8 +160,7 @@ static void reply_songs(ace_http_request *request, ace_server *server, const pee
         json_t *record = ace_jobs_record(server->jobs, ids->id[i]);
         size_t item_index = 0;
         const json_t *item = NULL;
-        json_array_foreach(json_object_get(record, "items"), item_index, item)
-        {
+        json_array_foreach (json_object_get(record, "items"), item_index, item) {
             if (status == ACESTEP_OK) {
                 status = add_song(&p, server, record, item, &err);
             }
@@ -235,8 +236,7 @@ void ace_peer_job(ace_http_request *request, ace_server *server)
 void ace_peer_cancel(ace_http_request *request, ace_server *server)
 {
     peer_ids ids;
-    if (!ace_http_query_flag(request, "cancel") ||
-        !read_ids(ace_http_query(request, "id"), &ids)) {
+    if (!ace_http_query_flag(request, "cancel") || !read_ids(ace_http_query(request, "id"), &ids)) {
         ace_peer_reply_error(request, 400, "id=…&cancel=1 is expected");
         return;
     }
@@ -248,8 +248,8 @@ void ace_peer_cancel(ace_http_request *request, ace_server *server)
     }
     int status = status_of(server, &ids);
     bool over = status == ACE_JOB_DONE || status == ACE_JOB_FAILED;
-    ace_http_reply_json(request, 200,
-                        json_pack("{s:s}", "status",
-                                  over ? ace_job_status_name((ace_job_status)status)
-                                       : "cancelled"));
+    ace_http_reply_json(
+        request, 200,
+        json_pack("{s:s}", "status",
+                  over ? ace_job_status_name((ace_job_status)status) : "cancelled"));
 }

@@ -1,4 +1,5 @@
-/* GET /v1/audio?path=: a song's file. To clients the path is opaque; here it is "ID/INDEX.ending". */
+/* GET /v1/audio?path=: a song's file. To clients the path is opaque; here it is "ID/INDEX.ending".
+ */
 #include "base/memory.h"
 #include "server/compat_jobs.h"
 #include "server/media_type.h"

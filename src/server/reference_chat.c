@@ -13,7 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- what is told -------------------------------------------------------------------------------- */
+/* ---- what is told
+ * -------------------------------------------------------------------------------- */
 
 static void line(FILE *f, const char *title, const json_t *value, const char *unit)
 {
@@ -62,15 +63,16 @@ static json_t *audio_part(ace_server *server, const char *id, int index)
     }
     (void)snprintf(prefix, sizeof prefix, "data:%s;base64,", ace_media_type(path));
     char *url = ace_base64_of_file(path, prefix, NULL);
-    json_t *part = url != NULL ? json_pack("{s:s, s:{s:s}}", "type", "audio_url", "audio_url",
-                                           "url", url)
-                               : NULL;
+    json_t *part = url != NULL
+                       ? json_pack("{s:s, s:{s:s}}", "type", "audio_url", "audio_url", "url", url)
+                       : NULL;
     ace_free(url);
     ace_free(path);
     return part;
 }
 
-/* ---- at once ------------------------------------------------------------------------------------- */
+/* ---- at once
+ * ------------------------------------------------------------------------------------- */
 
 static void answer_chat(ace_http_request *request, ace_server *server, const json_t *record)
 {
@@ -94,18 +96,25 @@ static void answer_chat(ace_http_request *request, ace_server *server, const jso
     ace_http_reply_json(
         request, 200,
         json_pack("{s:s, s:s, s:I, s:s, s:[{s:i, s:{s:s, s:s, s:o}, s:s}], s:{s:i, s:i, s:i}, s:o}",
-                  "id", completion, "object", "chat.completion", "created",
-                  (json_int_t)time(NULL), "model", ace_compat_string(asked, "chat_model"),
-                  "choices", "index", 0, "message", "role", "assistant", "content",
-                  text != NULL ? text : "", "audio", audio, "finish_reason", "stop", "usage",
-                  "prompt_tokens", 0, "completion_tokens", 0, "total_tokens", 0, "warnings",
-                  ace_compat_all_warnings(record)));
+                  "id", completion, "object", "chat.completion", "created", (json_int_t)time(NULL),
+                  "model", ace_compat_string(asked, "chat_model"), "choices", "index", 0, "message",
+                  "role", "assistant", "content", text != NULL ? text : "", "audio", audio,
+                  "finish_reason", "stop", "usage", "prompt_tokens", 0, "completion_tokens", 0,
+                  "total_tokens", 0, "warnings", ace_compat_all_warnings(record)));
     acestep_free(text);
 }
 
-/* ---- as it comes --------------------------------------------------------------------------------- */
+/* ---- as it comes
+ * --------------------------------------------------------------------------------- */
 
-typedef enum chat_step { CHAT_ROLE, CHAT_WAIT, CHAT_TEXT, CHAT_AUDIO, CHAT_END, CHAT_OVER } chat_step;
+typedef enum chat_step {
+    CHAT_ROLE,
+    CHAT_WAIT,
+    CHAT_TEXT,
+    CHAT_AUDIO,
+    CHAT_END,
+    CHAT_OVER
+} chat_step;
 
 typedef struct chat_stream {
     ace_server *server;
@@ -181,11 +190,11 @@ static char *wait_for_job(chat_stream *c)
     if (!c->failed) {
         return NULL;
     }
-    return chunk(c,
-                 json_pack("{s:s+}", "content", "Error: ",
-                           c->record != NULL ? ace_compat_failure(c->record)
-                                             : "the job was removed"),
-                 NULL);
+    return chunk(
+        c,
+        json_pack("{s:s+}", "content", "Error: ",
+                  c->record != NULL ? ace_compat_failure(c->record) : "the job was removed"),
+        NULL);
 }
 
 static char *step(chat_stream *c)
@@ -246,7 +255,8 @@ static void stream_chat(ace_http_request *request, ace_server *server, const jso
     ace_http_reply_stream(request, "text/event-stream", more, done, c);
 }
 
-/* ---- the request --------------------------------------------------------------------------------- */
+/* ---- the request
+ * --------------------------------------------------------------------------------- */
 
 static ace_status keep_audio(ace_server *server, ace_chat_request *chat, ace_error *err)
 {

@@ -27,17 +27,20 @@ static const struct {
     int bpm, duration;
 } songs[] = {
     {"folk ballad, acoustic guitar, male voice, harmonica between the verses",
-     "[Verse]\nThe harbour sleeps, the nets are dry\nA lamp still burns for passers-by\n\n[Chorus]\n"
+     "[Verse]\nThe harbour sleeps, the nets are dry\nA lamp still burns for "
+     "passers-by\n\n[Chorus]\n"
      "Row me home, row me home\nOver water, over stone",
      "G major", "en", "3", 92, 60},
     {"funk, slap bass, clavinet, tight horns, female lead with backing choir",
-     "[Verse]\nMonday came in through the door\nLeft its shoes across the floor\n\n[Chorus]\nMove it, "
+     "[Verse]\nMonday came in through the door\nLeft its shoes across the floor\n\n[Chorus]\nMove "
+     "it, "
      "move it, let it go\nTuesday never has to know",
      "E minor", "en", "4", 108, 75},
     {"cinematic orchestra, low strings, timpani, slow rise to a bright ending", "[Instrumental]",
      "D minor", "unknown", "4", 70, 90},
     {"chanson, accordion, upright bass, brushed drums, intimate voice",
-     "[Couplet]\nUn banc de bois, deux pigeons gris\nLe temps qui passe et qui sourit\n\n[Refrain]\n"
+     "[Couplet]\nUn banc de bois, deux pigeons gris\nLe temps qui passe et qui "
+     "sourit\n\n[Refrain]\n"
      "Reste encore un peu, reste encore un peu\nLe soir est bleu",
      "A minor", "fr", "3", 84, 60},
     {"drum and bass, airy pads, chopped breaks, sub bass", "[Instrumental]", "F# minor", "unknown",

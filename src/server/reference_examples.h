@@ -5,9 +5,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Another one at each call. One sentence: {"description", "instrumental", "vocal_language"}; whole: {"caption",
- * "lyrics", "bpm", "duration", "keyscale", "language", "timesignature", "think"}. NULL when memory is
- * short. */
+/* Another one at each call. One sentence: {"description", "instrumental", "vocal_language"}; whole:
+ * {"caption", "lyrics", "bpm", "duration", "keyscale", "language", "timesignature", "think"}. NULL
+ * when memory is short. */
 json_t *ace_reference_example(bool whole);
 
 #endif

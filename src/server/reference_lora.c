@@ -1,5 +1,5 @@
-/* Adapters the way the original keeps them: loaded once, for every song after that. Here they are a default
- * of the server, "PATH:SCALE,…"; one that is switched off has the scale 0. */
+/* Adapters the way the original keeps them: loaded once, for every song after that. Here they are a
+ * default of the server, "PATH:SCALE,…"; one that is switched off has the scale 0. */
 #include "base/memory.h"
 #include "server/compat_rules.h"
 #include "server/compat_values.h"
@@ -64,8 +64,8 @@ static ace_status write_adapters(ace_server *server, const adapters *all, ace_er
             return ace_fail(err, ACESTEP_ARGUMENT, "lora: the list of adapters is too long");
         }
     }
-    json_t *change = list[0] != '\0' ? json_pack("{s:s}", "lora", list)
-                                     : json_pack("{s:n}", "lora");
+    json_t *change =
+        list[0] != '\0' ? json_pack("{s:s}", "lora", list) : json_pack("{s:n}", "lora");
     ace_status status = ace_settings_change(server->settings, change, err);
     json_decref(change);
     return status;
@@ -99,8 +99,8 @@ static ace_status load(ace_server *server, adapters *all, const char *path, ace_
     }
     ace_status status = ace_server_input_path(server, path, &real, err);
     if (status == ACESTEP_OK && all->n == MOST_ADAPTERS) {
-        status = ace_fail(err, ACESTEP_ARGUMENT, "lora: %d adapters are loaded already",
-                          MOST_ADAPTERS);
+        status =
+            ace_fail(err, ACESTEP_ARGUMENT, "lora: %d adapters are loaded already", MOST_ADAPTERS);
     }
     if (status == ACESTEP_OK) {
         ace_compat_cut(path, all->one[all->n].path, sizeof all->one[0].path);
@@ -192,12 +192,12 @@ void ace_reference_lora_status(ace_http_request *request, ace_server *server)
         json_array_append_new(names, json_string(name_of(a)));
         json_object_set_new(scales, name_of(a), json_real(a->scale));
     }
-    ace_reference_reply(
-        request,
-        json_pack("{s:b, s:b, s:f, s:s?, s:o, s:s?, s:o, s:b}", "lora_loaded", (int)(all->n > 0),
-                  "use_lora", (int)(scale > 0), "lora_scale", all->n > 0 ? scale : 1.0,
-                  "adapter_type", all->n > 0 ? "lora" : NULL, "scales", scales, "active_adapter",
-                  all->n > 0 ? name_of(&all->one[0]) : NULL, "adapters", names,
-                  "synthetic_default_mode", 0));
+    ace_reference_reply(request,
+                        json_pack("{s:b, s:b, s:f, s:s?, s:o, s:s?, s:o, s:b}", "lora_loaded",
+                                  (int)(all->n > 0), "use_lora", (int)(scale > 0), "lora_scale",
+                                  all->n > 0 ? scale : 1.0, "adapter_type",
+                                  all->n > 0 ? "lora" : NULL, "scales", scales, "active_adapter",
+                                  all->n > 0 ? name_of(&all->one[0]) : NULL, "adapters", names,
+                                  "synthetic_default_mode", 0));
     ace_free(all);
 }

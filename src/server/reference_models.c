@@ -12,7 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- lists --------------------------------------------------------------------------------------- */
+/* ---- lists
+ * --------------------------------------------------------------------------------------- */
 
 static json_t *names_with_state(const json_t *models, const char *kind)
 {
@@ -21,11 +22,9 @@ static json_t *names_with_state(const json_t *models, const char *kind)
     json_t *list = json_array();
     size_t i = 0;
     const json_t *one = NULL;
-    json_array_foreach(json_object_get(models, kind), i, one)
-    {
+    json_array_foreach (json_object_get(models, kind), i, one) {
         const char *name = json_string_value(one);
-        json_t *row =
-            json_pack("{s:s, s:b}", "name", name, "is_loaded", strcmp(name, loaded) == 0);
+        json_t *row = json_pack("{s:s, s:b}", "name", name, "is_loaded", strcmp(name, loaded) == 0);
         if (dit) {
             json_object_set_new(
                 row, "is_default",
@@ -52,9 +51,8 @@ static json_t *inventory(const json_t *models)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "models", names_with_state(models, "dit"),
                      "default_model", text_or_null(models, "default"), "lm_models",
-                     names_with_state(models, "lm"), "loaded_model",
-                     text_or_null(models, "loaded"), "loaded_lm_model",
-                     text_or_null(models, "loaded_lm"), "llm_initialized",
+                     names_with_state(models, "lm"), "loaded_model", text_or_null(models, "loaded"),
+                     "loaded_lm_model", text_or_null(models, "loaded_lm"), "llm_initialized",
                      ace_compat_string(models, "loaded_lm")[0] != '\0');
 }
 
@@ -66,13 +64,13 @@ static json_t *openai_row(const json_t *models, const char *name)
     (void)snprintf(id, sizeof id, "acestep/%.120s", name);
     (void)snprintf(title, sizeof title, "ACE-Step %.120s", name);
     double longest = json_number_value(json_object_get(models, "max_duration"));
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:[s, s], s:[s, s], s:i, s:I, s:{s:s, s:s, s:s, s:s}, s:s}",
-                     "id", id, "object", "model", "owned_by", "acestep", "name", title, "created",
-                     (json_int_t)time(NULL), "input_modalities", "text", "audio",
-                     "output_modalities", "audio", "text", "context_length", 4096,
-                     "max_output_length", (json_int_t)longest, "pricing", "prompt", "0",
-                     "completion", "0", "request", "0", "image", "0", "description",
-                     "music from words and lyrics");
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:[s, s], s:[s, s], s:i, s:I, s:{s:s, s:s, s:s, s:s}, s:s}",
+        "id", id, "object", "model", "owned_by", "acestep", "name", title, "created",
+        (json_int_t)time(NULL), "input_modalities", "text", "audio", "output_modalities", "audio",
+        "text", "context_length", 4096, "max_output_length", (json_int_t)longest, "pricing",
+        "prompt", "0", "completion", "0", "request", "0", "image", "0", "description",
+        "music from words and lyrics");
 }
 
 void ace_reference_models(ace_http_request *request, ace_server *server)
@@ -85,8 +83,7 @@ void ace_reference_models(ace_http_request *request, ace_server *server)
         json_t *data = json_array();
         size_t i = 0;
         const json_t *name = NULL;
-        json_array_foreach(json_object_get(models, "dit"), i, name)
-        {
+        json_array_foreach (json_object_get(models, "dit"), i, name) {
             json_array_append_new(data, openai_row(models, json_string_value(name)));
         }
         json_object_set_new(reply, "object", json_string("list"));
@@ -103,7 +100,8 @@ void ace_reference_inventory(ace_http_request *request, ace_server *server)
     json_decref(models);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ------------------------------------------------------------------------------------- */
 
 static void reply_loaded(ace_http_request *request, ace_server *server, bool again)
 {
@@ -160,9 +158,8 @@ static void load(ace_http_request *request, ace_server *server, json_t *options,
         ace_http_reply_json(request, 500, NULL);
         return;
     }
-    *l = (loading){.server = server,
-                   .since = (double)now.tv_sec + (double)now.tv_nsec * 1e-9,
-                   .again = again};
+    *l = (loading){
+        .server = server, .since = (double)now.tv_sec + (double)now.tv_nsec * 1e-9, .again = again};
     ace_status status = ace_jobs_load(server->jobs, options, &err);
     if (status != ACESTEP_OK) {
         ace_reference_reply_code(request, 500, err.message);
@@ -172,7 +169,8 @@ static void load(ace_http_request *request, ace_server *server, json_t *options,
     ace_http_reply_later(request, ACE_COMPAT_WAIT_SECONDS, answer_when_loaded, free_loading, l);
 }
 
-/* {"model", "init_llm", "lm_model_path"}; there is one engine, which takes the model of each job. */
+/* {"model", "init_llm", "lm_model_path"}; there is one engine, which takes the model of each job.
+ */
 void ace_reference_init(ace_http_request *request, ace_server *server)
 {
     ace_compat_request wish = {.params = NULL};
@@ -212,7 +210,8 @@ void ace_reference_reinitialize(ace_http_request *request, ace_server *server)
     json_decref(options);
 }
 
-/* ---- figures ------------------------------------------------------------------------------------- */
+/* ---- figures
+ * ------------------------------------------------------------------------------------- */
 
 static json_int_t in_status(const ace_jobs_statistics *s, ace_job_status status)
 {
@@ -231,10 +230,9 @@ void ace_reference_statistics(ace_http_request *request, ace_server *server)
     json_int_t running = in_status(&s, ACE_JOB_RUNNING);
     json_int_t done = in_status(&s, ACE_JOB_DONE);
     json_int_t failed = in_status(&s, ACE_JOB_FAILED) + in_status(&s, ACE_JOB_CANCELLED);
-    ace_reference_reply(
-        request,
-        json_pack("{s:{s:I, s:I, s:I, s:I, s:I}, s:i, s:i, s:f}", "jobs", "total",
-                  queued + running + done + failed, "queued", queued, "running", running,
-                  "succeeded", done, "failed", failed, "queue_size", s.queued, "queue_maxsize",
-                  s.queue_limit, "avg_job_seconds", s.average_seconds));
+    ace_reference_reply(request, json_pack("{s:{s:I, s:I, s:I, s:I, s:I}, s:i, s:i, s:f}", "jobs",
+                                           "total", queued + running + done + failed, "queued",
+                                           queued, "running", running, "succeeded", done, "failed",
+                                           failed, "queue_size", s.queued, "queue_maxsize",
+                                           s.queue_limit, "avg_job_seconds", s.average_seconds));
 }

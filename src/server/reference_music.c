@@ -1,5 +1,5 @@
-/* Songs with the field names of OpenAI's speech, in one call: /v1/audio/music answers with the audio itself,
- * /v1/audio/music/generations with a list. */
+/* Songs with the field names of OpenAI's speech, in one call: /v1/audio/music answers with the
+ * audio itself, /v1/audio/music/generations with a list. */
 #include "base/memory.h"
 #include "server/compat_base64.h"
 #include "server/compat_jobs.h"
@@ -48,12 +48,12 @@ static json_t *listed(ace_server *server, const json_t *record, const json_t *it
     }
     char *audio = ace_base64_of_file(path, "", NULL);
     char *url = ace_reference_audio_url(record, item, server);
-    json_t *out = audio != NULL && url != NULL
-                      ? json_pack("{s:s, s:s, s:s, s:O?, s:O?}", "url", url, "b64_json", audio,
-                                  "mime_type", ace_media_type(path), "seed",
-                                  json_object_get(item, "seed"), "duration",
-                                  json_object_get(item, "seconds"))
-                      : NULL;
+    json_t *out =
+        audio != NULL && url != NULL
+            ? json_pack("{s:s, s:s, s:s, s:O?, s:O?}", "url", url, "b64_json", audio, "mime_type",
+                        ace_media_type(path), "seed", json_object_get(item, "seed"), "duration",
+                        json_object_get(item, "seconds"))
+            : NULL;
     ace_free(audio);
     ace_free(url);
     ace_free(path);
@@ -69,8 +69,7 @@ static void answer_list(ace_http_request *request, ace_server *server, const jso
         json_decref(data);
         return;
     }
-    json_array_foreach(json_object_get(record, "items"), i, item)
-    {
+    json_array_foreach (json_object_get(record, "items"), i, item) {
         json_array_append_new(data, listed(server, record, item));
     }
     ace_http_reply_json(request, 200,

@@ -5,8 +5,8 @@
 #include "server/http.h"
 #include "server/jobs.h"
 
-/* {"data", "code": 200, "error": null, "timestamp": ms, "extra": null}. Takes data over; NULL stands
- * for a lack of memory. */
+/* {"data", "code": 200, "error": null, "timestamp": ms, "extra": null}. Takes data over; NULL
+ * stands for a lack of memory. */
 void ace_reference_reply(ace_http_request *request, json_t *data);
 
 /* As the original tells of failures while it worked: HTTP 200, the code in the body. */

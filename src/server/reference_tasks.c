@@ -1,4 +1,5 @@
-/* Songs the way the original's clients ask for them: submit, ask again and again, fetch the file. */
+/* Songs the way the original's clients ask for them: submit, ask again and again, fetch the file.
+ */
 #include "server/compat_jobs.h"
 #include "server/reference_reply.h"
 #include "server/reference_result.h"
@@ -29,11 +30,10 @@ void ace_reference_release_task(ace_http_request *request, ace_server *server)
             ace_compat_reply_refusal(request, &refusal);
         } else {
             json_int_t place = json_is_integer(position) ? json_integer_value(position) : 1;
-            ace_reference_reply(request,
-                                json_pack("{s:s, s:s, s:I, s:o}", "task_id",
-                                          ace_compat_string(record, "id"), "status", "queued",
-                                          "queue_position", place, "warnings",
-                                          ace_compat_all_warnings(record)));
+            ace_reference_reply(request, json_pack("{s:s, s:s, s:I, s:o}", "task_id",
+                                                   ace_compat_string(record, "id"), "status",
+                                                   "queued", "queue_position", place, "warnings",
+                                                   ace_compat_all_warnings(record)));
         }
         json_decref(record);
     }
@@ -70,8 +70,7 @@ void ace_reference_query_result(ace_http_request *request, ace_server *server)
     json_t *entries = json_array();
     size_t i = 0;
     const json_t *id = NULL;
-    json_array_foreach(ids, i, id)
-    {
+    json_array_foreach (ids, i, id) {
         if (json_is_string(id) && i < MOST_TASKS) {
             add_task(entries, server, json_string_value(id));
         }
@@ -96,12 +95,10 @@ void ace_reference_cancel_task(ace_http_request *request, ace_server *server)
         ace_http_reply_error(request, 500, "storage", NULL, NULL, "the journal cannot be written");
         return;
     case ACE_JOB_FINISHED:
-        ace_reference_reply(request,
-                            json_pack("{s:s, s:s}", "task_id", id, "status", "finished"));
+        ace_reference_reply(request, json_pack("{s:s, s:s}", "task_id", id, "status", "finished"));
         return;
     case ACE_JOB_CHANGED:
-        ace_reference_reply(request,
-                            json_pack("{s:s, s:s}", "task_id", id, "status", "cancelled"));
+        ace_reference_reply(request, json_pack("{s:s, s:s}", "task_id", id, "status", "cancelled"));
         return;
     }
 }

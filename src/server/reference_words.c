@@ -29,16 +29,16 @@ static void answer_words(ace_http_request *request, ace_server *server, const js
         return;
     }
     const char *lyrics = ace_compat_string(w, "lyrics");
-    ace_reference_reply(
-        request,
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "caption",
-                  or_asked(w, params, "caption"), "lyrics", or_asked(w, params, "lyrics"), "bpm",
-                  or_asked(w, params, "bpm"), "key_scale", or_asked(w, params, "keyscale"),
-                  "time_signature", or_asked(w, params, "timesignature"), "duration",
-                  or_asked(w, params, "duration"), "vocal_language",
-                  or_asked(w, params, "vocal_language"), "instrumental",
-                  lyrics[0] == '\0' || strcmp(lyrics, "[Instrumental]") == 0, "warnings",
-                  ace_compat_all_warnings(record)));
+    ace_reference_reply(request,
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "caption",
+                                  or_asked(w, params, "caption"), "lyrics",
+                                  or_asked(w, params, "lyrics"), "bpm", or_asked(w, params, "bpm"),
+                                  "key_scale", or_asked(w, params, "keyscale"), "time_signature",
+                                  or_asked(w, params, "timesignature"), "duration",
+                                  or_asked(w, params, "duration"), "vocal_language",
+                                  or_asked(w, params, "vocal_language"), "instrumental",
+                                  lyrics[0] == '\0' || strcmp(lyrics, "[Instrumental]") == 0,
+                                  "warnings", ace_compat_all_warnings(record)));
 }
 
 /* The names that these two requests use for what the language model is asked. */

@@ -109,6 +109,12 @@ def tone(seconds=6, rate=48000):
     return out.getvalue()
 
 
+def sound_of(data):
+    """The samples alone: tags name the upload."""
+    with wave.open(io.BytesIO(data)) as w:
+        return w.readframes(w.getnframes())
+
+
 def loudness(data):
     """(seconds, peak) of a 16-bit WAV file."""
     with wave.open(io.BytesIO(data)) as w:
@@ -420,7 +426,7 @@ class Chat(CompatTest):
 
 
 class Keys(CompatTest):
-    key = "open sesame"
+    key = "open-sesame"
 
     def test_a_key_is_asked_for(self):
         ask = self.server.ask
@@ -571,14 +577,15 @@ class Whole(Peer):
             (got,) = self.songs(body, kind=kind)
             self.assertAlmostEqual(got["metas"]["duration"], 6, places=1)
             made[part] = self.fetch(got["file"])[1]
-        self.assertEqual(made["src_audio"], made["ctx_audio"])
+        self.assertEqual(sound_of(made["src_audio"]), sound_of(made["ctx_audio"]))
         for part in ("reference_audio", "ref_audio"):
             body, kind = form({**fields, "audio_duration": 10}, {part: ("a.wav", sound)})
             (got,) = self.songs(body, kind=kind)
             made[part] = self.fetch(got["file"])[1]
-        self.assertEqual(made["reference_audio"], made["ref_audio"])
+        self.assertEqual(sound_of(made["reference_audio"]), sound_of(made["ref_audio"]))
         (plain,) = self.songs({**fields, "audio_duration": 10})
-        self.assertNotEqual(self.fetch(plain["file"])[1], made["ref_audio"], "the reference is heard")
+        self.assertNotEqual(sound_of(self.fetch(plain["file"])[1]), sound_of(made["ref_audio"]),
+                            "the reference is heard")
         (again,) = self.songs({**fields, "task_type": "repaint", "src_audio_path": plain["file"],
                                "repainting_start": 2, "repainting_end": 4})
         self.assertAlmostEqual(again["metas"]["duration"], 10, places=1)
@@ -650,7 +657,7 @@ class Whole(Peer):
 
     def test_the_language_model_is_told_of(self):
         inventory = self.wrapped("GET", "/v1/model_inventory")
-        self.assertIn({"name": "acestep-5Hz-lm-0.6B", "is_loaded": False}, inventory["lm_models"])
+        self.assertEqual([m["name"] for m in inventory["lm_models"]], ["acestep-5Hz-lm-0.6B"])
         self.assertEqual({m["name"] for m in inventory["models"]}, {"acestep-v15-turbo", "acestep-v15-base"})
 
 

@@ -99,6 +99,7 @@ static void keys_have_rights(void **state)
         {"x-api-key: maker\r\n", {200, 200, 200, 403}},
         {"x-api-key: firs\r\n", {200, 401, 401, 401}},
         {"x-api-key: #\r\n", {200, 401, 401, 401}},
+        {"Authorization: first\r\n", {200, 200, 200, 200}},
         {"Authorization: Basic first\r\n", {200, 401, 401, 401}},
         {"Authorization: Bearer \r\n", {200, 401, 401, 401}},
     };
