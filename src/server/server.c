@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/defaults.h"
+#include "server/downloads.h"
 #include "server/http_listen.h"
 #include "server/http_serve.h"
 #include "server/jobs.h"
@@ -141,6 +142,9 @@ static ace_status start(acestep_server *s, const acestep_request *defaults, ace_
         status = open_jobs(s, err);
     }
     if (status == ACESTEP_OK) {
+        status = ace_downloads_open(&s->shared, &s->shared.downloads, err);
+    }
+    if (status == ACESTEP_OK) {
         status = start_http(s, err);
     }
     /* the worker last: it reports to the HTTP server */
@@ -196,6 +200,7 @@ void acestep_server_stop(acestep_server *server)
         ace_jobs_stop(server->shared.jobs, server->options.grace);
         ace_http_stop(server->shared.http);
     }
+    ace_downloads_close(server->shared.downloads);
     ace_jobs_close(server->shared.jobs);
     ace_settings_free(server->shared.settings);
     ace_server_options_release(&server->options);

@@ -6,6 +6,7 @@
 #include "server/http.h"
 
 typedef struct ace_jobs ace_jobs;                 /* server/jobs.h */
+typedef struct ace_downloads ace_downloads;           /* server/downloads.h */
 typedef struct ace_http ace_http;                 /* server/http_serve.h */
 typedef struct ace_server_options ace_server_options; /* server/server_options.h */
 typedef struct ace_settings_store ace_settings_store; /* server/defaults.h */
@@ -16,11 +17,13 @@ struct ace_server {
     const char *data_folder; /* holds jobs.db, results/, uploads/, presets/ */
     const ace_server_options *options;
     ace_settings_store *settings;
+    ace_downloads *downloads;
     double started; /* unix seconds */
 };
 
 /* The tables of routes; each ends with a NULL method. */
 extern const ace_http_route ace_native_routes[];
+extern const ace_http_route ace_store_routes[];
 extern const ace_http_route ace_reference_routes[];
 extern const ace_http_route ace_peer_routes[];
 

@@ -13,7 +13,8 @@ LARGE = (".safetensors", ".pt")
 
 
 class Mirror:
-    """files: {"REPOSITORY/PATH": bytes}. faults: {last part of a path: [fault for each request in turn]};
+    """files: {"REPOSITORY/PATH": bytes}. faults: {end of a path, one or two parts of it: [fault for each request in
+    turn]};
     a fault is a pair of its name and its value (see Handler.send_file)."""
 
     def __init__(self):
@@ -47,10 +48,12 @@ class Mirror:
             return [(path, headers) for path, headers in self.log if path.endswith(end)]
 
     def next_fault(self, path):
-        name = path.rsplit("/", 1)[-1]
         with self.lock:
-            waiting = self.faults.get(name, [])
-            return waiting.pop(0) if waiting else (None, None)
+            for parts in (1, 2):
+                waiting = self.faults.get("/".join(path.rsplit("/", parts)[-parts:]), [])
+                if waiting:
+                    return waiting.pop(0)
+        return None, None
 
 
 def git_sha1(content):

@@ -17,6 +17,7 @@ import unittest
 
 from mirror import COMMIT, MAIN, Mirror
 from test_program import GOLDEN, PROGRAM, ProgramTest, environment
+from test_server import Server
 
 ARGUMENT, MODEL, NETWORK, IO, CANCELLED = 2, 3, 7, 10, 130
 TURBO = "acestep-v15-turbo"
@@ -502,6 +503,106 @@ class Keeping(StoreTest):
         self.assertEqual(self.states()[LM], "partial")
         self.assertEqual(self.models("remove", LM, "-y").returncode, 0)
         self.assertFalse(os.path.exists(self.here(LM)))
+
+
+class Served(StoreTest):
+    """The same by the server, from a copied folder."""
+
+    def setUp(self):
+        super().setUp()
+        self.get("turbo", "--models", self.path("copy"))
+        self.mirror.folder = self.path("copy")
+
+    def serve(self, *arguments, **more):
+        source = {"ACESTEP_DOWNLOAD_SOURCE": "folder", "ACESTEP_MIRROR": self.mirror.address + "/copy"}
+        server = Server(self.folder, *arguments, env=self.env(**{**source, **more}))
+        self.addCleanup(server.stop)
+        return server
+
+    def download(self, server, body):
+        asked = server.ask("POST", "/v1/store/download", body)
+        self.assertEqual(asked.status, 202, asked.body)
+        return asked.json
+
+    def show(self, server, record):
+        return server.ask("GET", "/v1/store/downloads/" + record["id"]).json
+
+    def wait(self, server, record, status):
+        self.wait_for(lambda: self.show(server, record)["status"] not in ("queued", "running"))
+        record = self.show(server, record)
+        self.assertEqual(record["status"], status, record)
+        return record
+
+    def slow_start(self, server):
+        self.mirror.faults[TURBO + "/" + WEIGHTS] = [("slow", 10000)]
+        record = self.download(server, {"sets": ["turbo"]})
+        part = self.here(TURBO, WEIGHTS + ".part")
+        self.wait_for(lambda: os.path.exists(part) and os.path.getsize(part) > 100000)
+        self.wait_for(lambda: (self.show(server, record)["progress"] or {}).get("done", 0) > 0)
+        progress = self.show(server, record)["progress"]
+        self.assertLess(progress["done"], progress["total"])
+        self.assertEqual(self.show(server, record)["status"], "running")
+        return record
+
+    def test_from_the_demo_to_the_downloaded_models(self):
+        server = self.serve()
+        store = server.ask("GET", "/v1/store").json
+        self.assertEqual((store["folder"], store["ready"]), (self.here(), False))
+        record = self.download(server, {"sets": ["turbo"]})
+        result = self.wait(server, record, "done")["result"]
+        self.assertEqual({s["source"] for s in result["sets"]}, {"folder"})
+        store = server.ask("GET", "/v1/store").json
+        self.assertTrue(store["ready"])
+        self.assertEqual([d["id"] for d in store["downloads"]], [record["id"]])
+        system = server.ask("GET", "/v1/system").json
+        self.assertEqual(system["models"]["folder"], self.here())
+        self.assertEqual(server.ask("DELETE", "/v1/store/downloads/" + record["id"]).status, 200)
+        self.assertEqual(server.ask("GET", "/v1/store/downloads").json, {"downloads": []})
+
+    def test_cancelled_and_asked_again(self):
+        server = self.serve()
+        record = self.slow_start(server)
+        self.assertEqual(server.ask("DELETE", "/v1/store/downloads/" + record["id"]).status, 200)
+        self.wait(server, record, "cancelled")
+        self.wait(server, self.download(server, {"sets": ["turbo"]}), "done")
+        self.assertRegex(self.mirror.requests("/" + WEIGHTS)[-1][1]["Range"], "bytes=[1-9]")
+
+    def test_stopped_or_killed_it_goes_on_at_the_next_start(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            server = self.serve()
+            record = self.slow_start(server)
+            server.stop(number)
+            self.mirror.faults.clear()
+            server = self.serve()
+            self.wait(server, record, "done")
+            self.assertRegex(self.mirror.requests("/" + WEIGHTS)[-1][1]["Range"], "bytes=[1-9]")
+            server.stop()
+            shutil.rmtree(self.here())
+
+    def test_failures_are_told(self):
+        server = self.serve(ACESTEP_DOWNLOAD_SOURCE="huggingface", ACESTEP_MIRROR=self.mirror.address)
+        record = self.wait(server, self.download(server, {"sets": ["turbo"]}), "failed")
+        self.assertIn("asked for revision", record["error"]["message"])  # not the published one
+
+    def test_names_and_values_are_checked(self):
+        server = self.serve()
+        for body in ({"sets": ["nonsense"]}, {"sets": "turbo"}, {"sets": [1]}, {"source": "x"}, {"force": 1},
+                     {"mirror": "http://192.0.2.1"}, {"sets": ["x"] * 33}):
+            self.assertEqual(server.ask("POST", "/v1/store/download", body).status, 400, body)
+        self.assertEqual(server.ask("GET", "/v1/store/downloads").json, {"downloads": []})
+        for method in ("GET", "DELETE"):
+            self.assertEqual(server.ask(method, "/v1/store/downloads/d_0").status, 404)
+
+    def test_rights(self):
+        with open(self.path("keys"), "w", encoding="ascii") as f:
+            f.write("reader read\nadmin read,generate,admin\n")
+        server = self.serve("--api-key-file", self.path("keys"))
+        self.assertEqual(server.ask("GET", "/v1/store").status, 401)
+        self.assertEqual(server.ask("GET", "/v1/store", Authorization="Bearer reader").status, 200)
+        self.assertEqual(server.ask("POST", "/v1/store/download", {"sets": ["nonsense"]},
+                                    Authorization="Bearer reader").status, 403)
+        self.assertEqual(server.ask("POST", "/v1/store/download", {"sets": ["nonsense"]},
+                                    Authorization="Bearer admin").status, 400)
 
 
 if __name__ == "__main__":
