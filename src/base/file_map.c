@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 static const ace_embedded_file no_files[] = {{NULL, NULL, 0}};
-static const ace_embedded_file *embedded = no_files;
+/* Every engine that is opened sets it, to the same table, perhaps while another one reads files. */
+static _Atomic(const ace_embedded_file *) embedded = no_files;
 
 void ace_embedded_files_set(const ace_embedded_file *table)
 {
