@@ -13,6 +13,8 @@ import unittest
 
 from test_server import ServerTest, recording, until
 
+GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden")
+
 LONG = {"caption": "long", "duration": 60, "batch_size": 8}  # takes a minute or so
 SHORT = {"caption": "short", "duration": 10}
 QUICK = ("--exec", "shape")  # jobs are walked through and make no sound
@@ -123,6 +125,40 @@ class Songs(JobsTest):
         wrong = form.replace(b'name="src_audio"', b'name="elsewhere"')
         reply = server.ask("POST", "/v1/jobs", wrong, Content_Type=f"multipart/form-data; boundary={edge}")
         self.assertEqual((reply.status, reply.json["error"]["param"]), (400, "elsewhere"))
+
+
+class Words(JobsTest):
+    """With tiny networks that know no music but have every part."""
+
+    def test_words_are_those_of_the_command(self):
+        server = self.start("--models", GOLDEN, "--precision", "f32")
+        reply = server.ask("POST", "/v1/sample?wait=100", {"query": "a german song", "seed": 1})
+        self.assertEqual((reply.status, reply.json["status"]), (200, "done"), reply.json["error"])
+        words = json.loads(self.run_program("sample", "a german song", "--models", GOLDEN, "--precision", "f32",
+                                            "--seed", "1", "--json").stdout)
+        self.assertEqual(reply.json["words"]["caption"], words["caption"])
+        self.assertEqual(reply.json["words"]["bpm"], words["bpm"])
+        reply = server.ask("POST", "/v1/format?wait=100", {"caption": "rough", "bpm": 77, "seed": 1})
+        self.assertEqual(reply.json["words"]["bpm"], 77)
+        reply = server.ask("POST", "/v1/understand?wait=100", recording(12), Content_Type="audio/wav")
+        self.assertEqual(reply.status, 415, reply.body)  # a file goes into a form
+        uploaded = server.ask("POST", "/v1/uploads", recording(12), Content_Type="audio/wav").json["id"]
+        reply = server.ask("POST", "/v1/understand?wait=100", {"audio": uploaded})
+        self.assertEqual((reply.status, reply.json["status"]), (200, "done"), reply.json["error"])
+        self.assertIn("audio_codes", reply.json["words"])
+
+    def test_a_song_is_a_source(self):
+        server = self.start("--models", GOLDEN, "--precision", "f32", "--inference-steps", "2")
+        song = server.ask("POST", "/v1/jobs?wait=100", SHORT).json
+        self.assertEqual(song["status"], "done", song["error"])
+        source = f"{song['id']}/0"
+        cover = server.ask("POST", "/v1/jobs?wait=100",
+                           {"task_type": "cover", "src_audio": source, "caption": "cover"}).json
+        self.assertEqual(cover["status"], "done", cover["error"])
+        self.assertEqual(cover["params"]["src_audio"], source)
+        self.assertAlmostEqual(cover["items"][0]["seconds"], song["items"][0]["seconds"], places=1)
+        impossible = server.ask("POST", "/v1/jobs", {"task_type": "lego", "caption": "x", "track_name": "drums"})
+        self.assertIn(impossible.status, (400, 422), impossible.body)
 
 
 class Queue(JobsTest):
