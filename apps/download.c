@@ -54,7 +54,8 @@ static int plan_and_get(const store_arguments *a, const common_switches *s)
 {
     acestep_error err = {.code = ACESTEP_OK};
     char *plan = NULL;
-    if (acestep_store_plan(&a->options, a->name, a->n, a->recommended_lm, &plan, &err) != ACESTEP_OK) {
+    if (acestep_store_plan(&a->options, a->name, a->n, a->recommended_lm, &plan, &err) !=
+        ACESTEP_OK) {
         return report_error(&err);
     }
     if (a->dry_run && s->json) {

@@ -8,15 +8,16 @@
 
 static void print_usage(void)
 {
-    printf("usage: acestep models [--models DIR] [--model NAME]\n"
-           "       acestep models list | where | download | verify | remove\n\n"
-           "Without a word: which checkpoints a job with these options would use, as JSON.\n\n"
-           "  list                 what is here and what can be had; * for what suits this machine\n"
-           "  where                the folder, whether a song can be made from it, free space\n"
-           "  download [NAME ...]  get checkpoints (acestep models download --help)\n"
-           "  verify [NAME ...]    read every byte and compare with what was published\n"
-           "  remove NAME ... [-y] remove what a download has put there\n\n"
-           "All take --models DIR and --json. Exit status 7: network, 3: damaged.\n");
+    printf(
+        "usage: acestep models [--models DIR] [--model NAME]\n"
+        "       acestep models list | where | download | verify | remove\n\n"
+        "Without a word: which checkpoints a job with these options would use, as JSON.\n\n"
+        "  list                 what is here and what can be had; * for what suits this machine\n"
+        "  where                the folder, whether a song can be made from it, free space\n"
+        "  download [NAME ...]  get checkpoints (acestep models download --help)\n"
+        "  verify [NAME ...]    read every byte and compare with what was published\n"
+        "  remove NAME ... [-y] remove what a download has put there\n\n"
+        "All take --models DIR and --json. Exit status 7: network, 3: damaged.\n");
 }
 
 /* Which checkpoints a job would use. */
@@ -41,7 +42,8 @@ static int show_chosen(int argc, char **argv)
     return exit_status;
 }
 
-/* ---- list, where ------------------------------------------------------------------------------------- */
+/* ---- list, where
+ * ------------------------------------------------------------------------------------- */
 
 static int show_list(const store_arguments *a, const common_switches *s)
 {
@@ -79,14 +81,16 @@ static int show_where(const store_arguments *a, const common_switches *s)
         json_decref(root);
     } else {
         printf("%s\n", a->folder);
-        fprintf(stderr, "%s, %s\n", exists ? writable ? "writable" : "not writable" : "not there yet",
+        fprintf(stderr, "%s, %s\n",
+                exists ? writable ? "writable" : "not writable" : "not there yet",
                 ready ? "a song can be made from it" : "nothing complete to make a song from");
     }
     json_decref(list);
     return 0;
 }
 
-/* ---- verify -------------------------------------------------------------------------------------------- */
+/* ---- verify
+ * -------------------------------------------------------------------------------------------- */
 
 static void print_verdicts(const char *text)
 {
@@ -96,7 +100,8 @@ static void print_verdicts(const char *text)
     json_array_foreach (json_object_get(root, "sets"), i, set) {
         const char *reason = json_string_value(json_object_get(set, "reason"));
         printf("%-30s %s%s%s\n", json_string_value(json_object_get(set, "name")),
-               json_string_value(json_object_get(set, "state")), reason[0] != '\0' ? ": " : "", reason);
+               json_string_value(json_object_get(set, "state")), reason[0] != '\0' ? ": " : "",
+               reason);
     }
     json_decref(root);
 }
@@ -119,7 +124,8 @@ static int verify(const store_arguments *a, const common_switches *s)
     return status == ACESTEP_OK ? 0 : report_error(&err);
 }
 
-/* ---- remove -------------------------------------------------------------------------------------------- */
+/* ---- remove
+ * -------------------------------------------------------------------------------------------- */
 
 static bool agrees(const char *plan, const char *folder)
 {
@@ -138,7 +144,8 @@ static int remove_sets(const store_arguments *a, const common_switches *s)
     acestep_status status = acestep_store_remove(a->folder, a->name, a->n, true, &text, &err);
     if (status == ACESTEP_OK && !a->dry_run && !a->yes && isatty(STDIN_FILENO) == 0) {
         err.code = status = ACESTEP_ARGUMENT;
-        (void)snprintf(err.message, sizeof err.message, "remove: --yes is needed where nobody can be asked");
+        (void)snprintf(err.message, sizeof err.message,
+                       "remove: --yes is needed where nobody can be asked");
     }
     if (status == ACESTEP_OK && !a->dry_run) {
         bool agreed = a->yes || agrees(text, a->folder);
@@ -161,7 +168,8 @@ static int remove_sets(const store_arguments *a, const common_switches *s)
     return status == ACESTEP_OK ? 0 : report_error(&err);
 }
 
-/* ---- which of them ----------------------------------------------------------------------------------- */
+/* ---- which of them
+ * ----------------------------------------------------------------------------------- */
 
 typedef int models_command(const store_arguments *a, const common_switches *s);
 
@@ -182,7 +190,7 @@ int command_models(int argc, char **argv)
         const char *word;
         models_command *command;
     } commands[] = {
-        {"list", show_list},    {"where", show_where}, {"verify", verify},
+        {"list", show_list},     {"where", show_where}, {"verify", verify},
         {"remove", remove_sets}, {"rm", remove_sets},
     };
     if (argc > 0 && strcmp(argv[0], "download") == 0) {

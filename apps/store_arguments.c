@@ -11,7 +11,8 @@ const char store_download_help[] =
     "usage: acestep models download [NAME ...] [options]     (also: acestep download)\n\n"
     "Gets published checkpoints. Without a name: the turbo model with what it needs, and the\n"
     "language model that suits this machine. Names: those of `acestep models list`, short ones\n"
-    "(turbo, base, 0.6B), main (the four parts of the main repository) or all. A download that was\n"
+    "(turbo, base, 0.6B), main (the four parts of the main repository) or all. A download that "
+    "was\n"
     "stopped goes on where it was.\n\n"
     "  --models DIR         where to (ACESTEP_MODELS; else ~/.local/share/acestep/models)\n"
     "  --source NAME        auto, huggingface, modelscope, or folder (with --mirror)\n"
@@ -20,14 +21,16 @@ const char store_download_help[] =
     "  --token TOKEN        for the host (better: HF_TOKEN); never sent elsewhere\n"
     "  --parallel N         files at once, 1 to 4 (2)\n"
     "  --max-rate RATE      bytes per second, e.g. 2M\n"
-    "  --retries N          in a row without progress (6); --retry-wait SECONDS before the first (1)\n"
+    "  --retries N          in a row without progress (6); --retry-wait SECONDS before the first "
+    "(1)\n"
     "  --timeout SECONDS    of silence after which a connection is given up (30)\n"
     "  --skip-main          without what a diffusion model needs beside it\n"
     "  --force              also what is here already\n"
     "  --dry-run            only say what would be got\n"
     "  --json               say it as JSON\n";
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ---------------------------------------------------------------------------------------- */
 
 typedef enum kind { TEXT, NUMBER, WHOLE, RATE, SWITCH, NAME } kind;
 
@@ -96,14 +99,15 @@ static bool take_number(kind k, const char *text, void *field)
 {
     char *end = NULL;
     double value = strtod(text, &end);
-    double unit = k != RATE                          ? 1
+    double unit = k != RATE                    ? 1
                   : *end == 'K' || *end == 'k' ? 1e3
                   : *end == 'M' || *end == 'm' ? 1e6
                   : *end == 'G' || *end == 'g' ? 1e9
                                                : 1;
     end += unit > 1;
     bool whole = value == (double)(int)value;
-    if (end == text || *end != '\0' || !(value >= 0 && value <= (k == RATE ? 1e12 : 1e6)) || (k == WHOLE && !whole)) {
+    if (end == text || *end != '\0' || !(value >= 0 && value <= (k == RATE ? 1e12 : 1e6)) ||
+        (k == WHOLE && !whole)) {
         return false;
     }
     if (k == WHOLE) {
@@ -115,7 +119,8 @@ static bool take_number(kind k, const char *text, void *field)
 }
 
 /* One option with its value; *used: arguments taken. */
-static int take(store_arguments *a, const known *o, const char *argument, const char *next, int *used)
+static int take(store_arguments *a, const known *o, const char *argument, const char *next,
+                int *used)
 {
     void *field = (char *)a + o->offset;
     const char *equals = strchr(argument, '=');
@@ -209,7 +214,8 @@ void store_arguments_free(store_arguments *a)
     free(a->recommended_lm);
 }
 
-/* ---- showing ----------------------------------------------------------------------------------------- */
+/* ---- showing
+ * ----------------------------------------------------------------------------------------- */
 
 void store_view_init(store_view *v, bool quiet)
 {

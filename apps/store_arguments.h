@@ -25,7 +25,8 @@ void store_arguments_free(store_arguments *a);
 
 extern const char store_download_help[];
 
-/* Shows how a download or a check stands: a bar on a terminal, otherwise a line for each set and note. */
+/* Shows how a download or a check stands: a bar on a terminal, otherwise a line for each set and
+ * note. */
 typedef struct store_view {
     terminal_progress bar;
     bool plain;

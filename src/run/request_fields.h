@@ -104,7 +104,7 @@
     FLAG(overwrite, 0, "y", "output", "replace existing files")                                    \
                                                                                                    \
     TEXT(models, "", 4096, "models_dir,checkpoints", "engine",                                     \
-         "folder with the checkpoints; empty: the built-in demo model")                            \
+         "folder with the checkpoints; empty: downloaded ones, else the built-in demo model")      \
     TEXT(model, "", 256, "dit,config_path,model_name", "engine",                                   \
          "which diffusion model, e.g. turbo, base, xl-turbo")                                      \
     TEXT(weights, "", 64, "", "engine", "synthetic[:NAME]: published shapes, made-up values")      \

@@ -35,7 +35,8 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- what the server's defaults say -------------------------------------------------------------------- */
+/* ---- what the server's defaults say
+ * -------------------------------------------------------------------- */
 
 char *ace_downloads_folder(ace_server *server, ace_error *err)
 {
@@ -80,7 +81,8 @@ char *ace_downloads_recommended(ace_server *server, ace_error *err)
     return copy;
 }
 
-/* ---- records; with the mutex held ----------------------------------------------------------------------- */
+/* ---- records; with the mutex held
+ * ----------------------------------------------------------------------- */
 
 static const char *text_of(const json_t *record, const char *name)
 {
@@ -143,8 +145,8 @@ static json_t *next_queued(ace_downloads *d)
 
 static void forget_oldest(ace_downloads *d)
 {
-    for (size_t i = 0; json_array_size(d->records) > MOST_KEPT &&
-                       i < json_array_size(d->records);) {
+    for (size_t i = 0;
+         json_array_size(d->records) > MOST_KEPT && i < json_array_size(d->records);) {
         if (is_unfinished(json_array_get(d->records, i))) {
             i++;
         } else {
@@ -153,7 +155,8 @@ static void forget_oldest(ace_downloads *d)
     }
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------ */
+/* ---- the thread
+ * ------------------------------------------------------------------------------------------ */
 
 static bool show_progress(void *context, const acestep_store_state *state)
 {
@@ -165,9 +168,9 @@ static bool show_progress(void *context, const acestep_store_state *state)
         state->note, "done", (json_int_t)state->done, "total", (json_int_t)state->total, "fraction",
         total > 0 ? (double)state->done / total : 0.0, "bytes_per_second", state->bytes_per_second);
     if (progress != NULL) {
-        (void)json_object_set_new(progress, "eta_seconds",
-                                  state->bytes_per_second > 0 ? json_real(left / state->bytes_per_second)
-                                                              : json_null());
+        (void)json_object_set_new(
+            progress, "eta_seconds",
+            state->bytes_per_second > 0 ? json_real(left / state->bytes_per_second) : json_null());
     }
     (void)pthread_mutex_lock(&d->mutex);
     (void)json_object_set_new(d->running, "progress", progress);
@@ -190,8 +193,7 @@ static void use_folder(ace_server *server, const char *folder)
     if (asked != NULL && json_string_length(json_object_get(asked, "models")) == 0 &&
         json_string_length(json_object_get(asked, "weights")) == 0) {
         json_t *change = json_pack("{s:s}", "models", folder);
-        if (change == NULL ||
-            ace_settings_change(server->settings, change, &err) != ACESTEP_OK) {
+        if (change == NULL || ace_settings_change(server->settings, change, &err) != ACESTEP_OK) {
             ace_log(ACE_LOG_WARNING, "downloads", "%s", err.message);
         }
         json_decref(change);
@@ -202,7 +204,8 @@ static void use_folder(ace_server *server, const char *folder)
 }
 
 /* The call itself, without the mutex; request: a copy of the record. */
-static acestep_status get(ace_downloads *d, const json_t *request, char **result, acestep_error *err)
+static acestep_status get(ace_downloads *d, const json_t *request, char **result,
+                          acestep_error *err)
 {
     ace_error own = {.code = ACESTEP_OK};
     const char *names[MOST_KEPT];
@@ -215,10 +218,10 @@ static acestep_status get(ace_downloads *d, const json_t *request, char **result
     char *lm = folder != NULL ? ace_downloads_recommended(d->server, &own) : NULL;
     acestep_status status = own.code;
     if (lm != NULL) {
-        acestep_store_options options = {
-            .folder = folder,
-            .source = json_string_value(json_object_get(request, "source")),
-            .force = json_is_true(json_object_get(request, "force"))};
+        acestep_store_options options = {.folder = folder,
+                                         .source =
+                                             json_string_value(json_object_get(request, "source")),
+                                         .force = json_is_true(json_object_get(request, "force"))};
         acestep_store_options_environment(&options);
         status = acestep_store_download(&options, names, n, lm, show_progress, d, result, err);
     } else {
@@ -245,9 +248,9 @@ static void finish(ace_downloads *d, json_t *record, acestep_status status, cons
         (void)json_object_set_new(record, "result", json_loads(result, 0, NULL));
     } else {
         set_status(record, "failed", "finished");
-        (void)json_object_set_new(record, "error",
-                                  json_pack("{s:s, s:s}", "code", acestep_status_text(status),
-                                            "message", err->message));
+        (void)json_object_set_new(
+            record, "error",
+            json_pack("{s:s, s:s}", "code", acestep_status_text(status), "message", err->message));
     }
 }
 
@@ -283,7 +286,8 @@ static void *work(void *context)
     return NULL;
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * --------------------------------------------------------------------------------------------- */
 
 /* A damaged file is only a list that is lost: what has been downloaded is on disk. */
 static void load(ace_downloads *d)
@@ -346,7 +350,9 @@ void ace_downloads_close(ace_downloads *d)
     ace_free(d);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------------------- */
+/* ---- asking
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static int64_t waiting(ace_downloads *d)
 {
@@ -376,10 +382,10 @@ ace_status ace_downloads_add(ace_downloads *d, json_t *names, const char *source
         status = ace_fail(err, ACESTEP_BUSY, "downloads: %d are waiting already", MOST_WAITING);
     } else {
         make_id(d, id);
-        json_t *made = json_pack("{s:s, s:s, s:O, s:s?, s:b, s:f, s:n, s:n, s:n, s:n, s:n}", "id", id,
-                                 "status", "queued", "sets", names, "source",
-                                 source, "force", (int)force, "created", now(),
-                                 "started", "finished", "progress", "result", "error");
+        json_t *made =
+            json_pack("{s:s, s:s, s:O, s:s?, s:b, s:f, s:n, s:n, s:n, s:n, s:n}", "id", id,
+                      "status", "queued", "sets", names, "source", source, "force", (int)force,
+                      "created", now(), "started", "finished", "progress", "result", "error");
         if (made == NULL || json_array_append_new(d->records, made) != 0) {
             status = ace_fail(err, ACESTEP_MEMORY, "downloads: no host memory");
         } else {

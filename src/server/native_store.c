@@ -1,5 +1,5 @@
-/* Checkpoints: what is here and what can be had, and getting it. The host is chosen by the server's own
- * environment: a request names sets and sources, never an address. */
+/* Checkpoints: what is here and what can be had, and getting it. The host is chosen by the server's
+ * own environment: a request names sets and sources, never an address. */
 #include "acestep/store.h"
 #include "base/memory.h"
 #include "server/downloads.h"
@@ -111,9 +111,9 @@ static void start_download(ace_http_request *request, ace_server *server)
     if (status != ACESTEP_OK) {
         ace_http_reply_failure(request, &err, status == ACESTEP_ARGUMENT ? "sets" : NULL);
     } else {
-        (void)json_object_set_new(
-            record, "poll_url",
-            json_sprintf("/v1/store/downloads/%s", json_string_value(json_object_get(record, "id"))));
+        (void)json_object_set_new(record, "poll_url",
+                                  json_sprintf("/v1/store/downloads/%s",
+                                               json_string_value(json_object_get(record, "id"))));
         ace_http_reply_json(request, 202, record);
     }
     json_decref(none);
