@@ -175,3 +175,14 @@ unsigned ace_http_peers_count(ace_http_peers *peers)
     pthread_mutex_unlock(&peers->lock);
     return count;
 }
+
+unsigned ace_http_peers_served(ace_http_peers *peers)
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&peers->lock);
+    for (const ace_http_peer *p = peers->first; p != NULL; p = p->next) {
+        count += p->phase == ACE_PEER_SERVED;
+    }
+    pthread_mutex_unlock(&peers->lock);
+    return count;
+}

@@ -49,5 +49,6 @@ void ace_http_peer_received(ace_http_peers *peers, ace_http_peer *peer, uint64_t
 /* Cuts the connections that are overdue. Every second or so. */
 void ace_http_peers_check(ace_http_peers *peers);
 unsigned ace_http_peers_count(ace_http_peers *peers);
+unsigned ace_http_peers_served(ace_http_peers *peers); /* whose answer is under way */
 
 #endif

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/http_core.h"
@@ -17,6 +18,7 @@ enum {
     THREADS = 4,
     CONNECTIONS = 256,
     PER_ADDRESS = 64,
+    LAST_SECONDS = 2,
     CONNECTION_BYTES = 32 << 10 /* of the library, a connection: headers have to fit */
 };
 
@@ -194,18 +196,32 @@ ace_status ace_http_start(const ace_http_config *c, ace_server *server, ace_erro
     return status;
 }
 
+static void pause_briefly(void)
+{
+    struct timespec pause = {.tv_nsec = 2000000};
+    (void)nanosleep(&pause, NULL);
+}
+
 /* Until nothing sleeps: the library takes its end badly while a connection is suspended. */
 static void wait_for_sleepers(ace_http *http)
 {
-    for (;;) {
+    bool any = true;
+    while (any) {
         pthread_mutex_lock(&http->waiting.lock);
-        bool any = http->waiting.first != NULL;
+        any = http->waiting.first != NULL;
         pthread_mutex_unlock(&http->waiting.lock);
-        if (!any) {
-            return;
+        if (any) {
+            pause_briefly();
         }
-        struct timespec pause = {.tv_nsec = 2000000};
-        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* The last answers are sent; not for ever, as a client may be slow to take them. */
+static void wait_for_answers(ace_http *http)
+{
+    double start = ace_clock_seconds();
+    while (ace_http_peers_served(&http->peers) > 0 && ace_clock_seconds() - start < LAST_SECONDS) {
+        pause_briefly();
     }
 }
 
@@ -221,6 +237,7 @@ void ace_http_stop(ace_http *http)
     ace_http_wait_end(&http->waiting);
     ace_http_work_stop(&http->work);
     wait_for_sleepers(http);
+    wait_for_answers(http);
     MHD_stop_daemon(http->daemon);
     ace_http_wait_stop(&http->waiting);
     http->server->http = NULL;

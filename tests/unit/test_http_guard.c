@@ -26,6 +26,7 @@ static void hello(ace_http_request *request, ace_server *server)
 static const ace_http_route routes[] = {
     {"GET", "/open", hello, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/read", hello, ACE_RIGHT_READ, ACE_ROUTE_SIGNED, 0},
+    {"GET", "/other", hello, ACE_RIGHT_READ, ACE_ROUTE_SIGNED, 0},
     {"GET", "/jobs/{id}", hello, ACE_RIGHT_READ, 0, 0},
     {"GET", "/jobs/{id}/{n}", hello, ACE_RIGHT_READ, 0, 0},
     {"POST", "/make", hello, ACE_RIGHT_GENERATE, ACE_ROUTE_TOKEN, 0},
@@ -140,8 +141,11 @@ static void signed_addresses_need_no_key(void **state)
     expect(&s, "GET", other, "", NULL, 200, NULL);
     (void)snprintf(other, sizeof other, "%s&path=/c", target);
     expect(&s, "GET", other, "", NULL, 401, NULL);
-    (void)snprintf(other, sizeof other, "/jobs/1?%s", strchr(target, '?') + 1);
+    (void)snprintf(other, sizeof other, "/other?%s", strchr(target, '?') + 1);
     expect(&s, "GET", other, "", NULL, 401, NULL);
+    char *unsigned_route = ace_http_sign(&s.server, "/jobs/1");
+    expect(&s, "GET", unsigned_route, "", NULL, 401, NULL);
+    ace_free(unsigned_route);
     (void)snprintf(other, sizeof other, "%s", target);
     char *expires = strstr(other, "exp=") + 4;
     *expires = (char)(*expires + 1); /* longer than it was signed for */
