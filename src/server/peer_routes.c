@@ -19,6 +19,7 @@ const ace_http_route ace_peer_routes[] = {
     {"GET", "/job", ace_peer_job, READ, ACE_ROUTE_SLOW, 0},
     {"POST", "/job", ace_peer_cancel, MAKE, 0, 0},
     {"GET", "/props", ace_peer_props, READ, ACE_ROUTE_SLOW, 0},
+    {"GET", "/logs", ace_peer_logs, READ, 0, 0},
     {"POST", "/api/extra/music/prepare", ace_kobold_prepare, MAKE, ACE_ROUTE_SLOW, 0},
     {"POST", "/api/extra/music/generate", ace_kobold_generate, MAKE, ACE_ROUTE_SLOW, WITH_AUDIO},
     {NULL, NULL, NULL, 0, 0, 0},

@@ -15,6 +15,8 @@ ace_http_handler ace_peer_job;
 ace_http_handler ace_peer_cancel;
 /* peer_props.c */
 ace_http_handler ace_peer_props;
+/* peer_logs.c */
+ace_http_handler ace_peer_logs;
 /* peer_kobold.c */
 ace_http_handler ace_kobold_prepare;
 ace_http_handler ace_kobold_generate;

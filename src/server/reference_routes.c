@@ -33,6 +33,7 @@ const ace_http_route ace_reference_routes[] = {
     {"GET", "/v1/models", ace_reference_models, READ, ACE_ROUTE_SLOW, 0},
     {"GET", "/v1/model_inventory", ace_reference_inventory, READ, ACE_ROUTE_SLOW, 0},
     {"POST", "/v1/init", ace_reference_init, ADMIN, SLOW, 0},
+    {"POST", "/v1/models/switch", ace_reference_init, ADMIN, SLOW, 0},
     {"POST", "/v1/reinitialize", ace_reference_reinitialize, ADMIN, SLOW, 0},
     {"GET", "/v1/stats", ace_reference_statistics, READ, 0, 0},
     {"GET", "/v1/lora/status", ace_reference_lora_status, READ, 0, 0},

@@ -263,6 +263,7 @@ class Demo(CompatTest):
         loaded = self.wrapped("POST", "/v1/init", {"model": "acestep-v15-turbo"})
         self.assertEqual(loaded["loaded_model"], "acestep-v15-turbo")
         self.assertTrue(loaded["models"][0]["is_loaded"])
+        self.wrapped("POST", "/v1/models/switch", {"model": "acestep-v15-turbo"})
         again = self.wrapped("POST", "/v1/reinitialize")
         self.assertEqual(again["reloaded"], ["acestep-v15-turbo"])
         self.assertIsNone(self.wrapped("POST", "/v1/init", {"model": "acestep-v99"}, code=500))
@@ -568,6 +569,20 @@ class Peer(PeerTest):
             self.assertIsInstance(self.json("GET", path, status=status)["error"], str)
         self.assertIsInstance(self.json("POST", "/job?id=j_nobody&cancel=1", status=404)["error"], str)
         self.assertIsInstance(self.json("POST", f"/job?id={job}", status=400)["error"], str)
+
+    def test_logs_tell_of_jobs(self):
+        job, _ = self.run_job("/synth", {"caption": "x", "duration": 10})
+        connection = http.client.HTTPConnection(self.server.address.hostname, self.server.address.port, timeout=WAIT)
+        connection.request("GET", "/logs")
+        answer = connection.getresponse()
+        self.assertEqual(answer.headers["Content-Type"].split(";")[0], "text/event-stream")
+        seen = set()
+        while not {"queued", "started", "done"} <= seen:
+            line = answer.readline().decode()
+            self.assertTrue(line, "the stream has ended")
+            if line.startswith(f"data: {job} "):
+                seen.add(line.split()[2])
+        connection.close()
 
     def test_a_song_in_one_call(self):
         body = {"caption": "calm piano", "duration": 10, "stereo": True, "use_mp3": False}
