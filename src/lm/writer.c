@@ -1,5 +1,6 @@
 #include "lm/writer.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "sample/noise.h"
 #include "weights/embedding.h"
@@ -19,12 +20,22 @@ typedef struct writing {
     float *probability;   /* [count], where somebody observes */
     ace_lm_scratch scratch;
     int64_t written;
+    double lap; /* when the work at hand began */
+    ace_lm_times times;
     ace_status status;
 } writing;
 
 static bool going(const writing *g)
 {
     return g->status == ACESTEP_OK && g->w->session->stream->status == ACESTEP_OK;
+}
+
+/* Books the time since the last call. */
+static void lap(writing *g, double *seconds)
+{
+    double now = ace_clock_seconds();
+    *seconds += now - g->lap;
+    g->lap = now;
 }
 
 static void fail(writing *g, ace_status status, const char *what)
@@ -277,6 +288,7 @@ static void choose(writing *g, int i)
     ace_lm_sampling sampling = t->how.sampling;
     if (t->twin >= 0) {
         ace_lm_guide(z, z, g->logits + (g->n + i) * g->count, g->count, t->how.guidance);
+        lap(g, &g->times.guidance);
     }
     if (t->constraint != NULL) {
         if (ace_lm_constraint_looks(t->constraint)) {
@@ -286,10 +298,12 @@ static void choose(writing *g, int i)
         sampling.temperature = allowed.choice == ACE_LM_MOST_LIKELY ? 0 : sampling.temperature;
     }
     candidates c = list_candidates(g, t, z, &allowed);
+    lap(g, &g->times.rules);
     int64_t n_allowed = g->w->observe == NULL ? 0 : count_finite(c.z, c.n);
     penalise(g, t, &c);
     double uniform = ace_noise_uniform(t->seed, ACE_NOISE_TOKEN, t->stream, t->n);
     int64_t k = ace_lm_sample(&sampling, c.z, c.n, uniform, &g->scratch);
+    lap(g, &g->times.sampling);
     if (k < 0) {
         fail(g, ACESTEP_MODEL, "its logits are no numbers");
         return;
@@ -298,6 +312,7 @@ static void choose(writing *g, int i)
     float margin =
         g->w->observe == NULL || alone ? ACE_LM_NO_MARGIN : margin_of(g, sampling, c.z, c.n);
     append(g, i, c.ids != NULL ? c.ids[k] : (int32_t)(c.first + k), alone ? 1 : n_allowed, margin);
+    lap(g, &g->times.rules);
 }
 
 /* ---- all texts ----------------------------------------------------------------------------------
@@ -401,7 +416,9 @@ static void step(writing *g)
 {
     int64_t longest = 0;
     choose_range(g);
+    lap(g, &g->times.rules);
     advance(g);
+    lap(g, &g->times.model);
     for (int i = 0; i < g->n && going(g); i++) {
         if (is_live(&g->text[i])) {
             choose(g, i);
@@ -418,8 +435,15 @@ ace_status ace_lm_write(const ace_lm_writer *w, ace_lm_text *texts, int n)
 {
     writing g = {.w = w, .text = texts, .n = n};
     prepare(&g);
+    g.lap = ace_clock_seconds();
     while (going(&g) && any_live(&g)) {
         step(&g);
+    }
+    if (w->times != NULL) {
+        w->times->model += g.times.model;
+        w->times->rules += g.times.rules;
+        w->times->guidance += g.times.guidance;
+        w->times->sampling += g.times.sampling;
     }
     ace_free(g.logits);
     ace_free(g.listed);

@@ -49,6 +49,14 @@ typedef void ace_lm_observe(void *context, int text, int64_t position, int64_t n
                             float margin);
 #define ACE_LM_NO_MARGIN 1e9f
 
+/* Where the time of writing goes; what is left of the whole is prompts and bookkeeping. */
+typedef struct ace_lm_times {
+    double model;    /* s, through the network */
+    double rules;    /* constrained decoding: what may follow, and hiding what may not */
+    double guidance; /* mixing conditional and unconditional logits */
+    double sampling; /* penalty, filters, the choice */
+} ace_lm_times;
+
 typedef struct ace_lm_writer {
     ace_lm_session *session;
     const ace_weights *weights; /* of the embeddings */
@@ -57,6 +65,7 @@ typedef struct ace_lm_writer {
     bool (*progress)(void *context, const char *phase, int64_t written, int64_t tokens_in_all);
     ace_lm_observe *observe; /* NULL: nobody */
     void *context;
+    ace_lm_times *times; /* is added to; NULL: nobody asks */
     ace_error *error;
 } ace_lm_writer;
 

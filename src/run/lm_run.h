@@ -41,6 +41,8 @@ typedef struct ace_lm_run {
     int texts; /* with codes, written side by side at most */
     int64_t expected, done; /* tokens, for progress */
     double started;
+    ace_lm_phase phase[ACE_LM_PHASES];
+    ace_lm_phase_id at; /* of them */
 } ace_lm_run;
 
 /* ---- lm_stage.c ---- */

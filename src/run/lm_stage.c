@@ -229,6 +229,7 @@ ace_lm_writer ace_lm_run_writer(ace_lm_run *run)
                            .vocabulary = &run->models->lm_vocabulary,
                            .progress = tell,
                            .context = run,
+                           .times = &run->phase[run->at].times,
                            .error = run->runner->error};
 }
 
@@ -321,7 +322,25 @@ static ace_status write_openings(ace_lm_run *run)
     return status;
 }
 
-static ace_status write_songs(ace_lm_run *run)
+/* Books what has been done since then. */
+static void book_phase(ace_lm_run *run, double started, int64_t done)
+{
+    ace_lm_phase *phase = &run->phase[run->at];
+    phase->seconds += ace_clock_seconds() - started;
+    phase->tokens += run->done - done;
+}
+
+static ace_status write_codes(ace_lm_run *run)
+{
+    double started = ace_clock_seconds();
+    int64_t done = run->done;
+    run->at = ACE_LM_PHASE_CODES;
+    ace_status status = ace_lm_run_codes(run);
+    book_phase(run, started, done);
+    return status;
+}
+
+static ace_status write_plans(ace_lm_run *run)
 {
     ace_lm_shape shape = ace_lm_songs_shape(run);
     ace_status status = ACESTEP_OK;
@@ -335,7 +354,7 @@ static ace_status write_songs(ace_lm_run *run)
             status = ace_lm_run_forgive(run, part, ace_lm_run_plan(run, part));
         }
     }
-    return status == ACESTEP_OK ? ace_lm_run_codes(run) : status;
+    return status;
 }
 
 static ace_lm_scorer scorer_of(ace_lm_run *run, const ace_lm_part *part)
@@ -390,7 +409,11 @@ static ace_status write_all(ace_lm_run *run)
     run->started = ace_clock_seconds();
     ace_status status = write_openings(run);
     if (status == ACESTEP_OK) {
-        status = write_songs(run);
+        status = write_plans(run);
+    }
+    book_phase(run, run->started, 0);
+    if (status == ACESTEP_OK && ace_lm_songs_shape(run).prompts > 0) {
+        status = write_codes(run);
     }
     double seconds = ace_clock_seconds() - run->started;
     if (status == ACESTEP_OK) {
@@ -403,6 +426,7 @@ static ace_status write_all(ace_lm_run *run)
         } else {
             part->out->wrote = status == ACESTEP_OK;
             part->out->seconds = seconds;
+            memcpy(part->out->phase, run->phase, sizeof run->phase);
         }
     }
     return status;

@@ -6,6 +6,7 @@
 #include "lm/fields.h"
 #include "lm/prompts.h"
 #include "lm/score.h"
+#include "lm/writer.h"
 #include "plan/settings.h"
 #include "run/models.h"
 #include "run/request.h"
@@ -46,6 +47,16 @@ ace_status ace_lm_task_understand_room(const ace_models *m, int64_t n_codes, ace
                                        ace_error *err);
 void ace_lm_task_free(ace_lm_task *t);
 
+/* Words come first, then codes. */
+typedef enum ace_lm_phase_id { ACE_LM_PHASE_WORDS, ACE_LM_PHASE_CODES, ACE_LM_PHASES } ace_lm_phase_id;
+
+/* Of all requests of the job together. */
+typedef struct ace_lm_phase {
+    int64_t tokens; /* written */
+    double seconds; /* with the prompts */
+    ace_lm_times times;
+} ace_lm_phase;
+
 /* What came of it. */
 typedef struct ace_lm_written {
     bool wrote;           /* anything: false where the task was not run */
@@ -56,6 +67,7 @@ typedef struct ace_lm_written {
     ace_lm_score *score; /* [songs], owned; NULL: not asked for */
     int64_t tokens;      /* written in all */
     double seconds; /* it took */
+    ace_lm_phase phase[ACE_LM_PHASES];
 } ace_lm_written;
 
 void ace_lm_written_free(ace_lm_written *w); /* a zeroed one is fine */
