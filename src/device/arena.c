@@ -67,6 +67,7 @@ uint64_t ace_arena_alloc(ace_arena *arena, size_t bytes)
     }
     uint64_t addr = arena->base + arena->used;
     arena->used = end;
+    arena->blocks++;
     if (arena->used > arena->high_water) {
         arena->high_water = arena->used;
     }

@@ -23,6 +23,7 @@ typedef struct ace_arena {
     bool borrowed; /* the memory belongs to somebody else */
     size_t used;
     size_t high_water;
+    uint64_t blocks; /* allocated since it was opened */
     ace_arena_tag tags[ACE_ARENA_MAX_TAGS];
     int n_tags;
     int current_tag;

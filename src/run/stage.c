@@ -207,6 +207,7 @@ static void record_work(const ace_stage *stage)
     ace_stage_record *record = &stage->runner->log.stage[stage->runner->log.count];
     bool reserved = stage->bounded && !is_rehearsal(stage->runner);
     record->work_bytes = reserved ? stage->arena.capacity : stage->arena.high_water;
+    record->allocations += stage->arena.blocks;
     memcpy(record->tags, stage->arena.tags, sizeof record->tags);
     record->n_tags = stage->arena.n_tags;
 }

@@ -22,6 +22,7 @@ typedef struct ace_stage_record {
     size_t peak_bytes; /* most on the device while the stage lasted: parts of models and work */
     size_t work_bytes; /* of its own arena */
     size_t part_bytes[ACE_PARTS]; /* held at the end of the stage, or dropped during it */
+    uint64_t allocations;         /* blocks of its own arena */
     size_t host_bytes;            /* of work done on the CPU in the device's place */
     ace_arena_tag tags[ACE_ARENA_MAX_TAGS];
     int n_tags;
