@@ -137,6 +137,9 @@ acestep_song acestep_result_song(const acestep_result *result, int index);
 char *acestep_result_json(const acestep_result *result);
 /* Stages with their times and memory, a table for people. */
 char *acestep_result_text(const acestep_result *result);
+/* After a run with option profile or trace: its operations by shape, at most `most` of them, those first that took
+ * longest; a table for people, "" without those options. acestep_free. */
+char *acestep_result_operations(const acestep_result *result, int most);
 
 /* ---- words ------------------------------------------------------------------------------------- */
 
@@ -186,6 +189,12 @@ char *acestep_cache_json(const acestep_request *request, acestep_error *err);
 char *acestep_cache_text(const acestep_request *request, acestep_error *err);
 /* Removes all of them. They are made again when they are needed. */
 acestep_status acestep_cache_clear(const acestep_request *request, acestep_error *err);
+
+/* ---- examples ----------------------------------------------------------------------------------- */
+
+/* A song to try things with, as acestep_request_set_json takes it; name: "example_05.json", "example_05" or "5".
+ * acestep_free. NULL with err set (ARGUMENT, naming those that there are) for another name. */
+char *acestep_example_json(const char *name, acestep_error *err);
 
 /* ---- checking ----------------------------------------------------------------------------------- */
 

@@ -74,6 +74,8 @@ json_t *ace_kernels_json(const ace_trace_summary *summary, int most);
 
 /* sidecar.c: what the language model wrote for a brief. */
 json_t *ace_lm_report_json(const acestep_result *result, int brief);
+/* Where the time of the language model went: {"words": {…}, "codes": {…}}. */
+json_t *ace_lm_phases_json(const ace_lm_written *w);
 /* Everything needed to make this one song again. The caller frees with free(). */
 char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const ace_brief *brief,
                        const ace_finished *song, const acestep_result *result);

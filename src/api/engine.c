@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REPORTED_KERNELS = 100 };
+
 acestep_status acestep_engine_open(const acestep_request *request, acestep_engine **out,
                                    acestep_error *err)
 {
@@ -377,8 +379,12 @@ static json_t *lm_json(const acestep_result *result)
 {
     json_t *list = json_array();
     for (int b = 0; b < result->job.n_briefs; b++) {
-        json_array_append_new(list, result->job.written[b].wrote ? ace_lm_report_json(result, b)
-                                                                 : json_null());
+        const ace_lm_written *w = &result->job.written[b];
+        json_t *entry = w->wrote ? ace_lm_report_json(result, b) : json_null();
+        if (w->wrote) {
+            json_object_set_new(entry, "phases", ace_lm_phases_json(w));
+        }
+        json_array_append_new(list, entry);
     }
     return list;
 }
@@ -398,6 +404,8 @@ char *acestep_result_json(const acestep_result *result)
     if (result->found.operations.n_stages > 0) {
         json_object_set_new(measured, "operations",
                             ace_operations_json(&result->found.operations));
+        json_object_set_new(measured, "kernels",
+                            ace_kernels_json(&result->found.operations, REPORTED_KERNELS));
     }
     json_t *root = json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}}", "tier", result->plan.settings.tier.key,
@@ -407,6 +415,11 @@ char *acestep_result_json(const acestep_result *result)
     char *text = root != NULL ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return text;
+}
+
+char *acestep_result_operations(const acestep_result *result, int most)
+{
+    return ace_kernels_table(&result->found.operations, most);
 }
 
 acestep_status acestep_probe(const acestep_request *request, const char *case_path,

@@ -192,10 +192,11 @@ static json_t *stage_json(const ace_stage_record *s)
             json_object_set_new(parts, code, json_integer(before + (json_int_t)s->part_bytes[i]));
         }
     }
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f}", "name",
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f}", "name",
                      s->name, "stage", s->key, "peak_bytes", (json_int_t)s->peak_bytes,
                      "work_bytes", (json_int_t)s->work_bytes, "host_bytes",
-                     (json_int_t)s->host_bytes, "components", parts, "bytes", tags, "flops",
+                     (json_int_t)s->host_bytes, "allocations", (json_int_t)s->allocations,
+                     "components", parts, "bytes", tags, "flops",
                      s->counters.flops, "host_to_device_bytes", s->counters.uploaded,
                      "device_to_host_bytes", s->counters.downloaded, "load_seconds",
                      s->load_seconds, "compute_seconds", s->compute_seconds);
@@ -220,7 +221,7 @@ json_t *ace_plan_choice_json(const acestep_plan *plan)
     json_t *quantization = c->int8 ? json_string("int8_weight_only") : json_null();
     return json_pack(
         "{s:s, s:f, s:s, s:I, s:I, s:s, s:o, s:i, s:i, s:i, s:b, s:o, s:s, s:i, s:b, s:s, s:I, s:I, "
-        "s:f, s:i, s:f}",
+        "s:f, s:i, s:f, s:f}",
         "tier", s->tier.key, "gpu_gb", s->gb, "device", c->host ? "cpu" : plan->device,
         "cap_bytes", (json_int_t)plan->cap_bytes, "budget_bytes", (json_int_t)c->budget_bytes,
         "offload", ace_offload_name(c->offload), "quantization", quantization, "dit_window",
@@ -229,7 +230,7 @@ json_t *ace_plan_choice_json(const acestep_plan *plan)
         "lm_chunk", c->lm_chunk, "compile_model", (int)s->compile_model, "vae_tier", ace_vae_place_name(c->vae),
         "vae_chunk", (json_int_t)c->vae_chunk, "vae_overlap", (json_int_t)c->vae_overlap,
         "max_duration", s->max_duration, "max_batch_size", s->max_batch, "expected_seconds",
-        plan->expected_seconds);
+        plan->expected_seconds, "audio_seconds", plan->seconds);
 }
 
 json_t *ace_warnings_json(const ace_warnings *w)

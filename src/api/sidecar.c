@@ -40,6 +40,22 @@ static void put_codes(json_t *root, const ace_brief *brief, const ace_finished *
     ace_free(codes);
 }
 
+json_t *ace_lm_phases_json(const ace_lm_written *w)
+{
+    static const char *const names[ACE_LM_PHASES] = {"words", "codes"};
+    json_t *phases = json_object();
+    for (int i = 0; i < ACE_LM_PHASES; i++) {
+        const ace_lm_phase *p = &w->phase[i];
+        json_object_set_new(phases, names[i],
+                            json_pack("{s:I, s:f, s:f, s:f, s:f, s:f}", "tokens",
+                                      (json_int_t)p->tokens, "seconds", p->seconds, "network",
+                                      p->times.model, "constrained_decoding", p->times.rules,
+                                      "guidance", p->times.guidance, "sampling",
+                                      p->times.sampling));
+    }
+    return phases;
+}
+
 json_t *ace_lm_report_json(const acestep_result *result, int brief)
 {
     const ace_lm_written *w = &result->job.written[brief];

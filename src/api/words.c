@@ -124,6 +124,7 @@ static json_t *history(const acestep_words *words)
                           words->seconds, "peak_bytes", (json_int_t)words->found.peak_bytes,
                           "warnings", ace_warnings_json(&words->plan.warnings));
     put_text(h, "genres", text_of(words, ACE_LM_GENRES));
+    json_object_set_new(h, "phases", ace_lm_phases_json(w));
     return h;
 }
 
