@@ -1,37 +1,39 @@
-#include "commands.h"
-#include "terminal.h"
+/* acestep profile: how long a song takes, and on which cards it fits. */
+#include "profile.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SIZES = 32 };
-
-/* What the command itself takes; the rest goes to the request. */
-typedef struct profile_arguments {
-    acestep_tier_test_options test;
-    double size[MOST_SIZES];
-    const char *output, *baseline; /* NULL: none */
-    bool summary;
-} profile_arguments;
-
-/* What a row is shown with. */
-typedef struct profile_view {
-    terminal_progress progress;
-    const profile_arguments *arguments;
-    bool table, headed;
-    acestep_error failed; /* writing the file */
-} profile_view;
+static const char DEFAULT_EXAMPLE[] = "example_05.json";
 
 static void print_help(void)
 {
     printf(
-        "usage: acestep profile --mode tier-test [--tiers 4,6,8] [--tier-with-lm] ...\n\n"
-        "One run for each simulated card, with the defaults of its tier, on published shapes with\n"
-        "made-up weights. Shows what the tier chose, the peak of memory, and whether it held.\n\n"
-        "options:\n"
-        "  --mode tier-test          the mode\n"
+        "usage: acestep profile [--mode MODE] ...\n\n"
+        "modes:\n"
+        "  profile (default)         a warm-up and one measured song: where its time goes\n"
+        "  benchmark                 30, 60, 120, 240 s x 1, 2, 4 songs x with and without the\n"
+        "                            language model x 8, 16 steps, as far as the tier's limits go\n"
+        "  tier-test                 a run for each simulated card, with the defaults of its tier\n"
+        "  understand                the language model listens (--src-audio FILE or --audio-codes)\n"
+        "  create_sample             it makes a song's words from one sentence (--sample-query)\n"
+        "  format_sample             it rewrites the example's caption and lyrics\n\n"
+        "all modes but tier-test take the options of acestep generate, among them --device,\n"
+        "--lm-backend, --config-path, --lm-model, --offload-to-cpu, --offload-dit-to-cpu,\n"
+        "--quantization, --task-type, --reference-audio, --src-audio, --duration, --batch-size,\n"
+        "--inference-steps, --seed, --guidance-scale, --thinking, --use-cot-metas, --use-cot-caption,\n"
+        "--use-cot-language, --use-constrained-decoding, --no-constrained-decoding,\n"
+        "--lm-temperature, --lm-cfg-scale, --sample-query, --instrumental, --audio-codes,\n"
+        "--exec shape|full, --weights SHAPES, --models DIR, --trace FILE, --trace-mem FILE, and:\n"
+        "  --example NAME            the song: example_01.json to example_06.json of the program, or a\n"
+        "                            file with a request (example_05.json)\n"
+        "  --no-warmup               the first run is the measured one\n"
+        "  --detailed                the 20 operations that take longest, with their share of what\n"
+        "                            this machine can do; 100 into profile_cprofile_detailed.txt\n"
+        "  --llm-debug               tokens, rates and phases of the language model\n"
+        "  --benchmark-output FILE   the runs of benchmark as JSON, written anew after each\n"
+        "  --json                    JSON on stdout in place of the tables\n\n"
+        "options of tier-test:\n"
         "  --tiers N,N... or N N...  sizes in GB, decimals too (4 6 7 8 12 16 20 24)\n"
         "  --tier-with-lm            with the language model where the tier offers one\n"
         "  --tier-duration S         length of the song, clamped to the tier's limit (30)\n"
@@ -47,256 +49,63 @@ static void print_help(void)
         "  --exec shape|full         walk the schedule (the default), or compute as well\n"
         "  --weights SHAPES, --models DIR, --gpu-tiers FILE, --lm-model NAME, --threads N,\n"
         "  --inference-steps N, --seed N: as for generate\n\n"
-        "exit status: 0 all default runs pass, 1 one does not or the baseline differs, 2 bad\n"
-        "  parameter, 3 model missing or damaged, 5 out of memory, 10 file error, 130 "
-        "interrupted\n");
+        "exit status: 0 done (tier-test: all default runs pass), 1 a run failed, the language model\n"
+        "  cannot run or the baseline differs, 2 bad parameter, 3 model missing or damaged, 5 out of\n"
+        "  memory, 6 not supported, 10 file error, 130 interrupted: what was measured is shown\n");
 }
 
-static int fail(const char *format, const char *value)
+/* Takes "--mode MODE" out of argv; the default where it is missing, NULL where its value is. */
+static const char *take_mode(int *argc, char **argv)
 {
-    acestep_error err = {.code = ACESTEP_ARGUMENT};
-    (void)snprintf(err.message, sizeof err.message, format, value);
-    return report_error(&err);
-}
-
-/* ---- arguments ------------------------------------------------------------------------------- */
-
-static bool read_number(const char *text, double *out)
-{
-    char *end = NULL;
-    *out = strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
-/* "4,6" or "4"; false at what is no list of numbers. */
-static bool read_sizes(const char *text, profile_arguments *a)
-{
-    for (const char *at = text;;) {
-        char *end = NULL;
-        double size = strtod(at, &end);
-        if (end == at || (*end != ',' && *end != '\0') || a->test.n_sizes == MOST_SIZES) {
-            return false;
+    const char *mode = "profile";
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        bool is_value = kept > 0 && acestep_option_takes_value(argv[kept - 1]);
+        if (!is_value && strcmp(argv[i], "--mode") == 0) {
+            mode = i + 1 < *argc ? argv[++i] : NULL;
+        } else {
+            argv[kept++] = argv[i];
         }
-        a->size[a->test.n_sizes++] = size;
-        if (*end == '\0') {
-            return true;
-        }
-        at = end + 1;
     }
+    *argc = kept;
+    return mode;
 }
 
-/* The words after --tiers up to the next option; returns how many. */
-static int take_sizes(int argc, char **argv, profile_arguments *a)
-{
-    int n = 0;
-    while (n < argc && argv[n][0] != '-' && read_sizes(argv[n], a)) {
-        n++;
-    }
-    return n;
-}
+typedef int run_mode(acestep_request *request, const profile_switches *s);
 
-/* Where a switch is kept; NULL: no such switch. */
-static bool *switch_of(profile_arguments *a, const char *name)
+static run_mode *find_mode(const char *name)
 {
-    const struct {
+    static const struct {
         const char *name;
-        bool *at;
-    } switches[] = {{"--tier-with-lm", &a->test.with_lm},
-                    {"--tier-skip-compile", &a->test.skip_compile},
-                    {"--tier-boundary", &a->test.boundary},
-                    {"--tier-batch-boundary", &a->test.batch_boundary},
-                    {"--json-summary", &a->summary}};
-    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
-        if (strcmp(name, switches[i].name) == 0) {
-            return switches[i].at;
+        run_mode *run;
+    } modes[] = {{"profile", profile_song},
+                 {"benchmark", profile_matrix},
+                 {"understand", profile_words},
+                 {"create_sample", profile_words},
+                 {"format_sample", profile_words}};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(name, modes[i].name) == 0) {
+            return modes[i].run;
         }
     }
     return NULL;
 }
 
-/* The name that the request knows an option by; NULL: not one of this mode. */
-static const char *request_name(const char *name)
+static int run(int argc, char **argv, const char *mode, common_switches common)
 {
-    static const char *const known[][2] = {
-        {"--exec", "exec"},           {"--weights", "weights"},
-        {"--models", "models"},       {"--threads", "threads"},
-        {"--gpu-tiers", "gpu_tiers"}, {"--lm-model", "lm_model_path"},
-        {"--seed", "seed"},           {"--inference-steps", "inference_steps"}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(name, known[i][0]) == 0) {
-            return known[i][1];
-        }
+    run_mode *found = find_mode(mode);
+    if (found == NULL) {
+        return profile_refuse("mode: there is no \"%.40s\"; there are profile, benchmark, tier-test, "
+                              "understand, create_sample and format_sample",
+                              mode);
     }
-    return NULL;
-}
-
-/* One option with its value. */
-static int take_value(const char *name, const char *value, profile_arguments *a,
-                      acestep_request *request)
-{
-    acestep_error err = {.code = ACESTEP_OK};
-    const char *option = request_name(name);
-    if (strcmp(name, "--mode") == 0) {
-        return strcmp(value, "tier-test") == 0
-                   ? 0
-                   : fail("mode: \"%.40s\" is not available; tier-test is", value);
-    }
-    if (strcmp(name, "--tier-duration") == 0) {
-        bool good = read_number(value, &a->test.duration) && a->test.duration >= 1;
-        return good ? 0 : fail("tier_duration: \"%.40s\" is not a number of seconds", value);
-    }
-    if (strcmp(name, "--benchmark-output") == 0) {
-        a->output = value;
-        return 0;
-    }
-    if (strcmp(name, "--baseline") == 0) {
-        a->baseline = value;
-        return 0;
-    }
-    if (option == NULL) {
-        return fail("profile: \"%.60s\" is not an option of mode tier-test", name);
-    }
-    return acestep_request_set(request, option, value, &err) == ACESTEP_OK ? 0 : report_error(&err);
-}
-
-static bool is_known(const char *name)
-{
-    static const char *const own[] = {"--mode", "--tier-duration", "--benchmark-output",
-                                      "--baseline"};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        if (strcmp(name, own[i]) == 0) {
-            return true;
-        }
-    }
-    return request_name(name) != NULL;
-}
-
-static int read_arguments(int argc, char **argv, profile_arguments *a, acestep_request *request)
-{
-    bool has_mode = false;
-    for (int i = 0; i < argc; i++) {
-        const char *name = argv[i];
-        bool *on = switch_of(a, name);
-        if (on != NULL) {
-            *on = true;
-            continue;
-        }
-        if (strcmp(name, "--tiers") == 0) {
-            int n = take_sizes(argc - i - 1, argv + i + 1, a);
-            if (n == 0) {
-                return fail("tiers: %s", "sizes in GB must follow, such as 4,8,16");
-            }
-            i += n;
-            continue;
-        }
-        if (!is_known(name)) {
-            return fail("profile: \"%.60s\" is not an option of mode tier-test", name);
-        }
-        if (i + 1 == argc) {
-            return fail("profile: a value must follow %s", name);
-        }
-        has_mode = has_mode || strcmp(name, "--mode") == 0;
-        int exit_status = take_value(name, argv[++i], a, request);
-        if (exit_status != 0) {
-            return exit_status;
-        }
-    }
-    a->test.sizes = a->size;
-    return has_mode ? 0 : fail("mode: %s", "say --mode tier-test");
-}
-
-/* ---- running --------------------------------------------------------------------------------- */
-
-static bool show_progress(void *context, const char *stage, double fraction, double whole)
-{
-    profile_view *v = context;
-    return terminal_progress_show(&v->progress, stage, fraction, whole);
-}
-
-/* What has been measured is on the screen and in the file, whatever comes next. */
-static bool show_row(void *context, const acestep_tier_test *test, int index)
-{
-    profile_view *v = context;
-    terminal_progress_clear(&v->progress);
-    if (v->table) {
-        char *head = v->headed ? NULL : acestep_tier_test_head(test);
-        char *row = acestep_tier_test_row(test, index);
-        printf("%s%s", head != NULL ? head : "", row != NULL ? row : "");
-        (void)fflush(stdout);
-        acestep_free(head);
-        acestep_free(row);
-        v->headed = true;
-    }
-    return v->arguments->output == NULL ||
-           acestep_tier_test_write(test, v->arguments->output, v->arguments->summary, &v->failed) ==
-               ACESTEP_OK;
-}
-
-static void print_rest(const acestep_tier_test *test, const profile_view *v)
-{
-    char *text = v->table ? acestep_tier_test_text(test)
-                          : acestep_tier_test_json(test, v->arguments->summary);
-    printf("%s%s", text != NULL ? text : "", v->table ? "" : "\n");
-    (void)fflush(stdout);
-    acestep_free(text);
-}
-
-/* The comparison goes where no JSON is expected. */
-static int compare(const acestep_tier_test *test, const profile_view *v)
-{
-    acestep_error err = {.code = ACESTEP_OK};
-    char *text = NULL;
-    bool regressed = false;
-    acestep_status status =
-        acestep_tier_test_compare(test, v->arguments->baseline, &text, &regressed, &err);
-    fprintf(v->table ? stdout : stderr, "%s%s", v->table ? "\n" : "", text != NULL ? text : "");
-    acestep_free(text);
-    if (status != ACESTEP_OK) {
-        return report_error(&err);
-    }
-    return regressed ? ACESTEP_FAILED : 0;
-}
-
-/* Found out before the runs, not after them. */
-static int check_baseline(const char *path)
-{
-    FILE *f = path != NULL ? fopen(path, "rb") : NULL;
-    if (path != NULL && f == NULL) {
-        acestep_error err = {.code = ACESTEP_IO};
-        (void)snprintf(err.message, sizeof err.message, "baseline: %.300s: %s", path,
-                       strerror(errno));
-        return report_error(&err);
-    }
-    if (f != NULL) {
-        (void)fclose(f);
-    }
-    return 0;
-}
-
-static int run(const acestep_request *request, const profile_arguments *a, common_switches s)
-{
-    acestep_error err = {.code = ACESTEP_OK};
-    acestep_tier_test *test = NULL;
-    profile_view v = {.arguments = a, .table = !s.json, .failed = {.code = ACESTEP_OK}};
-    terminal_progress_init(&v.progress, !s.quiet && !s.json);
-    acestep_status status =
-        acestep_tier_test_run(request, &a->test, show_progress, show_row, &v, &test, &err);
-    terminal_progress_clear(&v.progress);
-    if (test != NULL && (status == ACESTEP_OK || status == ACESTEP_CANCELLED)) {
-        print_rest(test, &v);
-    }
+    profile_switches s = {.mode = mode, .example = DEFAULT_EXAMPLE, .common = common};
     int exit_status = 0;
-    if (v.failed.code != ACESTEP_OK) {
-        exit_status = report_error(&v.failed);
-    } else if (status != ACESTEP_OK) {
-        exit_status = report_error(&err);
-    } else {
-        exit_status = a->baseline != NULL ? compare(test, &v) : 0;
-        if (exit_status == 0 && !acestep_tier_test_passed(test)) {
-            exit_status = ACESTEP_FAILED;
-        }
+    acestep_request *request = profile_read_request(argc, argv, &s, &exit_status);
+    if (request != NULL) {
+        exit_status = found(request, &s);
     }
-    acestep_tier_test_free(test);
+    acestep_request_free(request);
     return exit_status;
 }
 
@@ -307,20 +116,14 @@ int command_profile(int argc, char **argv)
         print_help();
         return 0;
     }
-    if (!s.verbose) {
+    const char *mode = take_mode(&argc, argv);
+    if (mode == NULL) {
+        return profile_refuse("profile: a value must follow %s", "--mode");
+    }
+    bool quiet_log = strcmp(mode, "profile") != 0 && !s.verbose;
+    if (quiet_log) {
         acestep_set_log_level(1); /* warnings stand in the rows */
     }
-    acestep_error err = {.code = ACESTEP_OK};
-    acestep_request *request = NULL;
-    profile_arguments a = {.output = NULL};
-    int exit_status;
-    if (acestep_request_create(&request, &err) != ACESTEP_OK) {
-        exit_status = report_error(&err);
-    } else {
-        exit_status = read_arguments(argc, argv, &a, request);
-        exit_status = exit_status == 0 ? check_baseline(a.baseline) : exit_status;
-        exit_status = exit_status == 0 ? run(request, &a, s) : exit_status;
-    }
-    acestep_request_free(request);
-    return exit_status;
+    return strcmp(mode, "tier-test") == 0 ? profile_tiers(argc, argv, s)
+                                          : run(argc, argv, mode, s);
 }

@@ -26,6 +26,7 @@ struct acestep_plan {
     double expected_seconds;
     ace_warnings warnings;
     char model[128];
+    int steps; /* of diffusion; 0: there is none */
     int songs;
     double seconds; /* of audio, all songs together */
 };

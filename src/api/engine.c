@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "cpu/cpu_device.h"
 #include "run/probe.h"
+#include "sample/solver.h"
 #include "weights/demo_model.h"
 
 #include <stdio.h>
@@ -79,6 +80,20 @@ static double expect_seconds(const ace_workshop *w, const ace_stage_log *log)
            ace_stage_log_uploaded(log) / bytes_per_second;
 }
 
+/* 0 where there is no diffusion, or where a schedule cannot be made: the run will say so. */
+static int count_steps(const ace_job *job)
+{
+    ace_schedule *schedule = ace_calloc(1, sizeof *schedule);
+    int cover_steps = 0;
+    int steps = 0;
+    if (schedule != NULL && job->goal == ACE_GOAL_SONGS &&
+        ace_solver_schedule(&job->settings.sampling, schedule, &cover_steps, NULL) == ACESTEP_OK) {
+        steps = schedule->steps;
+    }
+    ace_free(schedule);
+    return steps;
+}
+
 ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_job *job,
                         acestep_plan *plan, ace_error *err)
 {
@@ -88,6 +103,7 @@ ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_j
     plan->layers = (int)w->models.dit_config.layers;
     plan->expected_seconds = expect_seconds(w, &plan->stages);
     plan->choice = job->plan;
+    plan->steps = count_steps(job);
     (void)snprintf(plan->device, sizeof plan->device, "%s", w->hardware.device_name);
     plan->cap_bytes =
         w->hardware.device == ACE_DEVICE_CPU ? 0 : (size_t)w->hardware.cap_bytes;
