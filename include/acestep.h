@@ -216,7 +216,7 @@ typedef struct acestep_bench acestep_bench;
  * repetitions, and what this machine can do at the most. stages: "all", or names with commas between
  * them: text, condition, condition-timbre, vae-encode, lm, dit, dit-xl, vae-decode, song. Without
  * weights or models in the request, weights are made up in the shapes of the published turbo model.
- * ARGUMENT for an unknown stage. */
+ * ARGUMENT for an unknown stage. On CANCELLED *out holds the stages that were finished, NULL for none. */
 acestep_status acestep_bench_run(const acestep_request *request, const char *stages, int repeats,
                                  acestep_progress *progress, void *context, acestep_bench **out,
                                  acestep_error *err);

@@ -32,12 +32,13 @@ acestep_status acestep_bench_run(const acestep_request *request, const char *sta
     }
     ace_status status =
         ace_bench_stages(request->options, stages, repeats, progress, context, &b->measured, inner);
-    if (status != ACESTEP_OK) {
+    bool worth_showing = status == ACESTEP_CANCELLED && b->measured.n_rows > 0;
+    if (status != ACESTEP_OK && !worth_showing) {
         ace_free(b);
         return status;
     }
     *out = b;
-    return ACESTEP_OK;
+    return status;
 }
 
 void acestep_bench_free(acestep_bench *bench)

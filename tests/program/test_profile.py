@@ -181,7 +181,6 @@ class Profile(ProgramTest):
         self.refused(self.profile("--tier-duration", "long"), "tier_duration")
         self.refused(self.profile("--baseline"), "--baseline")
         self.refused(self.run_program("profile", "--mode", "dream"), "dream")
-        self.refused(self.run_program("profile"), "tier-test")
         with open(self.path("no.json"), "w") as f:
             f.write("{}")
         done = self.profile("--tiers", "8", "--baseline", "no.json")

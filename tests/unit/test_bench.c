@@ -491,6 +491,40 @@ static void csv_lines(void **state)
     free(text);
 }
 
+/* Cancels when the second stage begins. */
+static bool stop_at_condition(void *context, const char *stage, double fraction, double whole)
+{
+    (void)context;
+    (void)fraction;
+    (void)whole;
+    return strcmp(stage, "condition") != 0;
+}
+
+static void what_was_measured_outlives_a_cancelled_bench(void **state)
+{
+    (void)state;
+    acestep_error err = {.code = ACESTEP_OK};
+    acestep_request *request = NULL;
+    acestep_bench *bench = NULL;
+    assert_int_equal(acestep_request_create(&request, &err), ACESTEP_OK);
+    assert_int_equal(acestep_request_set(request, "duration", "1", &err), ACESTEP_OK);
+    assert_int_equal(acestep_request_set(request, "models",
+                                         ACESTEP_SOURCE_DIR "/tests/golden", &err),
+                     ACESTEP_OK);
+    assert_int_equal(acestep_bench_run(request, "text,condition", 1, stop_at_condition, NULL,
+                                       &bench, &err),
+                     ACESTEP_CANCELLED);
+    assert_non_null(bench);
+    assert_int_equal(bench->measured.n_rows, 1);
+    assert_string_equal(bench->measured.row[0].stage, "text");
+    acestep_bench_free(bench);
+    assert_int_equal(acestep_bench_run(request, "condition", 1, stop_at_condition, NULL, &bench,
+                                       &err),
+                     ACESTEP_CANCELLED);
+    assert_null(bench);
+    acestep_request_free(request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +535,7 @@ int main(void)
         cmocka_unit_test(autoencoder),
         cmocka_unit_test(memory_ends),
         cmocka_unit_test(unknown_stages),
+        cmocka_unit_test(what_was_measured_outlives_a_cancelled_bench),
         cmocka_unit_test_setup_teardown(compared, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(hostile_files, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(names_are_shown_plainly, make_folder, remove_folder),

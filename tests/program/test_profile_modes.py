@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""The modes of `acestep profile` that run on one device: profile, benchmark, understand, create_sample,
+format_sample.
+
+usage: test_profile_modes.py PATH/TO/acestep [unittest options]"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from test_program import ARGUMENT, CANCELLED, FAILED, GOLDEN, IO, PROGRAM, ProgramTest, environment
+
+UNSUPPORTED = 6
+SMALL = ("--models", GOLDEN, "--precision", "f32", "--duration", "10")
+TIMES = {"lm_phase1_time", "lm_phase2_time", "lm_total_time", "dit_encoder_time_cost", "dit_diffusion_time_cost",
+         "dit_diffusion_per_step_time_cost", "dit_vae_decode_time_cost", "dit_offload_time_cost",
+         "dit_total_time_cost", "audio_save_time", "pipeline_total_time"}
+RUN_KEYS = {"config", "wall_time", "success", "error", "lm_time", "dit_time", "vae_time", "n_audios", "time_costs"}
+DETAILED = "profile_cprofile_detailed.txt"
+
+
+class Modes(ProgramTest):
+    def profile(self, *arguments, expected=0):
+        done = self.run_program("profile", *arguments)
+        self.assertEqual(done.returncode, expected, done.stderr.decode())
+        return done
+
+    def json_of(self, *arguments):
+        return json.loads(self.profile("--json", *arguments).stdout)
+
+    def one_line(self, words, code, *arguments):
+        done = self.profile(*arguments, expected=code)
+        lines = done.stderr.decode().splitlines()
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn(words, lines[0])
+        self.assertEqual(done.stdout, b"")
+
+    # ---- one song
+
+    def test_times_of_a_song(self):
+        found = self.json_of(*SMALL, "--thinking", "--no-warmup", "--exec", "full")
+        times = found["timings"]
+        self.assertEqual(set(times), TIMES)
+        self.assertEqual(times["pipeline_total_time"], found["wall_time"])
+        self.assertAlmostEqual(times["dit_diffusion_per_step_time_cost"] * 8, times["dit_diffusion_time_cost"])
+        parts = sum(times[f"dit_{part}_time_cost"] for part in ("encoder", "diffusion", "vae_decode", "offload"))
+        self.assertAlmostEqual(parts, times["dit_total_time_cost"])
+        self.assertLess(times["dit_total_time_cost"] + times["lm_total_time"], found["wall_time"])
+        self.assertLess(0, times["lm_phase2_time"])
+        phases = found["result"]["lm"][0]["phases"]
+        self.assertEqual(phases["codes"]["tokens"], 51)  # 5 codes a second, and the end
+        for phase in phases.values():
+            spent = sum(phase[part] for part in ("network", "constrained_decoding", "guidance", "sampling"))
+            self.assertLessEqual(spent, phase["seconds"])
+        self.assertLess(0, phases["codes"]["guidance"])
+        measured, planned = found["result"]["measured"], found["result"]["plan"]
+        self.assertEqual(measured["peak_bytes"], planned["peak_bytes"])
+        for stage in measured["stages"]:
+            self.assertEqual(stage["allocations"] > 0, stage["stage"] != "load", stage["stage"])
+        config = found["config"]
+        self.assertEqual((config["mode"], config["device"], config["exec"], config["warmup"]),
+                         ("profile", "cpu", "full", False))
+
+    def test_table_and_insight(self):
+        text = self.profile(*SMALL, "--thinking", "--llm-debug", "--no-warmup").stdout.decode()
+        for words in ("mode           profile", "LM total", "DiT total", "each of 8 steps", "VAE decode", "audio save",
+                      "constrained decoding", "CFG overhead", "tokens/s", "as planned to the byte", "100.0 %",
+                      "warm-up        false"):
+            self.assertIn(words, text)
+        alone = self.profile(*SMALL, "--no-warmup").stdout.decode()
+        self.assertNotIn("LM total", alone)
+        self.assertIn("no language model", alone)
+
+    def test_nothing_is_left_behind(self):
+        self.profile(*SMALL, "--no-warmup", "--max-cuda-vram", "6")
+        self.assertEqual(os.listdir(self.folder), [])
+        self.profile(*SMALL, "--no-warmup", "--output", "kept.wav")
+        self.assertIn("kept.wav", os.listdir(self.folder))
+
+    def test_detailed(self):
+        text = self.profile("--no-warmup", "--detailed", *SMALL).stdout.decode()
+        shown = text[text.index("Operations that take longest"):].splitlines()[2:]
+        self.assertEqual(len([line for line in shown if line.startswith("  ")]), 21)  # and the line about the others
+        with open(self.path(DETAILED)) as f:
+            lines = f.read().splitlines()
+        self.assertLess(40, len(lines))
+        self.assertIn("share", lines[0])
+        self.assertRegex(lines[1], r"\d+ % (f32|memory)")
+
+    def test_examples(self):
+        captions = set()
+        for name in ("example_01.json", "example_02", "3", "4", "05", "example_06.json"):
+            found = self.json_of("--example", name, *SMALL, "--exec", "shape", "--no-warmup")
+            captions.add(json.dumps(found["result"]["outputs"]) + found["config"]["dit"] + name)
+        self.assertEqual(len(captions), 6)
+        self.one_line("example_05.json", ARGUMENT, "--example", "example_99.json")
+        self.one_line("none.json", IO, "--example", "./none.json")
+        with open(self.path("mine.json"), "w") as f:
+            json.dump({"caption": "mine", "duration": 12}, f)
+        found = self.json_of("--example", "mine.json", "--models", GOLDEN, "--exec", "shape", "--no-warmup")
+        self.assertEqual(found["result"]["outputs"][0]["seconds"], 12)
+
+    def test_refusals(self):
+        self.one_line("tier-test", ARGUMENT, "--mode", "dream")
+        self.one_line("--mode", ARGUMENT, "--mode")
+        self.one_line("--example", ARGUMENT, "--example")
+        for name in ("fp8_weight_only", "w8a8_dynamic"):
+            self.one_line(name + " is not supported", UNSUPPORTED, "--quantization", name)
+        self.one_line("nonsense", ARGUMENT, "--nonsense")
+
+    # ---- the language model alone
+
+    def test_words(self):
+        for mode, options in (("create_sample", ()), ("format_sample", ()),
+                              ("understand", ("--audio-codes", "1,2,3,4,5,6,7,8,9,10"))):
+            found = self.json_of("--mode", mode, *SMALL, *options)
+            self.assertTrue(found["success"])
+            self.assertLess(0, found["wall_time"])
+            self.assertLess(0, found["result"]["acestep"]["phases"]["words"]["tokens"])
+            text = self.profile("--mode", mode, *SMALL, *options, "--llm-debug").stdout.decode()
+            for words in ("success          yes", "bpm", "time signature", "language", "instrumental", "tokens/s"):
+                self.assertIn(words, text)
+
+    def test_words_need_the_language_model(self):
+        for mode in ("create_sample", "format_sample"):
+            self.one_line("language model", FAILED, "--mode", mode)
+        self.one_line("language model", FAILED, "--mode", "understand", "--audio-codes", "1,2,3")
+        self.one_line("src_audio", ARGUMENT, "--mode", "understand", *SMALL)
+
+    # ---- the matrix
+
+    def test_matrix_within_the_limits(self):
+        runs = self.json_of("--mode", "benchmark", "--weights", "synthetic", "--exec", "shape", "--max-cuda-vram",
+                            "8", "--benchmark-output", "runs.json")
+        with open(self.path("runs.json")) as f:
+            self.assertEqual(json.load(f), runs)
+        points = [tuple(run["config"][key] for key in ("duration", "batch_size", "thinking", "inference_steps"))
+                  for run in runs]
+        # turbo makes 8 steps whatever is asked; tier 4 thinks for two songs and makes four without
+        self.assertEqual(points, [(duration, batch, thinking, 8) for duration in (30, 60, 120, 240)
+                                  for batch in (1, 2, 4) for thinking in (False, True) if not (thinking and batch == 4)])
+        for run in runs:
+            self.assertEqual(set(run), RUN_KEYS)
+            self.assertEqual((run["success"], run["error"], run["n_audios"]), (True, None, run["config"]["batch_size"]))
+            self.assertEqual(set(run["time_costs"]), TIMES)
+        base = self.json_of("--mode", "benchmark", "--weights", "synthetic:base", "--exec", "shape", "--max-cuda-vram",
+                            "4", "--no-warmup")
+        self.assertEqual({run["config"]["inference_steps"] for run in base}, {8, 16})
+        self.assertEqual({run["config"]["batch_size"] for run in base}, {1})
+
+    def test_matrix_is_never_empty(self):
+        with open(self.path("short.json"), "w") as f:
+            json.dump({"tier1": {"max_duration_with_lm": 20, "max_duration_without_lm": 20}}, f)
+        runs = self.json_of("--mode", "benchmark", "--weights", "synthetic", "--exec", "shape", "--max-cuda-vram",
+                            "4", "--gpu-tiers", "short.json")
+        self.assertEqual([(run["config"]["duration"], run["success"]) for run in runs], [(30, True)])
+
+    def test_failures_are_rows(self):
+        done = self.profile("--mode", "benchmark", *SMALL[:4], "--exec", "shape", "--max-cuda-vram", "8",
+                            "--sim-fail-alloc", "diffusion:*", "--benchmark-output", "runs.json", expected=FAILED)
+        text = done.stdout.decode()
+        self.assertIn("FAIL ", text)
+        with open(self.path("runs.json")) as f:
+            runs = json.load(f)
+        self.assertTrue(all(not run["success"] and run["error"] for run in runs))
+        self.assertIn(f"{len(runs)} of {len(runs)} runs, 0 OK, {len(runs)} failed", text)
+        done = self.profile("--mode", "benchmark", *SMALL[:4], "--exec", "shape", "--no-warmup", "--benchmark-output",
+                            "no/runs.json", expected=IO)
+        self.assertIn("no/runs.json", done.stderr.decode())
+
+    def test_interrupt_keeps_what_was_measured(self):
+        child = subprocess.Popen([PROGRAM, "profile", "--mode", "benchmark", *SMALL[:4], "--benchmark-output",
+                                  "part.json", "--no-warmup"], cwd=self.folder, env=environment(),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.path("part.json")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=120)
+        self.assertEqual(child.returncode, CANCELLED)
+        with open(self.path("part.json")) as f:
+            kept = json.load(f)
+        self.assertLessEqual(1, len(kept))
+        self.assertIn(f"{len(kept)} of ", out.decode())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]] + sys.argv[2:])
