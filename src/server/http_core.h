@@ -100,6 +100,12 @@ enum MHD_Result ace_http_exchange_step(void *http, struct MHD_Connection *connec
 void ace_http_exchange_end(void *http, struct MHD_Connection *connection, void **exchange,
                            enum MHD_RequestTerminationCode code);
 
+/* http_admit.c. False after answering. */
+bool ace_http_admit_origin(ace_http_exchange *x);             /* no other page's trick? */
+bool ace_http_admit(ace_http_exchange *x, const char *key);   /* do the rights suffice for its route? */
+void ace_http_take_route(ace_http_exchange *x);               /* sets the route, or answers */
+const char *ace_http_header_key(const ace_http_request *request); /* NULL: no header has one */
+
 /* http_answer.c: hands the recorded answer to the library. */
 enum MHD_Result ace_http_answer_send(ace_http_exchange *x);
 void ace_http_answer_drop(ace_http_answer *answer);
