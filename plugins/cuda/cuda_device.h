@@ -1,0 +1,133 @@
+/* Inside of the CUDA device, shared by the plug-in's host files and by nobody else.
+ *
+ * One stream computes: operations, uploads, downloads and the tables of attention go through it in
+ * the order of their calls. A second stream takes what `write` brings from another thread; it waits
+ * for what the first has been given so far, and its caller waits for it.
+ *
+ * Every byte on the card comes from memory.c and counts against the cap. After an error that the
+ * driver calls sticky the device is dead: its operations do nothing, and whatever can report says
+ * why. */
+#ifndef ACE_CUDA_DEVICE_H
+#define ACE_CUDA_DEVICE_H
+
+#include "device/plugin.h"
+#include "kernels.h"
+#include "library.h"
+
+#include <cuda_runtime_api.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    ACE_CUDA_SLOTS = 4,           /* of a ring of pinned memory */
+    ACE_CUDA_SLOT_BYTES = 4 << 20,
+    ACE_CUDA_TABLE_BYTES = 1 << 20,  /* attention's host tables of one launch */
+    ACE_CUDA_SPLIT_BYTES = 8 << 20,  /* partial results of attention with few queries */
+    ACE_CUDA_LIBRARY_BYTES = 16 << 20, /* each of four: for the library, inputs, weights, results */
+    ACE_CUDA_ALIGNMENT = 256
+};
+
+/* Host memory that the card reads and writes by itself, used in turn. */
+typedef struct ace_cuda_ring {
+    unsigned char *slot[ACE_CUDA_SLOTS];
+    cudaEvent_t free[ACE_CUDA_SLOTS]; /* recorded behind the last copy of a slot */
+    cudaStream_t stream;
+    bool pinned; /* false: ordinary memory, where none could be pinned */
+    int next;
+} ace_cuda_ring;
+
+typedef struct ace_cuda {
+    ace_device base;
+    const ace_plugin_services *host;
+    int card;
+    char card_name[96];
+    int capability; /* 10 · major + minor */
+    int processors; /* multiprocessors */
+
+    size_t cap, held, context; /* bytes; context: measured, outside the cap */
+    unsigned char *workspace;  /* on the card, base.workspace_bytes */
+    struct {
+        unsigned char *tables, *split, *library, *inputs, *weights, *results;
+    } area; /* of the workspace */
+
+    cudaStream_t compute;
+    cudaStream_t copy;
+    cudaEvent_t issued; /* what `write` waits for */
+    ace_cuda_ring up;   /* of compute */
+    ace_cuda_ring side; /* of copy */
+    pthread_mutex_t writing;
+
+    atomic_bool dead;
+    pthread_mutex_t telling;
+    char cause[512]; /* why it is dead */
+
+    ace_cuda_library library;
+} ace_cuda;
+
+static inline ace_cuda *ace_cuda_of(ace_device *device)
+{
+    return (ace_cuda *)device;
+}
+
+/* errors.c */
+/* True when the call went well. Else the device is dead; `doing` is said in the message. */
+bool ace_cuda_check(ace_cuda *cuda, cudaError_t code, const char *doing);
+/* The same for the launch of a kernel just made. */
+void ace_cuda_check_launch(ace_cuda *cuda, const char *operation);
+/* Something the device cannot do, which only an operation without a result has found out. */
+void ace_cuda_give_up(ace_cuda *cuda, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The error of a dead device. */
+ace_status ace_cuda_dead(ace_cuda *cuda, ace_error *err);
+
+/* memory.c */
+ace_status ace_cuda_open_memory(ace_cuda *cuda, const ace_plugin_options *options, ace_error *err);
+void ace_cuda_close_memory(ace_cuda *cuda);
+ace_status ace_cuda_reserve(ace_device *, size_t bytes, uint64_t *addr, ace_error *);
+void ace_cuda_release(ace_device *, uint64_t addr, size_t bytes);
+void ace_cuda_memory(ace_device *, ace_device_memory *);
+
+/* ring.c */
+bool ace_cuda_ring_open(ace_cuda *cuda, ace_cuda_ring *ring, cudaStream_t stream);
+void ace_cuda_ring_close(ace_cuda *cuda, ace_cuda_ring *ring);
+/* The next slot, when the card is done with it; NULL on a dead device. */
+unsigned char *ace_cuda_ring_take(ace_cuda *cuda, ace_cuda_ring *ring);
+/* Copies of the slot taken last have been issued. */
+void ace_cuda_ring_done(ace_cuda *cuda, ace_cuda_ring *ring);
+
+/* copies.c */
+ace_status ace_cuda_upload(ace_device *, ace_tensor to, const float *from, ace_error *);
+ace_status ace_cuda_download(ace_device *, float *to, ace_tensor from, ace_error *);
+ace_status ace_cuda_write(ace_device *, uint64_t addr, const void *from, size_t bytes, ace_error *);
+/* Small tables into the workspace, in the order of the stream. False on a dead device. */
+bool ace_cuda_send(ace_cuda *cuda, void *to, const void *from, size_t bytes);
+
+/* pack.c */
+size_t ace_cuda_matrix_bytes(const ace_device *, const ace_matrix_shape *);
+ace_status ace_cuda_matrix_pack(ace_device *, const ace_matrix *, const ace_matrix_part *,
+                                int n_parts, ace_error *);
+ace_status ace_cuda_matrix_image(ace_device *, const ace_matrix_shape *, const ace_matrix_part *,
+                                 int n_parts, void *to, ace_error *);
+
+/* products.c, attention.c, rows.c */
+void ace_cuda_linear(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
+                     const ace_epilogue *);
+void ace_cuda_conv(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *, const ace_conv *,
+                   const ace_epilogue *);
+void ace_cuda_conv_transpose(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
+                             const ace_conv_transpose *);
+void ace_cuda_attention(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
+                        const ace_attention *);
+void ace_cuda_rms_norm(ace_device *, ace_tensor y, ace_tensor x, const ace_norm *);
+void ace_cuda_head_norm(ace_device *, ace_tensor x, const ace_head_norm *);
+void ace_cuda_silu(ace_device *, ace_tensor y, ace_tensor x);
+void ace_cuda_silu_mul(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up);
+void ace_cuda_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
+void ace_cuda_copy(ace_device *, ace_tensor y, ace_tensor x);
+void ace_cuda_fill(ace_device *, ace_tensor y, float value);
+/* Before an operation launches: false on a dead device. */
+bool ace_cuda_may_launch(ace_cuda *cuda);
+/* After it: finds a refused launch, and waits where somebody watches the times. */
+void ace_cuda_launched(ace_cuda *cuda, const char *operation);
+
+#endif

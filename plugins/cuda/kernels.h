@@ -1,0 +1,113 @@
+/* What the host files ask of the kernels: plain C, so that only .cu files need a CUDA compiler.
+ *
+ * Every function launches on `stream` and returns at once; a refused launch is found by
+ * cudaGetLastError. Numbers are f32 or bf16 as the tensors say, sums are f32. Addresses are the
+ * device's. */
+#ifndef ACE_CUDA_KERNELS_H
+#define ACE_CUDA_KERNELS_H
+
+#include "device/device.h"
+
+#include <cuda_runtime_api.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- products -----------------------------------------------------------------------------------
+ *
+ * A product of M rows by N columns: value(m, n) = Σ_tap Σ_k f(x[row(m, tap), k]) · W[n, tap, k],
+ * row(m, tap) = m·stride + tap·dilation - pad, rows outside x are zero, f is Snake or nothing.
+ * Linear layers have one tap, a transposed convolution two and scattered results. */
+
+typedef struct ace_cuda_inputs {
+    ace_tensor x;
+    int64_t stride, dilation, pad;
+    ace_tensor alpha, inv_beta; /* or empty */
+} ace_cuda_inputs;
+
+/* W as packed: rows of taps · depth numbers, depth = cols rounded up to 16 bytes, zero-filled. */
+typedef struct ace_cuda_weights {
+    const void *data;
+    const float *scales; /* of I8, one per row; else NULL */
+    ace_dtype dtype;
+    int64_t rows, cols, depth;
+    int taps;
+} ace_cuda_weights;
+
+/* Where value(m, n) goes. Plain: to y[m, n]. swiglu: columns n and n + N of the matrix are gate and
+ * up of y[m, n]. scatter > 0: column n is channel n % C of phase n / C, C = y.cols, and the row of
+ * y is m·scatter + n / C - crop; rows outside y are dropped. */
+typedef struct ace_cuda_outputs {
+    ace_tensor y;
+    ace_tensor bias; /* by column of y; or empty */
+    ace_tensor gate; /* [groups, y.cols], or empty */
+    int accumulate;
+    int swiglu;
+    int64_t scatter, crop;
+} ace_cuda_outputs;
+
+typedef struct ace_cuda_product {
+    ace_cuda_inputs in;
+    ace_cuda_weights w;
+    ace_cuda_outputs out;
+    int64_t m, n; /* n: columns of results; with swiglu half the matrix's rows */
+} ace_cuda_product;
+
+/* Tiles in shared memory; any size. */
+void ace_cuda_tiled_product(const ace_cuda_product *p, cudaStream_t stream);
+/* A warp per column, all rows at once: for at most ACE_CUDA_FEW_ROWS, where weights are read once. */
+enum { ACE_CUDA_FEW_ROWS = 8 };
+void ace_cuda_few_rows_product(const ace_cuda_product *p, cudaStream_t stream);
+
+/* The three passes around a library's product, for m rows from `first` on and n columns from
+ * `column` on. Inputs: f(x) as the library reads them, [m, taps · depth], f32 or bf16. */
+void ace_cuda_gather(const ace_cuda_product *p, void *to, ace_dtype dtype, int64_t first, int64_t m,
+                     cudaStream_t stream);
+/* int8 rows `column` … as bf16, scales left out. */
+void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t column, int64_t n,
+                    cudaStream_t stream);
+/* values f32 [m, n]; with swiglu [2, m, n]: gates, then ups. */
+void ace_cuda_finish(const ace_cuda_product *p, const float *values, int64_t first, int64_t m,
+                     int64_t column, int64_t n, cudaStream_t stream);
+
+/* ---- attention ---------------------------------------------------------------------------------- */
+
+enum { ACE_CUDA_MAX_HEAD = 256 };
+
+/* Tables are on the device, for `batch` items from `first` on; NULL as in ace_attention. */
+typedef struct ace_cuda_attention {
+    ace_tensor y, q, k, v;
+    int64_t first, batch, q_len, kv_len, heads, kv_heads, head_dim, window, kv_head_rows;
+    float scale;
+    int causal, uniform_when_hidden;
+    const int32_t *kv_valid, *kv_index;
+    const ace_key_rows *kv_rows;
+    const uint8_t *kv_mask;
+    int splits;     /* runs of keys that blocks of their own take; 1: none */
+    float *partial; /* with splits > 1: [batch·q_len·heads, splits, head_dim + 2] */
+} ace_cuda_attention;
+
+void ace_cuda_attend(const ace_cuda_attention *a, cudaStream_t stream);
+
+/* ---- rows --------------------------------------------------------------------------------------- */
+
+void ace_cuda_normalize(ace_tensor y, ace_tensor x, const ace_norm *n, cudaStream_t stream);
+void ace_cuda_normalize_heads(ace_tensor x, const ace_head_norm *n, cudaStream_t stream);
+
+typedef enum ace_cuda_map {
+    ACE_CUDA_COPY,     /* a */
+    ACE_CUDA_FILL,     /* value */
+    ACE_CUDA_SILU,     /* silu(a) */
+    ACE_CUDA_SILU_MUL, /* silu(a)·b */
+    ACE_CUDA_ADD       /* a[r / (rows / rows(a))] + b[r % rows(b)] */
+} ace_cuda_map;
+
+void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b, float value,
+                       cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
