@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* ring slots, and the areas of the workspace */
 enum {
     ACE_CUDA_SLOTS = 4,           /* of a ring of pinned memory */
     ACE_CUDA_SLOT_BYTES = 4 << 20,
@@ -77,6 +78,10 @@ void ace_cuda_check_launch(ace_cuda *cuda, const char *operation);
 /* Something the device cannot do, which only an operation without a result has found out. */
 void ace_cuda_give_up(ace_cuda *cuda, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+bool ace_cuda_is_alive(ace_cuda *cuda);
+/* Before any call of the driver: chooses the card, which is a matter of each thread. False on a dead
+ * device. */
+bool ace_cuda_may_launch(ace_cuda *cuda);
 /* The error of a dead device. */
 ace_status ace_cuda_dead(ace_cuda *cuda, ace_error *err);
 
@@ -116,7 +121,7 @@ void ace_cuda_conv(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
                    const ace_epilogue *);
 void ace_cuda_conv_transpose(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
                              const ace_conv_transpose *);
-void ace_cuda_attention(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
+void ace_cuda_attention_op(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                         const ace_attention *);
 void ace_cuda_rms_norm(ace_device *, ace_tensor y, ace_tensor x, const ace_norm *);
 void ace_cuda_head_norm(ace_device *, ace_tensor x, const ace_head_norm *);
@@ -125,8 +130,6 @@ void ace_cuda_silu_mul(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor u
 void ace_cuda_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_cuda_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cuda_fill(ace_device *, ace_tensor y, float value);
-/* Before an operation launches: false on a dead device. */
-bool ace_cuda_may_launch(ace_cuda *cuda);
 /* After it: finds a refused launch, and waits where somebody watches the times. */
 void ace_cuda_launched(ace_cuda *cuda, const char *operation);
 

@@ -56,7 +56,7 @@ typedef struct ace_cuda_product {
 
 /* Tiles in shared memory; any size. */
 void ace_cuda_tiled_product(const ace_cuda_product *p, cudaStream_t stream);
-/* A warp per column, all rows at once: for at most ACE_CUDA_FEW_ROWS, where weights are read once. */
+/* Of linear layers with at most ACE_CUDA_FEW_ROWS rows: a warp per column, all rows at once. */
 enum { ACE_CUDA_FEW_ROWS = 8 };
 void ace_cuda_few_rows_product(const ace_cuda_product *p, cudaStream_t stream);
 

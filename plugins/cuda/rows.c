@@ -1,0 +1,57 @@
+/* Norms and elementwise operations. */
+#include "cuda_device.h"
+
+static const ace_tensor none = {.addr = 0};
+
+void ace_cuda_rms_norm(ace_device *device, ace_tensor y, ace_tensor x, const ace_norm *n)
+{
+    ace_cuda *cuda = ace_cuda_of(device);
+    if (ace_cuda_may_launch(cuda)) {
+        ace_cuda_normalize(y, x, n, cuda->compute);
+        ace_cuda_launched(cuda, "rms_norm");
+    }
+}
+
+void ace_cuda_head_norm(ace_device *device, ace_tensor x, const ace_head_norm *n)
+{
+    ace_cuda *cuda = ace_cuda_of(device);
+    if (ace_cuda_may_launch(cuda)) {
+        ace_cuda_normalize_heads(x, n, cuda->compute);
+        ace_cuda_launched(cuda, "head_norm");
+    }
+}
+
+static void map(ace_device *device, ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b,
+                float value, const char *operation)
+{
+    ace_cuda *cuda = ace_cuda_of(device);
+    if (ace_cuda_may_launch(cuda)) {
+        ace_cuda_map_rows(what, y, a, b, value, cuda->compute);
+        ace_cuda_launched(cuda, operation);
+    }
+}
+
+void ace_cuda_silu(ace_device *device, ace_tensor y, ace_tensor x)
+{
+    map(device, ACE_CUDA_SILU, y, x, none, 0, "silu");
+}
+
+void ace_cuda_silu_mul(ace_device *device, ace_tensor y, ace_tensor gate, ace_tensor up)
+{
+    map(device, ACE_CUDA_SILU_MUL, y, gate, up, 0, "silu_mul");
+}
+
+void ace_cuda_add(ace_device *device, ace_tensor y, ace_tensor a, ace_tensor b)
+{
+    map(device, ACE_CUDA_ADD, y, a, b, 0, "add");
+}
+
+void ace_cuda_copy(ace_device *device, ace_tensor y, ace_tensor x)
+{
+    map(device, ACE_CUDA_COPY, y, x, none, 0, "copy");
+}
+
+void ace_cuda_fill(ace_device *device, ace_tensor y, float value)
+{
+    map(device, ACE_CUDA_FILL, y, none, none, value, "fill");
+}

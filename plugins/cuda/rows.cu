@@ -1,0 +1,126 @@
+/* Norms and elementwise operations: as fast as memory. */
+#include "numbers.cuh"
+
+enum { BLOCK = 256, WARPS = BLOCK / ACE_WARP, ACROSS = 32, DOWN = 8 };
+
+/* ---- norms --------------------------------------------------------------------------------------- */
+
+/* Over the threads of a block; every thread has the result. */
+__device__ static float block_sum(float v)
+{
+    __shared__ float part[WARPS];
+    v = ace_warp_sum(v);
+    if (threadIdx.x % ACE_WARP == 0) {
+        part[threadIdx.x / ACE_WARP] = v;
+    }
+    __syncthreads();
+    float sum = 0;
+    for (int i = 0; i < WARPS; i++) {
+        sum += part[i];
+    }
+    return sum;
+}
+
+/* A block for each row. y may be x: every thread reads what it writes itself. */
+__global__ static void __launch_bounds__(BLOCK) normalize(ace_tensor y, ace_tensor x, ace_norm n)
+{
+    int64_t row = blockIdx.x;
+    float sum = 0;
+    for (int64_t c = threadIdx.x; c < x.cols; c += BLOCK) {
+        float v = ace_get(x, row, c);
+        sum = fmaf(v, v, sum);
+    }
+    float inverse = 1.0f / sqrtf(block_sum(sum) / (float)x.cols + n.eps);
+    int64_t group = n.scale.addr != 0 ? row / (x.rows / n.scale.rows) : 0;
+    for (int64_t c = threadIdx.x; c < x.cols; c += BLOCK) {
+        float v = ace_get(x, row, c) * inverse * ace_get(n.weight, 0, c);
+        if (n.scale.addr != 0) {
+            v = v * (1.0f + ace_get(n.scale, group, c)) + ace_get(n.shift, group, c);
+        }
+        ace_put(y, row, c, v);
+    }
+}
+
+extern "C" void ace_cuda_normalize(ace_tensor y, ace_tensor x, const ace_norm *n,
+                                   cudaStream_t stream)
+{
+    ACE_LAUNCH(normalize, dim3((unsigned)x.rows), dim3(BLOCK), stream, y, x, *n);
+}
+
+/* A warp for each head of a row; a lane owns pairs i, i + head_dim / 2. */
+__global__ static void __launch_bounds__(BLOCK) normalize_heads(ace_tensor x, ace_head_norm n)
+{
+    int lane = (int)threadIdx.x % ACE_WARP;
+    int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.x / ACE_WARP;
+    int64_t row = at / n.heads;
+    int64_t dim = n.weight.cols;
+    int64_t first = at % n.heads * dim;
+    if (row >= x.rows) {
+        return; /* the whole warp */
+    }
+    float sum = 0;
+    for (int64_t i = lane; i < dim; i += ACE_WARP) {
+        float v = ace_get(x, row, first + i);
+        sum = fmaf(v, v, sum);
+    }
+    float inverse = 1.0f / sqrtf(ace_warp_sum(sum) / (float)dim + n.eps);
+    for (int64_t i = lane; i < dim / 2; i += ACE_WARP) {
+        int64_t j = i + dim / 2;
+        float a = ace_get(x, row, first + i) * inverse * ace_get(n.weight, 0, i);
+        float b = ace_get(x, row, first + j) * inverse * ace_get(n.weight, 0, j);
+        if (n.rope.addr != 0) {
+            int64_t position = row % n.rope.rows;
+            float cosine = ace_get(n.rope, position, i);
+            float sine = ace_get(n.rope, position, j);
+            float turned = a * cosine - b * sine;
+            b = b * cosine + a * sine;
+            a = turned;
+        }
+        ace_put(x, row, first + i, a);
+        ace_put(x, row, first + j, b);
+    }
+}
+
+extern "C" void ace_cuda_normalize_heads(ace_tensor x, const ace_head_norm *n, cudaStream_t stream)
+{
+    ACE_LAUNCH(normalize_heads, dim3(ace_blocks(x.rows * n->heads, WARPS)), dim3(BLOCK), stream, x,
+               *n);
+}
+
+/* ---- elementwise --------------------------------------------------------------------------------- */
+
+__device__ static float map(int what, const ace_tensor &y, const ace_tensor &a, const ace_tensor &b,
+                            float value, int64_t r, int64_t c)
+{
+    switch (what) {
+    case ACE_CUDA_COPY:
+        return ace_get(a, r, c);
+    case ACE_CUDA_SILU:
+        return ace_silu(ace_get(a, r, c));
+    case ACE_CUDA_SILU_MUL:
+        return ace_silu(ace_get(a, r, c)) * ace_get(b, r, c);
+    case ACE_CUDA_ADD:
+        return ace_get(a, r / (y.rows / a.rows), c) + ace_get(b, r % b.rows, c);
+    default:
+        return value;
+    }
+}
+
+__global__ static void __launch_bounds__(ACROSS *DOWN)
+    map_rows(int what, ace_tensor y, ace_tensor a, ace_tensor b, float value)
+{
+    int64_t r = (int64_t)blockIdx.x * DOWN + threadIdx.x / ACROSS;
+    int64_t step = (int64_t)gridDim.y * ACROSS;
+    for (int64_t c = (int64_t)blockIdx.y * ACROSS + threadIdx.x % ACROSS;
+         r < y.rows && c < y.cols; c += step) {
+        ace_put(y, r, c, map(what, y, a, b, value, r, c));
+    }
+}
+
+extern "C" void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b,
+                                  float value, cudaStream_t stream)
+{
+    unsigned across = ace_blocks(y.cols, ACROSS * 4);
+    dim3 grid(ace_blocks(y.rows, DOWN), across < 1024 ? across : 1024);
+    ACE_LAUNCH(map_rows, grid, dim3(ACROSS * DOWN), stream, (int)what, y, a, b, value);
+}
