@@ -94,3 +94,11 @@ foreach(source ${TOOL_SOURCES})
   target_compile_definitions(${name} PRIVATE ACESTEP_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE acestep acestep_flags)
 endforeach()
+# tests/cuda: the CUDA plug-in, in an emulator where there is a C++ compiler (cmake/cuda.cmake), and by
+# scripts/gpu-check on a card.
+add_executable(cuda_check ${CMAKE_SOURCE_DIR}/tests/cuda/cuda_check.c
+  ${CMAKE_SOURCE_DIR}/tests/cuda/mirror_device.c ${CMAKE_SOURCE_DIR}/tests/kernels/trial.c
+  ${CMAKE_SOURCE_DIR}/tests/kernels/cases.c ${CMAKE_SOURCE_DIR}/tests/kernels/cases_attention.c
+  ${CMAKE_SOURCE_DIR}/tests/kernels/cases_product.c ${CMAKE_SOURCE_DIR}/tests/kernels/cases_rows.c)
+target_include_directories(cuda_check PRIVATE src tests/kernels tests/cuda)
+target_link_libraries(cuda_check PRIVATE acestep acestep_flags)

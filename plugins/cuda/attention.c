@@ -3,7 +3,7 @@
 #include "base/checked.h"
 #include "cuda_device.h"
 
-enum { MOST_SPLITS = 32, LEAST_SPLIT_KEYS = 256, BLOCK_ROWS = 16 };
+enum { MOST_SPLITS = 32, LEAST_SPLIT_KEYS = 64, BLOCK_ROWS = 16 };
 
 /* Bytes of one item's row in each table, and where the tables of `batch` items begin. */
 static size_t table_bytes(const ace_attention *a)

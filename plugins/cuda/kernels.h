@@ -67,9 +67,9 @@ void ace_cuda_gather(const ace_cuda_product *p, void *to, ace_dtype dtype, int64
 /* int8 rows `column` … as bf16, scales left out. */
 void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t column, int64_t n,
                     cudaStream_t stream);
-/* values f32 [m, n]; with swiglu [2, m, n]: gates, then ups. */
-void ace_cuda_finish(const ace_cuda_product *p, const float *values, int64_t first, int64_t m,
-                     int64_t column, int64_t n, cudaStream_t stream);
+/* values f32 [m, n]; ups: the same of the matrix's second half, with swiglu. */
+void ace_cuda_finish(const ace_cuda_product *p, const float *values, const float *ups,
+                     int64_t first, int64_t m, int64_t column, int64_t n, cudaStream_t stream);
 
 /* ---- attention ---------------------------------------------------------------------------------- */
 

@@ -50,12 +50,12 @@ __global__ static void widen(ace_cuda_product p, uint16_t *to, int64_t column, i
     }
 }
 
-__global__ static void finish(ace_cuda_product p, const float *values, int64_t first, int64_t m,
-                              int64_t column, int64_t n)
+__global__ static void finish(ace_cuda_product p, const float *values, const float *ups,
+                              int64_t first, int64_t m, int64_t column, int64_t n)
 {
     int64_t row = own_row();
     for (int64_t c = first_column(); row < m && c < n; c += column_step()) {
-        float up = p.out.swiglu ? values[(m + row) * n + c] : 0.0f;
+        float up = p.out.swiglu ? ups[row * n + c] : 0.0f;
         ace_deliver(p, first + row, column + c, values[row * n + c], up);
     }
 }
@@ -74,8 +74,10 @@ extern "C" void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t colu
                (uint16_t *)to, column, n);
 }
 
-extern "C" void ace_cuda_finish(const ace_cuda_product *p, const float *values, int64_t first,
-                                int64_t m, int64_t column, int64_t n, cudaStream_t stream)
+extern "C" void ace_cuda_finish(const ace_cuda_product *p, const float *values, const float *ups,
+                                int64_t first, int64_t m, int64_t column, int64_t n,
+                                cudaStream_t stream)
 {
-    ACE_LAUNCH(finish, grid_of(m, n), dim3(ACROSS * DOWN), stream, *p, values, first, m, column, n);
+    ACE_LAUNCH(finish, grid_of(m, n), dim3(ACROSS * DOWN), stream, *p, values, ups, first, m, column,
+               n);
 }

@@ -108,11 +108,12 @@ static void run_chunk(ace_cuda *cuda, const ace_cuda_product *p, const chunks *c
         return;
     }
     float *values = (float *)(void *)cuda->area.results;
+    float *ups = values + ACE_CUDA_LIBRARY_BYTES / 2 / sizeof *ups;
     ace_cuda_matmul_run(cuda, plan, values, x, weights_for(cuda, p, column, n));
     if (p->out.swiglu) {
-        ace_cuda_matmul_run(cuda, plan, values + m * n, x, weights_for(cuda, p, p->n + column, n));
+        ace_cuda_matmul_run(cuda, plan, ups, x, weights_for(cuda, p, p->n + column, n));
     }
-    ace_cuda_finish(p, values, first, m, column, n, cuda->compute);
+    ace_cuda_finish(p, values, ups, first, m, column, n, cuda->compute);
 }
 
 static bool run_by_library(ace_cuda *cuda, const ace_cuda_product *p)

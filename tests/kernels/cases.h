@@ -17,6 +17,15 @@ void case_add(trial *t);
 void case_copy(trial *t);
 void case_fill(trial *t);
 
+/* All of them, by the name of the operation. */
+typedef struct case_operation {
+    const char *name;
+    void (*run)(trial *);
+} case_operation;
+
+enum { CASE_OPERATIONS = 11 };
+extern const case_operation case_operations[CASE_OPERATIONS];
+
 /* Prints the speed of every operation at published shapes. */
 void bench_run(const char *op, ace_device *device, const char *level);
 /* The thread pool alone, on 1 to 16 threads. */

@@ -18,27 +18,6 @@ enum { MAX_THREADS = 3, LEVELS = ACE_CPU_BEST + 1, DEFAULT_CASES = 200 };
 
 #define THREADS "threads"
 
-typedef struct operation {
-    const char *name;
-    void (*run)(trial *);
-} operation;
-
-static const operation operations[] = {
-    {"linear", case_linear},
-    {"conv", case_conv},
-    {"conv_transpose", case_conv_transpose},
-    {"rms_norm", case_rms_norm},
-    {"head_norm", case_head_norm},
-    {"attention", case_attention},
-    {"silu", case_silu},
-    {"silu_mul", case_silu_mul},
-    {"add", case_add},
-    {"copy", case_copy},
-    {"fill", case_fill},
-};
-
-enum { OPERATIONS = sizeof operations / sizeof *operations };
-
 typedef struct options {
     const char *op;
     ace_cpu_level first_level, last_level;
@@ -64,28 +43,6 @@ static void report(const char *op, uint64_t seed, ace_cpu_level level, int threa
             (unsigned long long)seed, ace_cpu_level_name(level), threads, t->about, t->failure);
 }
 
-/* The largest error in parts of the bound; a failure is noted in the trial. */
-static double compare(trial *t, const trial *reference)
-{
-    double worst = 0;
-    for (int64_t r = 0; r < t->output.rows; r++) {
-        for (int64_t c = 0; c < t->output.cols; c++) {
-            double got = (double)trial_element(t->output, r, c);
-            double expected = (double)trial_element(reference->output, r, c);
-            double bound = reference->absolute + reference->relative * fabs(expected);
-            double error = fabs(got - expected);
-            if (!(error <= bound)) { /* NaN fails as well */
-                trial_fail(t, "row %lld, column %lld: %.9g, reference %.9g, bound %.3g",
-                           (long long)r, (long long)c, got, expected, bound);
-            }
-            if (bound > 0) {
-                worst = error / bound > worst ? error / bound : worst;
-            }
-        }
-    }
-    return worst;
-}
-
 static void compare_bits(trial *t, const trial *single)
 {
     size_t bytes = (size_t)t->output.cols * ace_dtype_bytes(t->output.dtype);
@@ -98,7 +55,7 @@ static void compare_bits(trial *t, const trial *single)
     }
 }
 
-static void check_level(const operation *op, uint64_t seed, ace_cpu_level level, const devices *d,
+static void check_level(const case_operation *op, uint64_t seed, ace_cpu_level level, const devices *d,
                         const trial *reference, tally *result)
 {
     trial single;
@@ -109,7 +66,7 @@ static void check_level(const operation *op, uint64_t seed, ace_cpu_level level,
         op->run(t);
         if (t->failure[0] == '\0') {
             trial_check_guards(t);
-            double worst = compare(t, reference);
+            double worst = trial_compare(t, reference);
             result->worst[level] = worst > result->worst[level] ? worst : result->worst[level];
         }
         if (threads > 1) {
@@ -126,7 +83,7 @@ static void check_level(const operation *op, uint64_t seed, ace_cpu_level level,
     trial_end(&single);
 }
 
-static int check_operation(const operation *op, const options *o, const devices *d)
+static int check_operation(const case_operation *op, const options *o, const devices *d)
 {
     tally result = {0};
     for (int i = 0; i < o->cases && result.failures < 10; i++) {
@@ -186,9 +143,9 @@ static int check_all(const options *o)
     int failures = 1;
     if (open_devices(&d, o)) {
         failures = 0;
-        for (int i = 0; i < OPERATIONS; i++) {
-            if (o->op == NULL || strcmp(o->op, operations[i].name) == 0) {
-                failures += check_operation(&operations[i], o, &d);
+        for (int i = 0; i < CASE_OPERATIONS; i++) {
+            if (o->op == NULL || strcmp(o->op, case_operations[i].name) == 0) {
+                failures += check_operation(&case_operations[i], o, &d);
             }
         }
     }
@@ -220,8 +177,8 @@ static int bench_all(const options *o)
 
 static bool is_operation(const char *name)
 {
-    for (int i = 0; i < OPERATIONS; i++) {
-        if (strcmp(name, operations[i].name) == 0) {
+    for (int i = 0; i < CASE_OPERATIONS; i++) {
+        if (strcmp(name, case_operations[i].name) == 0) {
             return true;
         }
     }

@@ -358,3 +358,24 @@ void trial_check_guards(trial *t)
         }
     }
 }
+
+double trial_compare(trial *t, const trial *reference)
+{
+    double worst = 0;
+    for (int64_t r = 0; r < t->output.rows; r++) {
+        for (int64_t c = 0; c < t->output.cols; c++) {
+            double got = (double)trial_element(t->output, r, c);
+            double expected = (double)trial_element(reference->output, r, c);
+            double bound = reference->absolute + reference->relative * fabs(expected);
+            double error = fabs(got - expected);
+            if (!(error <= bound)) { /* NaN fails as well */
+                trial_fail(t, "row %lld, column %lld: %.9g, reference %.9g, bound %.3g",
+                           (long long)r, (long long)c, got, expected, bound);
+            }
+            if (bound > 0) {
+                worst = error / bound > worst ? error / bound : worst;
+            }
+        }
+    }
+    return worst;
+}

@@ -65,6 +65,8 @@ void trial_freeze(trial *t);
 void trial_fail(trial *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* After the operation: did anything change that must not? */
 void trial_check_guards(trial *t);
+/* The largest error in parts of the bound; a failure is noted in the trial. */
+double trial_compare(trial *t, const trial *reference);
 float trial_element(ace_tensor t, int64_t row, int64_t col);
 
 #endif

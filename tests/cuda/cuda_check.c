@@ -1,0 +1,132 @@
+/* Compares every operation of the CUDA plug-in with the reference device: the cases of kernel_check, on
+ * a card or in the emulator.
+ *
+ *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--op NAME] [--seed N] [--cases N]
+ *
+ * --own-products does without cuBLASLt. A failure prints the operation and seed that repeat it. Exit
+ * status 3: the plug-in or a card is not there. */
+#include "cases.h"
+#include "cpu/reference_device.h"
+#include "device/plugin.h"
+#include "mirror_device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NOT_THERE = 3, MOST_FAILURES = 3 };
+
+typedef struct options {
+    const char *folder, *op;
+    ace_plugin_options plugin;
+    uint64_t seed;
+    int cases;
+} options;
+
+typedef struct devices {
+    ace_device *reference, *cuda, *mirror;
+} devices;
+
+static bool check_case(const case_operation *op, uint64_t seed, const devices *d, double *worst)
+{
+    trial reference;
+    trial t;
+    trial_begin(&reference, d->reference, seed);
+    op->run(&reference);
+    trial_begin(&t, d->mirror, seed);
+    op->run(&t);
+    const char *complaint = mirror_device_complaint(d->mirror);
+    if (complaint[0] != '\0') {
+        trial_fail(&t, "%s", complaint);
+    }
+    if (t.failure[0] == '\0') {
+        trial_check_guards(&t);
+        double error = trial_compare(&t, &reference);
+        *worst = error > *worst ? error : *worst;
+    }
+    bool well = t.failure[0] == '\0';
+    if (!well) {
+        fprintf(stderr, "FAIL --op %s --seed %llu --cases 1\n  %s\n  %s\n", op->name,
+                (unsigned long long)seed, t.about, t.failure);
+    }
+    trial_end(&t);
+    trial_end(&reference);
+    return well;
+}
+
+static int check_operation(const case_operation *op, const options *o, const devices *d)
+{
+    double worst = 0;
+    int failures = 0;
+    for (int i = 0; i < o->cases && failures < MOST_FAILURES; i++) {
+        failures += !check_case(op, o->seed + (uint64_t)i, d, &worst);
+    }
+    printf("%-15s %4d cases, largest error in parts of the bound: %.2f%s\n", op->name, o->cases,
+           worst, failures != 0 ? "  FAILED" : "");
+    return failures;
+}
+
+static int open_devices(const options *o, devices *d)
+{
+    const ace_plugin *plugin = NULL;
+    ace_error err = {.code = ACESTEP_OK};
+    if (ace_plugin_load(o->folder, "cuda", &plugin, &err) != ACESTEP_OK ||
+        ace_plugin_open(plugin, &o->plugin, &d->cuda, &err) != ACESTEP_OK) {
+        fprintf(stderr, "cuda_check: %s\n", err.message);
+        return NOT_THERE;
+    }
+    printf("the plug-in is built with %s; products: %s\n", plugin->about,
+           o->plugin.vendor_libraries ? "cuBLASLt where it is there" : "own kernels");
+    d->mirror = mirror_device_open(d->cuda);
+    return ace_reference_device_open(&d->reference, &err) == ACESTEP_OK ? 0 : 1;
+}
+
+static bool parse(int argc, char **argv, options *o)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--own-products") == 0) {
+            o->plugin.vendor_libraries = false;
+            continue;
+        }
+        if (strcmp(argv[i], "--plugin-dir") == 0) {
+            o->folder = value;
+        } else if (strcmp(argv[i], "--card") == 0) {
+            o->plugin.card = atoi(value);
+        } else if (strcmp(argv[i], "--op") == 0) {
+            o->op = value;
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            o->seed = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--cases") == 0 && atoi(value) > 0) {
+            o->cases = atoi(value);
+        } else {
+            fprintf(stderr, "cuda_check: %s %s: not understood\n", argv[i], value);
+            return false;
+        }
+        i++;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    options o = {.plugin = {.cap_bytes = SIZE_MAX, .vendor_libraries = true}, .seed = 1, .cases = 200};
+    devices d = {0};
+    if (!parse(argc, argv, &o)) {
+        return 2;
+    }
+    ace_log_set_level(ACE_LOG_INFO);
+    int failures = open_devices(&o, &d);
+    if (failures == 0) {
+        for (int i = 0; i < CASE_OPERATIONS; i++) {
+            if (o.op == NULL || strcmp(o.op, case_operations[i].name) == 0) {
+                failures += check_operation(&case_operations[i], &o, &d);
+            }
+        }
+        failures = failures != 0;
+    }
+    ace_device_close(d.mirror);
+    ace_device_close(d.cuda);
+    ace_device_close(d.reference);
+    return failures;
+}

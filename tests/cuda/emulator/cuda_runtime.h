@@ -1,0 +1,88 @@
+/* CUDA C++ for the emulator: a kernel is an ordinary function, run once for every thread of every
+ * block (grid.cpp). Shared memory is static: blocks run one after another. */
+#ifndef ACE_EMULATOR_CUDA_RUNTIME_H
+#define ACE_EMULATOR_CUDA_RUNTIME_H
+
+#include "cuda_runtime_api.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define __global__
+#define __device__
+#define __shared__ static
+#define __launch_bounds__(...)
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+
+/* Where the running thread is. */
+struct ace_emulator_position {
+    dim3 thread, block, grid;
+};
+extern ace_emulator_position ace_emulator_at;
+#define threadIdx (ace_emulator_at.thread)
+#define blockIdx (ace_emulator_at.block)
+#define gridDim (ace_emulator_at.grid)
+
+void __syncthreads();
+float __shfl_xor_sync(unsigned mask, float value, int lanes);
+
+static inline float __uint_as_float(unsigned u)
+{
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+static inline unsigned __float_as_uint(float f)
+{
+    unsigned u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+/* One instruction on a card; here a call, unless it is two roundings instead of one. */
+#define fmaf(a, b, c) ((a) * (b) + (c))
+
+struct ace_emulator_grid {
+    dim3 grid, block;
+};
+/* Runs `kernel(context)` for every thread. */
+void ace_emulator_run(const ace_emulator_grid &g, void (*kernel)(void *), void *context);
+
+template <typename BODY> struct ace_emulator_launch {
+    ace_emulator_grid grid;
+    BODY body;
+
+    static void thread(void *context)
+    {
+        ((ace_emulator_launch *)context)->body();
+    }
+    static void task(void *context)
+    {
+        ace_emulator_run(((ace_emulator_launch *)context)->grid, thread, context);
+    }
+};
+
+/* Arguments are copied when the kernel is launched, as on a card. */
+template <typename KERNEL, typename... ARGUMENTS>
+static void ace_emulator_launch_kernel(KERNEL kernel, dim3 grid, dim3 block, cudaStream_t stream,
+                                       ARGUMENTS... arguments)
+{
+    auto body = [=]() { kernel(arguments...); };
+    ace_emulator_launch<decltype(body)> launch = {{grid, block}, body};
+    ace_emulator_enqueue_kernel(stream, launch.task, &launch, sizeof launch);
+}
+
+#define ACE_LAUNCH(kernel, grid, block, stream, ...)                                               \
+    ace_emulator_launch_kernel((kernel), (grid), (block), (stream), __VA_ARGS__)
+
+#endif

@@ -1,0 +1,241 @@
+/* Runs a kernel's blocks one after another, and the threads of a block as fibres: each runs until it
+ * waits for the others, at a barrier or in a shuffle.
+ *
+ * The order in which threads run turns around from block to block and from barrier to barrier, so that
+ * a missing barrier shows. A block of which some threads have ended while others wait, or wait at
+ * different places, would hang or worse on a card: here it ends the program with a message. */
+#include "cuda_runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+ace_emulator_position ace_emulator_at;
+
+namespace
+{
+
+enum { MOST_THREADS = 1024, WARP = 32, STACK_BYTES = 256 << 10 };
+enum state { READY, AT_BARRIER, IN_SHUFFLE, ENDED };
+
+struct fibre {
+    state is;
+    dim3 thread;
+    int parity; /* which row of values the next shuffle writes */
+#if defined(__x86_64__)
+    void *stack_pointer;
+#else
+    ucontext_t context;
+#endif
+    unsigned char *stack;
+};
+
+fibre fibres[MOST_THREADS];
+fibre *running;
+float shuffled[2][MOST_THREADS];
+void (*the_kernel)(void *);
+void *the_context;
+
+/* ---- switching --------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+void *scheduler_pointer;
+
+/* Saves what a call must preserve on the stack, and goes on where the other stack was left. */
+extern "C" void ace_emulator_switch(void **save, void *load);
+__asm__(".text\n"
+        ".type ace_emulator_switch, @function\n"
+        "ace_emulator_switch:\n"
+        "  push %rbp\n  push %rbx\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
+        "  mov %rsp, (%rdi)\n  mov %rsi, %rsp\n"
+        "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbx\n  pop %rbp\n"
+        "  ret\n"
+        ".size ace_emulator_switch, . - ace_emulator_switch\n");
+
+void enter(fibre *f)
+{
+    ace_emulator_switch(&scheduler_pointer, f->stack_pointer);
+}
+
+void leave(fibre *f)
+{
+    ace_emulator_switch(&f->stack_pointer, scheduler_pointer);
+}
+#else
+ucontext_t scheduler_context;
+
+void enter(fibre *f)
+{
+    (void)swapcontext(&scheduler_context, &f->context);
+}
+
+void leave(fibre *f)
+{
+    (void)swapcontext(&f->context, &scheduler_context);
+}
+#endif
+
+/* A fibre lives for ever: one thread of a block after another. */
+void live()
+{
+    for (;;) {
+        the_kernel(the_context);
+        running->is = ENDED;
+        leave(running);
+    }
+}
+
+void create(fibre *f)
+{
+    if (f->stack != nullptr) {
+        return;
+    }
+    void *stack = mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack == MAP_FAILED) {
+        fprintf(stderr, "emulator: no memory for the stack of a thread\n");
+        abort();
+    }
+    f->stack = (unsigned char *)stack;
+#if defined(__x86_64__)
+    /* six registers, then where to go on; a call would have left the stack 8 off a multiple of 16 */
+    void **top = (void **)(void *)(f->stack + STACK_BYTES) - 2;
+    top[0] = (void *)live;
+    f->stack_pointer = top - 6;
+#else
+    (void)getcontext(&f->context);
+    f->context.uc_stack.ss_sp = f->stack;
+    f->context.uc_stack.ss_size = STACK_BYTES;
+    f->context.uc_link = nullptr;
+    makecontext(&f->context, live, 0);
+#endif
+}
+
+/* ---- a block ----------------------------------------------------------------------------------- */
+
+void fail(const char *what)
+{
+    fprintf(stderr, "emulator: block (%u, %u, %u): %s\n", ace_emulator_at.block.x,
+            ace_emulator_at.block.y, ace_emulator_at.block.z, what);
+    abort();
+}
+
+void run_ready(int n, bool backwards)
+{
+    for (int i = 0; i < n; i++) {
+        fibre *f = &fibres[backwards ? n - 1 - i : i];
+        if (f->is == READY) {
+            running = f;
+            ace_emulator_at.thread = f->thread;
+            enter(f);
+        }
+    }
+}
+
+int count(int first, int end, state is)
+{
+    int n = 0;
+    for (int i = first; i < end; i++) {
+        n += fibres[i].is == is;
+    }
+    return n;
+}
+
+void release(int first, int end)
+{
+    for (int i = first; i < end; i++) {
+        fibres[i].is = READY;
+    }
+}
+
+/* Lets warps go on whose lanes are all in the shuffle; true when there was one. */
+bool release_warps(int n)
+{
+    bool any = false;
+    for (int first = 0; first < n; first += WARP) {
+        int end = first + WARP < n ? first + WARP : n;
+        int in_shuffle = count(first, end, IN_SHUFFLE);
+        if (in_shuffle == WARP) {
+            release(first, end);
+            any = true;
+        } else if (in_shuffle > 0) {
+            fail("a shuffle that not all lanes of a warp take part in");
+        }
+    }
+    return any;
+}
+
+void run_block(int n, bool backwards)
+{
+    for (int i = 0; i < n; i++) {
+        fibres[i].is = READY;
+    }
+    while (count(0, n, ENDED) < n) {
+        run_ready(n, backwards);
+        backwards = !backwards;
+        if (!release_warps(n) && count(0, n, AT_BARRIER) > 0) {
+            if (count(0, n, AT_BARRIER) < n) {
+                fail("a barrier that not all threads come to");
+            }
+            release(0, n);
+        }
+    }
+}
+
+void wait_as(state is)
+{
+    fibre *f = running;
+    f->is = is;
+    leave(f);
+}
+
+} // namespace
+
+void __syncthreads()
+{
+    wait_as(AT_BARRIER);
+}
+
+/* Values of two shuffles in a row lie apart: nobody comes to the second before all have read the
+ * first. */
+float __shfl_xor_sync(unsigned mask, float value, int lanes)
+{
+    long at = running - fibres;
+    int parity = running->parity;
+    if (mask != 0xffffffffu) {
+        fail("a shuffle of some lanes only, which is not emulated");
+    }
+    running->parity ^= 1;
+    shuffled[parity][at] = value;
+    wait_as(IN_SHUFFLE);
+    return shuffled[parity][at ^ lanes];
+}
+
+void ace_emulator_run(const ace_emulator_grid &g, void (*kernel)(void *), void *context)
+{
+    int n = (int)(g.block.x * g.block.y * g.block.z);
+    if (n < 1 || n > MOST_THREADS || g.grid.x < 1 || g.grid.y < 1 || g.grid.z < 1 ||
+        g.grid.x > 0x7fffffffu || g.grid.y > 65535 || g.grid.z > 65535) {
+        fail("a grid or block of a size that no card takes");
+    }
+    the_kernel = kernel;
+    the_context = context;
+    ace_emulator_at.grid = g.grid;
+    for (int i = 0; i < n; i++) {
+        create(&fibres[i]);
+        fibres[i].thread =
+            dim3((unsigned)i % g.block.x, (unsigned)i / g.block.x % g.block.y,
+                 (unsigned)i / (g.block.x * g.block.y));
+    }
+    for (unsigned z = 0; z < g.grid.z; z++) {
+        for (unsigned y = 0; y < g.grid.y; y++) {
+            for (unsigned x = 0; x < g.grid.x; x++) {
+                ace_emulator_at.block = dim3(x, y, z);
+                run_block(n, ((x + y + z) & 1) != 0);
+            }
+        }
+    }
+}
