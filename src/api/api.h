@@ -23,7 +23,7 @@ struct acestep_plan {
     char device[96];
     size_t cap_bytes; /* of the device; 0: none */
     int layers;       /* of the diffusion transformer */
-    double expected_seconds;
+    double expected_seconds; /* 0: unknown */
     ace_warnings warnings;
     char model[128];
     int steps; /* of diffusion; 0: there is none */

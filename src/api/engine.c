@@ -68,9 +68,13 @@ char *acestep_engine_json(const acestep_engine *engine)
 /* ---- planning
  * ---------------------------------------------------------------------------------------------- */
 
-/* Products at the device's usual rate, weights packed and copied at one gigabyte a second. */
+/* Products at the device's usual rate, weights packed and copied at one gigabyte a second. 0 on a
+ * card, whose rate nobody has measured. */
 static double expect_seconds(const ace_workshop *w, const ace_stage_log *log)
 {
+    if (w->card != NULL) {
+        return 0;
+    }
     static const double bytes_per_second = 1e9;
     double flops = 0;
     for (int i = 0; i < log->count; i++) {

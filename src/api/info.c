@@ -42,8 +42,8 @@ static void resolve_as(const ace_info *info, bool lm_runs, ace_settings *out)
 ace_status ace_info_gather(const ace_request *r, ace_info *out, ace_error *err)
 {
     memset(out, 0, sizeof *out);
-    ace_hardware_wishes wishes = ace_hardware_wishes_of(r);
-    ace_hardware_detect(&wishes, &out->hardware);
+    const ace_plugin *plugin = NULL;
+    ace_card_detect(r, NULL, &out->hardware, &plugin);
     ace_status status = ace_tier_table_load(r->gpu_tiers, &out->tiers, err);
     if (status != ACESTEP_OK) {
         return status;
@@ -54,7 +54,7 @@ ace_status ace_info_gather(const ace_request *r, ace_info *out, ace_error *err)
     }
     if (out->hardware.wanted[0] != '\0') {
         ace_warn(&out->warnings, "W14", "device", out->hardware.wanted,
-                 out->hardware.device == ACE_DEVICE_SIM ? "sim" : "cpu", "%s",
+                 ace_device_kind_name(out->hardware.device), "%s",
                  out->hardware.n_diagnoses > 0 ? out->hardware.diagnosis[0] : "it is not there");
     }
     find_language_models(r, &out->lms);
@@ -178,12 +178,11 @@ static json_t *gpus_json(const ace_hardware *h)
 
 static json_t *device_json(const ace_hardware *h)
 {
-    static const char *const kinds[] = {"cpu", "sim", "cuda"};
     uint64_t free_bytes = h->device == ACE_DEVICE_CUDA ? h->gpu[h->chosen].free_bytes
                           : h->device == ACE_DEVICE_SIM ? h->cap_bytes
                                                         : h->host_available_bytes;
     return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:b, s:s, s:b, s:f, s:i, s:o}", "kind",
-                     kinds[h->device], "name", h->device_name, "gpu_memory_gb", h->gb, "total_gb",
+                     ace_device_kind_name(h->device), "name", h->device_name, "gpu_memory_gb", h->gb, "total_gb",
                      (double)h->total_bytes / GB, "free_gb", (double)free_bytes / GB, "cap_gb",
                      (double)h->cap_bytes / GB, "simulated", (int)h->simulated, "variable",
                      h->variable, "driver", (int)h->driver, "host_gb",

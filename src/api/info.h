@@ -2,6 +2,7 @@
 #ifndef ACE_API_INFO_H
 #define ACE_API_INFO_H
 
+#include "run/card.h"
 #include "run/planning.h"
 
 #include <jansson.h>

@@ -133,7 +133,9 @@ char *ace_plan_table(const acestep_plan *plan)
     ace_report_bytes((size_t)ace_stage_log_uploaded(log), copied, sizeof copied);
     line(&t, "\n  %s at the peak, with %s of the device's own workspace; %s copied to the device",
          all, workspace, copied);
-    line(&t, "\n  about %.0f s on this machine", plan->expected_seconds);
+    if (plan->expected_seconds > 0) {
+        line(&t, "\n  about %.0f s on this machine", plan->expected_seconds);
+    }
     return t.text;
 }
 

@@ -12,6 +12,12 @@
 
 static const double GB = 1073741824.0;
 
+const char *ace_device_kind_name(ace_device_kind kind)
+{
+    static const char *const names[] = {"cpu", "sim", "cuda"};
+    return names[kind];
+}
+
 static void diagnose(ace_hardware *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void diagnose(ace_hardware *h, const char *format, ...)
@@ -83,11 +89,21 @@ static double nominal_gb(double gb)
 
 /* ---- the choice of a device ------------------------------------------------------------------------ */
 
+/* Has the plug-in code for it? Yes where the driver did not say what it is. */
+static bool is_supported(const ace_hardware_wishes *w, const ace_gpu *gpu)
+{
+    int capability = 10 * gpu->capability_major + gpu->capability_minor;
+    return capability == 0 || capability >= w->cuda_capability;
+}
+
 /* The card asked for, or the one with the most memory; ties: the lowest index. */
-static int choose_card(const ace_hardware *h, int wanted)
+static int choose_card(const ace_hardware_wishes *w, const ace_hardware *h, int wanted)
 {
     int best = -1;
     for (int i = 0; i < h->n_gpus; i++) {
+        if (!is_supported(w, &h->gpu[i])) {
+            continue;
+        }
         if (wanted >= 0) {
             best = h->gpu[i].index == wanted ? i : best;
         } else if (best < 0 || h->gpu[i].total_bytes > h->gpu[best].total_bytes) {
@@ -113,9 +129,9 @@ static int wanted_card(const ace_hardware_wishes *w)
 static void find_card(const ace_hardware_wishes *w, ace_hardware *h)
 {
     int wanted = wanted_card(w);
-    h->chosen = choose_card(h, wanted);
+    h->chosen = choose_card(w, h, wanted);
     if (h->chosen < 0 && wanted >= 0) {
-        h->chosen = choose_card(h, -1);
+        h->chosen = choose_card(w, h, -1);
         if (wanted == w->gpu) {
             (void)snprintf(h->wanted, sizeof h->wanted, "cuda:%d", wanted);
         } else {
@@ -170,11 +186,16 @@ static void use_card(ace_hardware *h)
 
 static void explain_missing_card(const ace_hardware_wishes *w, ace_hardware *h)
 {
+    const ace_gpu *gpu = &h->gpu[h->chosen >= 0 ? h->chosen : 0];
     if (h->n_gpus > 0 && !w->cuda_plugin) {
+        bool is_known = w->plugin_problem != NULL && w->plugin_problem[0] != '\0';
+        diagnose(h, "%s is there, but the CUDA plug-in of acestep cannot be used: %.400s", gpu->name,
+                 is_known ? w->plugin_problem : "build it with make cuda");
+    } else if (h->n_gpus > 0 && h->chosen < 0) {
         diagnose(h,
-                 "%s is there, but the CUDA plug-in of acestep is not: computing on the CPU. "
-                 "Build it with make cuda",
-                 h->gpu[h->chosen >= 0 ? h->chosen : 0].name);
+                 "%s is there, but its compute capability is %d.%d, and the CUDA plug-in needs %d.%d",
+                 gpu->name, gpu->capability_major, gpu->capability_minor, w->cuda_capability / 10,
+                 w->cuda_capability % 10);
     } else if (h->driver) {
         diagnose(h, "the NVIDIA driver answers but shows no card; is CUDA_VISIBLE_DEVICES empty?");
     } else if (ace_hardware_has_nvidia_files()) {

@@ -12,6 +12,8 @@ enum { ACE_MAX_GPUS = 16, ACE_MAX_DIAGNOSES = 6 };
 
 typedef enum ace_device_kind { ACE_DEVICE_CPU, ACE_DEVICE_SIM, ACE_DEVICE_CUDA } ace_device_kind;
 
+const char *ace_device_kind_name(ace_device_kind kind); /* "cpu", "sim", "cuda" */
+
 typedef struct ace_gpu {
     char name[96];
     int index; /* the driver's */
@@ -26,7 +28,9 @@ typedef struct ace_hardware_wishes {
     const char *max_cuda_vram; /* GB, as text: not a number is warned of and ignored */
     const char *max_mps_vram;
     const char *max_xpu_vram;
-    bool cuda_plugin; /* the device plug-in can be loaded */
+    bool cuda_plugin;           /* the device plug-in can be loaded */
+    int cuda_capability;        /* of the oldest card it has code for: 10 · major + minor */
+    const char *plugin_problem; /* why it cannot be loaded, or has failed; NULL or "": unknown */
 } ace_hardware_wishes;
 
 typedef struct ace_hardware {
@@ -48,7 +52,7 @@ typedef struct ace_hardware {
     int cpus;
 
     bool driver; /* an NVIDIA driver answers */
-    char diagnosis[ACE_MAX_DIAGNOSES][200];
+    char diagnosis[ACE_MAX_DIAGNOSES][640];
     int n_diagnoses; /* why there is no card to compute on, and what to do */
     char warning[200]; /* about a variable that could not be used; empty: none */
 } ace_hardware;

@@ -411,6 +411,9 @@ static void watch(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trac
 {
     w->cpu->watch = ace_trace_watch(trace);
     w->device->watch = ace_trace_watch(trace);
+    if (w->card != NULL) { /* it waits for each operation, so that times mean something */
+        w->card->watch = ace_trace_watch(trace);
+    }
     ledger->timeline = trace;
 }
 

@@ -111,6 +111,9 @@
     TEXT(device, "auto", 32, "", "engine",                                                         \
          "auto, cpu, sim (a simulated card), cuda or cuda:N")                                      \
     INT(gpu, -1, -1, 63, "", "engine", "which card; -1: the one with the most memory")             \
+    TEXT(plugin_dir, "", 4096, "", "engine",                                                       \
+         "folder of device plug-ins; empty: the program's, or ../lib/acestep beside it")           \
+    FLAG(cublas, 1, "", "engine", "products by cuBLASLt where it is installed, on a card")         \
     WORD(precision, 0, "auto|f32|bf16|int8", "", "engine",                                         \
          "of weights and products; auto: what the model asks for, else bf16")                      \
     FLAG(int8_compute, 1, "", "engine",                                                            \
