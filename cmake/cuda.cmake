@@ -48,7 +48,8 @@ if(NVCC_PROGRAM AND CUDA_RUNTIME_INCLUDE AND CUDA_RUNTIME_LIBRARY)
     get_filename_component(name ${source} NAME)
     set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
     add_custom_command(OUTPUT ${object}
-      COMMAND ${NVCC_PROGRAM} -std=c++17 -O3 -lineinfo -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra
+      COMMAND ${NVCC_PROGRAM} -std=c++17 -O3 -lineinfo -Xcompiler
+          -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-Wall,-Wextra
         -I${CMAKE_SOURCE_DIR}/include -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/plugins/cuda
         ${cuda_codes} -c ${source} -o ${object}
       DEPENDS ${source} ${CUDA_HEADERS} ${CMAKE_SOURCE_DIR}/src/device/device.h

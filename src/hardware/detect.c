@@ -204,6 +204,10 @@ static void explain_missing_card(const ace_hardware_wishes *w, ace_hardware *h)
     } else {
         diagnose(h, "no NVIDIA driver is installed, and no card was found");
     }
+    if (h->n_gpus == 0 && w->device != NULL && strncasecmp(w->device, "cuda", 4) == 0 &&
+        w->plugin_problem != NULL && w->plugin_problem[0] != '\0') {
+        diagnose(h, "%.600s", w->plugin_problem);
+    }
     diagnose(h, "MAX_CUDA_VRAM=8 simulates a card of 8 GB, with its limits and a hard cap");
 }
 

@@ -217,6 +217,35 @@ static void a_card_without_plugin_is_explained(void **state)
     assert_int_equal(h.n_diagnoses, 0);
     h = choose(machine(0, NULL), (ace_hardware_wishes){.gpu = -1});
     assert_true(h.n_diagnoses > 0);
+    h = choose(machine(1, &size), (ace_hardware_wishes){.gpu = -1, .plugin_problem = "it is broken"});
+    assert_non_null(strstr(h.diagnosis[0], "it is broken"));
+    h = choose(machine(0, NULL),
+               (ace_hardware_wishes){.device = "cuda", .gpu = -1, .plugin_problem = "not built"});
+    assert_int_equal(h.device, ACE_DEVICE_CPU);
+    assert_string_equal(h.diagnosis[1], "not built");
+}
+
+/* The plug-in has no code for it: another card is taken, or none, and that is said. */
+static void an_old_card_is_passed_over(void **state)
+{
+    (void)state;
+    static const double sizes[] = {24, 8};
+    ace_hardware_wishes w = {.gpu = -1, .cuda_plugin = true, .cuda_capability = 75};
+    ace_hardware h = machine(2, sizes);
+    h.gpu[0].capability_major = 6;
+    h.gpu[0].capability_minor = 1;
+    h.gpu[1].capability_major = 7;
+    h.gpu[1].capability_minor = 5;
+    h = choose(h, w);
+    assert_int_equal(h.device, ACE_DEVICE_CUDA);
+    assert_int_equal(h.chosen, 1);
+    h = machine(1, sizes);
+    h.gpu[0].capability_major = 6;
+    h.gpu[0].capability_minor = 1;
+    h = choose(h, w);
+    assert_int_equal(h.device, ACE_DEVICE_CPU);
+    assert_non_null(strstr(h.diagnosis[0], "6.1"));
+    assert_non_null(strstr(h.diagnosis[0], "7.5"));
 }
 
 static void this_machine_is_read(void **state)
@@ -243,6 +272,7 @@ int main(void)
         cmocka_unit_test(missing_devices_fall_through),
         cmocka_unit_test(words_choose_a_device),
         cmocka_unit_test(a_card_without_plugin_is_explained),
+        cmocka_unit_test(an_old_card_is_passed_over),
         cmocka_unit_test(this_machine_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Songs on a card, from outside: on the emulated one, or with ACE_TEST_REAL_CARD=1 on this machine's.
+
+usage: test_cuda.py PATH/TO/acestep PLUGIN-FOLDER [unittest options]"""
+import array
+import json
+import math
+import os
+import sys
+import unittest
+import wave
+
+from test_program import FAILED, GOLDEN, ProgramTest
+
+FOLDER = os.path.abspath(sys.argv[2])
+REAL = os.environ.get("ACE_TEST_REAL_CARD") == "1"
+GB = 1 << 30
+emulated = unittest.skipIf(REAL, "only the emulated card can be told to")
+
+
+def samples(path):
+    with wave.open(path, "rb") as f:
+        return array.array("h", f.readframes(f.getnframes()))
+
+
+def distance(a, b):
+    """Relative RMS difference."""
+    power = sum(x * x for x in b)
+    return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b)) / power)
+
+
+class Card(ProgramTest):
+    def run_on(self, device, *arguments, env=None):
+        where = {"ACESTEP_PLUGIN_DIR": FOLDER, "ACESTEP_DEVICE": device, **(env or {})}
+        if not REAL:
+            where["LD_LIBRARY_PATH"] = FOLDER
+        return self.run_program(*arguments, env=where)
+
+    def info(self, device="auto", env=None):
+        done = self.run_on(device, "info", "--json", env=env)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return json.loads(done.stdout)
+
+    def song(self, device, *arguments, env=None):
+        """The result, with its samples."""
+        path = self.path("song.wav")
+        done = self.run_on(device, "generate", "--models", GOLDEN, "--caption", "c", "--lyrics", "l",
+                           "--duration", "10", "--seed", "3", "--inference-steps", "4", "--output", path,
+                           "--overwrite", "--json", *arguments, env=env)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        result = json.loads(done.stdout)
+        result["samples"] = samples(path)
+        return result
+
+    def assert_on_card(self, result):
+        """A job that fell back to the CPU would have passed everything else."""
+        self.assertNotIn("W14", [w["id"] for w in result["warnings"]], result["warnings"])
+        self.assertEqual(result["plan"]["device"], self.info()["device"]["name"])
+        self.assertEqual(result["plan"]["peak_bytes"], result["measured"]["peak_bytes"])
+
+
+class Found(Card):
+    def test_card_is_found(self):
+        found = self.info()["device"]
+        self.assertEqual(found["kind"], "cuda")
+        self.assertTrue(REAL or "emulated" in found["name"])
+        self.assertEqual(self.info("cuda:0")["device"]["kind"], "cuda")
+        self.assertEqual(self.info("cpu")["device"]["kind"], "cpu")
+
+    def test_missing_card(self):
+        found = self.info("cuda:60")
+        self.assertEqual(found["device"]["kind"], "cuda")
+        self.assertEqual([w["id"] for w in found["warnings"]], ["W14"])
+
+    def test_missing_plugin(self):
+        found = self.info("cuda", env={"ACESTEP_PLUGIN_DIR": self.folder})
+        self.assertEqual(found["device"]["kind"], "cpu")
+        self.assertIn("has no libacestep_cuda.so", found["warnings"][0]["reason"])
+
+    @emulated
+    def test_old_card(self):
+        found = self.info("cuda", env={"ACE_EMULATOR_CAPABILITY": "61"})
+        self.assertEqual(found["device"]["kind"], "cpu")
+        self.assertIn("6.1", found["warnings"][0]["reason"])
+
+    @emulated
+    def test_card_that_is_full(self):
+        """It cannot even hold the workspace: the song is made on the CPU, and that is said."""
+        result = self.song("cuda", env={"ACE_EMULATOR_MB": "340"})
+        self.assertEqual([w["id"] for w in result["warnings"] if w["id"] == "W14"], ["W14"])
+
+
+class Songs(Card):
+    def test_as_on_the_cpu(self):
+        cpu = self.song("cpu", "--precision", "f32")
+        card = self.song("cuda", "--precision", "f32")
+        self.assert_on_card(card)
+        self.assertLess(distance(card["samples"], cpu["samples"]), 1e-3)
+        own = self.song("cuda", "--precision", "f32", "--cublas", "false")
+        self.assertLess(distance(own["samples"], cpu["samples"]), 1e-3)
+
+    def test_int8_under_a_cap_with_the_language_model(self):
+        for gb in ("8",) if not REAL else ("4", "6", "8", "12", "16", "24"):
+            result = self.song("cuda", "--thinking", "true", env={"MAX_CUDA_VRAM": gb})
+            with self.subTest(gb=gb):
+                self.assert_on_card(result)
+                self.assertEqual(result["plan"]["gpu_gb"], float(gb))
+                self.assertLessEqual(result["measured"]["peak_bytes"], (float(gb) - 0.5) * GB)
+
+    def test_layers_pass_through(self):
+        result = self.song("cuda", "--offload-dit-window", "1", env={"MAX_CUDA_VRAM": "4"})
+        self.assert_on_card(result)
+
+    def test_same_song_again(self):
+        a = self.song("cuda")
+        self.assertEqual(a["samples"], self.song("cuda")["samples"])
+
+    def test_failed_allocations(self):
+        for where in ("vae:1", "diffusion:1", "text:1", "condition:1"):
+            result = self.song("cuda", "--sim-fail-alloc", where)
+            with self.subTest(where=where):
+                self.assertEqual(len(result["samples"]), 10 * 48000 * 2)
+
+
+class Errors(Card):
+    @emulated
+    def test_card_fails(self):
+        for kernel in ("1", "200"):
+            done = self.run_on("cuda", "generate", "--models", GOLDEN, "--caption", "c", "--duration", "10",
+                               "--output", self.path("song.wav"), env={"ACE_EMULATOR_FAIL_KERNEL": kernel})
+            message = done.stderr.decode()
+            with self.subTest(kernel=kernel):
+                self.assertEqual(done.returncode, FAILED, message)
+                errors = [line for line in message.splitlines() if "card 0" in line]
+                self.assertEqual(len(errors), 1, message)
+                self.assertIn("illegal memory access", errors[0])
+                self.assertEqual(self.files(), [])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
