@@ -70,6 +70,45 @@ __device__ static inline float ace_warp_max(float v)
     return v;
 }
 
+/* ---- elementwise passes ---------------------------------------------------------------------------
+ *
+ * The threads of a block lie side by side along rows of up to 32 columns and below each other; the
+ * grid's y goes on along the rows. Narrow tensors get narrow rows of threads. */
+enum { ACE_PASS_THREADS = 256 };
+
+typedef struct ace_pass {
+    dim3 grid;
+    int across; /* threads along a row, a power of two */
+} ace_pass;
+
+static inline ace_pass ace_pass_over(int64_t rows, int64_t cols)
+{
+    int across = 1;
+    while (across < 32 && across < cols) {
+        across *= 2;
+    }
+    int64_t blocks = (cols + across * 4 - 1) / (across * 4);
+    int64_t down = ACE_PASS_THREADS / across;
+    return ace_pass{dim3((unsigned)((rows + down - 1) / down),
+                         (unsigned)(blocks < 1024 ? blocks : 1024)),
+                    across};
+}
+
+__device__ static inline int64_t ace_pass_row(int across)
+{
+    return (int64_t)blockIdx.x * (ACE_PASS_THREADS / across) + threadIdx.x / across;
+}
+
+__device__ static inline int64_t ace_pass_column(int across)
+{
+    return (int64_t)blockIdx.y * across + threadIdx.x % across;
+}
+
+__device__ static inline int64_t ace_pass_step(int across)
+{
+    return (int64_t)gridDim.y * across;
+}
+
 static inline unsigned ace_blocks(int64_t n, int64_t per)
 {
     return (unsigned)((n + per - 1) / per);

@@ -2,35 +2,11 @@
  * what becomes of its results. All are as fast as memory. */
 #include "product.cuh"
 
-enum { ACROSS = 32, DOWN = 8 };
-
-/* Threads of a block lie side by side along rows; the grid's y goes on along them. */
-__device__ static inline int64_t own_row()
+__global__ static void gather(int across, ace_cuda_product p, void *to, int is_bf16, int64_t first, int64_t m)
 {
-    return (int64_t)blockIdx.x * DOWN + threadIdx.x / ACROSS;
-}
-
-__device__ static inline int64_t first_column()
-{
-    return (int64_t)blockIdx.y * ACROSS + threadIdx.x % ACROSS;
-}
-
-__device__ static inline int64_t column_step()
-{
-    return (int64_t)gridDim.y * ACROSS;
-}
-
-static dim3 grid_of(int64_t rows, int64_t cols)
-{
-    unsigned across = ace_blocks(cols, ACROSS * 4);
-    return dim3(ace_blocks(rows, DOWN), across < 1024 ? across : 1024);
-}
-
-__global__ static void gather(ace_cuda_product p, void *to, int is_bf16, int64_t first, int64_t m)
-{
-    int64_t row = own_row();
+    int64_t row = ace_pass_row(across);
     int64_t width = p.w.taps * p.w.depth;
-    for (int64_t c = first_column(); row < m && c < width; c += column_step()) {
+    for (int64_t c = ace_pass_column(across); row < m && c < width; c += ace_pass_step(across)) {
         float v = ace_input(p, first + row, (int)(c / p.w.depth), c % p.w.depth);
         if (is_bf16) {
             ((uint16_t *)to)[row * width + c] = ace_round_bf16(v);
@@ -40,21 +16,21 @@ __global__ static void gather(ace_cuda_product p, void *to, int is_bf16, int64_t
     }
 }
 
-__global__ static void widen(ace_cuda_product p, uint16_t *to, int64_t column, int64_t n)
+__global__ static void widen(int across, ace_cuda_product p, uint16_t *to, int64_t column, int64_t n)
 {
-    int64_t row = own_row();
+    int64_t row = ace_pass_row(across);
     int64_t width = p.w.taps * p.w.depth;
     const int8_t *from = (const int8_t *)p.w.data + (column + row) * width;
-    for (int64_t c = first_column(); row < n && c < width; c += column_step()) {
+    for (int64_t c = ace_pass_column(across); row < n && c < width; c += ace_pass_step(across)) {
         to[row * width + c] = ace_round_bf16((float)from[c]); /* exact */
     }
 }
 
-__global__ static void finish(ace_cuda_product p, const float *values, const float *ups,
+__global__ static void finish(int across, ace_cuda_product p, const float *values, const float *ups,
                               int64_t first, int64_t m, int64_t column, int64_t n)
 {
-    int64_t row = own_row();
-    for (int64_t c = first_column(); row < m && c < n; c += column_step()) {
+    int64_t row = ace_pass_row(across);
+    for (int64_t c = ace_pass_column(across); row < m && c < n; c += ace_pass_step(across)) {
         float up = p.out.swiglu ? ups[row * n + c] : 0.0f;
         ace_deliver(p, first + row, column + c, values[row * n + c], up);
     }
@@ -63,14 +39,16 @@ __global__ static void finish(ace_cuda_product p, const float *values, const flo
 extern "C" void ace_cuda_gather(const ace_cuda_product *p, void *to, ace_dtype dtype, int64_t first,
                                 int64_t m, cudaStream_t stream)
 {
-    ACE_LAUNCH(gather, grid_of(m, p->w.taps * p->w.depth), dim3(ACROSS * DOWN), stream, *p, to,
+    ace_pass pass = ace_pass_over(m, p->w.taps * p->w.depth);
+    ACE_LAUNCH(gather, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p, to,
                dtype == ACE_BF16, first, m);
 }
 
 extern "C" void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t column, int64_t n,
                                cudaStream_t stream)
 {
-    ACE_LAUNCH(widen, grid_of(n, p->w.taps * p->w.depth), dim3(ACROSS * DOWN), stream, *p,
+    ace_pass pass = ace_pass_over(n, p->w.taps * p->w.depth);
+    ACE_LAUNCH(widen, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p,
                (uint16_t *)to, column, n);
 }
 
@@ -78,6 +56,7 @@ extern "C" void ace_cuda_finish(const ace_cuda_product *p, const float *values, 
                                 int64_t first, int64_t m, int64_t column, int64_t n,
                                 cudaStream_t stream)
 {
-    ACE_LAUNCH(finish, grid_of(m, n), dim3(ACROSS * DOWN), stream, *p, values, ups, first, m, column,
+    ace_pass pass = ace_pass_over(m, n);
+    ACE_LAUNCH(finish, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p, values, ups, first, m, column,
                n);
 }

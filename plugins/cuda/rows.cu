@@ -1,7 +1,7 @@
 /* Norms and elementwise operations: as fast as memory. */
 #include "numbers.cuh"
 
-enum { BLOCK = 256, WARPS = BLOCK / ACE_WARP, ACROSS = 32, DOWN = 8 };
+enum { BLOCK = 256, WARPS = BLOCK / ACE_WARP };
 
 /* ---- norms --------------------------------------------------------------------------------------- */
 
@@ -106,13 +106,11 @@ __device__ static float map(int what, const ace_tensor &y, const ace_tensor &a, 
     }
 }
 
-__global__ static void __launch_bounds__(ACROSS *DOWN)
-    map_rows(int what, ace_tensor y, ace_tensor a, ace_tensor b, float value)
+__global__ static void __launch_bounds__(ACE_PASS_THREADS)
+    map_rows(int across, int what, ace_tensor y, ace_tensor a, ace_tensor b, float value)
 {
-    int64_t r = (int64_t)blockIdx.x * DOWN + threadIdx.x / ACROSS;
-    int64_t step = (int64_t)gridDim.y * ACROSS;
-    for (int64_t c = (int64_t)blockIdx.y * ACROSS + threadIdx.x % ACROSS;
-         r < y.rows && c < y.cols; c += step) {
+    int64_t r = ace_pass_row(across);
+    for (int64_t c = ace_pass_column(across); r < y.rows && c < y.cols; c += ace_pass_step(across)) {
         ace_put(y, r, c, map(what, y, a, b, value, r, c));
     }
 }
@@ -120,7 +118,7 @@ __global__ static void __launch_bounds__(ACROSS *DOWN)
 extern "C" void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b,
                                   float value, cudaStream_t stream)
 {
-    unsigned across = ace_blocks(y.cols, ACROSS * 4);
-    dim3 grid(ace_blocks(y.rows, DOWN), across < 1024 ? across : 1024);
-    ACE_LAUNCH(map_rows, grid, dim3(ACROSS * DOWN), stream, (int)what, y, a, b, value);
+    ace_pass pass = ace_pass_over(y.rows, y.cols);
+    ACE_LAUNCH(map_rows, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, (int)what, y, a, b,
+               value);
 }

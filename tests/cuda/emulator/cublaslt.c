@@ -202,18 +202,46 @@ static void put(const layout *l, unsigned char *data, uint64_t row, uint64_t col
     }
 }
 
+/* Row k of the result holds number k of every column of the operand. */
+static float *transposed(const layout *l, const unsigned char *data)
+{
+    float *out = malloc((size_t)(l->rows * l->cols) * sizeof *out);
+    if (out == NULL) {
+        abort();
+    }
+    for (uint64_t c = 0; c < l->cols; c++) {
+        for (uint64_t r = 0; r < l->rows; r++) {
+            out[r * l->cols + c] = get(l, data, r, c);
+        }
+    }
+    return out;
+}
+
+/* Sums of all columns of a side by side, for one column of b after another. */
 static void run(void *context)
 {
     const product *p = context;
-    for (uint64_t n = 0; n < p->y.rows; n++) {
-        for (uint64_t m = 0; m < p->y.cols; m++) {
-            float sum = 0;
-            for (uint64_t k = 0; k < p->a.rows; k++) {
-                sum += get(&p->a, p->a_data, k, n) * get(&p->b, p->b_data, k, m);
+    uint64_t n = p->a.cols;
+    float *a = transposed(&p->a, p->a_data);
+    float *sum = malloc((size_t)n * sizeof *sum);
+    if (sum == NULL) {
+        abort();
+    }
+    for (uint64_t m = 0; m < p->y.cols; m++) {
+        memset(sum, 0, (size_t)n * sizeof *sum);
+        for (uint64_t k = 0; k < p->a.rows; k++) {
+            float x = get(&p->b, p->b_data, k, m);
+            const float *row = a + k * n;
+            for (uint64_t i = 0; i < n; i++) {
+                sum[i] += x * row[i];
             }
-            put(&p->y, p->y_data, n, m, sum);
+        }
+        for (uint64_t i = 0; i < n; i++) {
+            put(&p->y, p->y_data, i, m, sum[i]);
         }
     }
+    free(sum);
+    free(a);
 }
 
 int cublasLtMatmul(void *handle, void *d, const void *alpha, const void *a_data, void *a,

@@ -1,5 +1,6 @@
-/* Runs a kernel's blocks one after another, and the threads of a block as fibres: each runs until it
- * waits for the others, at a barrier or in a shuffle.
+/* Runs a kernel's blocks one after another, and the threads of a block one after another too, until
+ * one waits for the others, at a barrier or in a shuffle: then the stack that it is on is put aside,
+ * and another one goes on with the next thread.
  *
  * The order in which threads run turns around from block to block and from barrier to barrier, so that
  * a missing barrier shows. A block of which some threads have ended while others wait, or wait at
@@ -22,10 +23,8 @@ namespace
 enum { MOST_THREADS = 1024, WARP = 32, STACK_BYTES = 256 << 10 };
 enum state { READY, AT_BARRIER, IN_SHUFFLE, ENDED };
 
+/* A stack. */
 struct fibre {
-    state is;
-    dim3 thread;
-    int parity; /* which row of values the next shuffle writes */
 #if defined(__x86_64__)
     void *stack_pointer;
 #else
@@ -34,8 +33,22 @@ struct fibre {
     unsigned char *stack;
 };
 
+/* A thread of the block. */
+struct thread {
+    state is;
+    dim3 at;
+    int parity; /* which row of values the next shuffle writes */
+    fibre *on;
+};
+
 fibre fibres[MOST_THREADS];
-fibre *running;
+fibre *idle[MOST_THREADS];
+int n_idle;
+fibre *here; /* the stack in use */
+thread threads[MOST_THREADS];
+thread *running;
+int n_threads, n_started;
+bool turned; /* the last thread comes first */
 float shuffled[2][MOST_THREADS];
 void (*the_kernel)(void *);
 void *the_context;
@@ -79,13 +92,22 @@ void leave(fibre *f)
 }
 #endif
 
-/* A fibre lives for ever: one thread of a block after another. */
+/* Threads that have not begun, one after another, then the scheduler; for ever. */
 void live()
 {
     for (;;) {
-        the_kernel(the_context);
-        running->is = ENDED;
-        leave(running);
+        fibre *own = here;
+        while (n_started < n_threads) {
+            int next = turned ? n_threads - 1 - n_started : n_started;
+            n_started++;
+            running = &threads[next];
+            running->on = own;
+            ace_emulator_at.thread = running->at;
+            the_kernel(the_context);
+            running->is = ENDED;
+        }
+        idle[n_idle++] = own;
+        leave(own);
     }
 }
 
@@ -123,14 +145,34 @@ void fail(const char *what)
     abort();
 }
 
+void go_on(fibre *f)
+{
+    here = f;
+    enter(f);
+}
+
+fibre *free_fibre()
+{
+    static int n_made;
+    if (n_idle == 0) {
+        create(&fibres[n_made]);
+        idle[n_idle++] = &fibres[n_made++];
+    }
+    return idle[--n_idle];
+}
+
+/* Every thread that may, runs until it waits or ends. */
 void run_ready(int n, bool backwards)
 {
+    while (n_started < n_threads) {
+        go_on(free_fibre());
+    }
     for (int i = 0; i < n; i++) {
-        fibre *f = &fibres[backwards ? n - 1 - i : i];
-        if (f->is == READY) {
-            running = f;
-            ace_emulator_at.thread = f->thread;
-            enter(f);
+        thread *t = &threads[backwards ? n - 1 - i : i];
+        if (t->is == READY) {
+            running = t;
+            ace_emulator_at.thread = t->at;
+            go_on(t->on);
         }
     }
 }
@@ -139,7 +181,7 @@ int count(int first, int end, state is)
 {
     int n = 0;
     for (int i = first; i < end; i++) {
-        n += fibres[i].is == is;
+        n += threads[i].is == is;
     }
     return n;
 }
@@ -147,7 +189,7 @@ int count(int first, int end, state is)
 void release(int first, int end)
 {
     for (int i = first; i < end; i++) {
-        fibres[i].is = READY;
+        threads[i].is = READY;
     }
 }
 
@@ -170,9 +212,10 @@ bool release_warps(int n)
 
 void run_block(int n, bool backwards)
 {
-    for (int i = 0; i < n; i++) {
-        fibres[i].is = READY;
-    }
+    release(0, n);
+    n_threads = n;
+    n_started = 0;
+    turned = backwards;
     while (count(0, n, ENDED) < n) {
         run_ready(n, backwards);
         backwards = !backwards;
@@ -187,9 +230,8 @@ void run_block(int n, bool backwards)
 
 void wait_as(state is)
 {
-    fibre *f = running;
-    f->is = is;
-    leave(f);
+    running->is = is;
+    leave(here);
 }
 
 } // namespace
@@ -203,7 +245,7 @@ void __syncthreads()
  * first. */
 float __shfl_xor_sync(unsigned mask, float value, int lanes)
 {
-    long at = running - fibres;
+    long at = running - threads;
     int parity = running->parity;
     if (mask != 0xffffffffu) {
         fail("a shuffle of some lanes only, which is not emulated");
@@ -225,8 +267,7 @@ void ace_emulator_run(const ace_emulator_grid &g, void (*kernel)(void *), void *
     the_context = context;
     ace_emulator_at.grid = g.grid;
     for (int i = 0; i < n; i++) {
-        create(&fibres[i]);
-        fibres[i].thread =
+        threads[i].at =
             dim3((unsigned)i % g.block.x, (unsigned)i / g.block.x % g.block.y,
                  (unsigned)i / (g.block.x * g.block.y));
     }
