@@ -121,7 +121,7 @@ export function Region({ sound }: { sound: Sound }) {
           from={place(0)}
           to={place(sound.seconds)}
         />
-        <div class="region-mark" data-grip="both" style={{ left: percent(start), width: `${((place(end) - place(start)) * 100).toFixed(3)}%` }}>
+        <div class={`region-mark ${whole ? "whole" : ""}`} data-grip={whole ? "new" : "both"} style={{ left: percent(start), width: `${((place(end) - place(start)) * 100).toFixed(3)}%` }}>
           {handle("start", start)}
           {handle("end", end)}
         </div>

@@ -217,6 +217,9 @@ export function SwitchRow({
   );
 }
 
+/** Numbers whose default leaves the choice to the server. */
+const CHOSEN = new Set(["inference_steps", "guidance_scale", "shift", "vae_chunk", "vae_overlap", "offload_dit_window", "lm_seed"]);
+
 /** Whatever an option is: its row of the table says. */
 export function OptionField({ name }: { name: string }) {
   const row = option(name);
@@ -224,7 +227,7 @@ export function OptionField({ name }: { name: string }) {
   if (row.kind === "flag") return <SwitchRow name={name} />;
   if (row.kind === "word") return <SelectField name={name} />;
   if (row.kind === "text") return <TextField name={name} />;
-  const auto = typeof row.default === "number" && row.default <= (row.minimum ?? 0) ? row.default : undefined;
+  const auto = CHOSEN.has(name) ? row.default : undefined;
   const isAuto = auto !== undefined && get(name) === auto;
   return (
     <Field name={name}>

@@ -49,8 +49,8 @@ export function Create() {
           <div class="panels" id="form-panels" key={now.name}>
             <SongPanel mode={now} />
             <MusicPanel mode={now} />
-            <AdvancedPanel mode={now} />
             <EnginePanel />
+            <AdvancedPanel mode={now} />
           </div>
         )}
         <MakeBar />

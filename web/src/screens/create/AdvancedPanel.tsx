@@ -1,6 +1,6 @@
 /** Everything else the option table has, folded away. */
 import type { Mode } from "../../api/types";
-import { OptionField } from "../../parts/inputs";
+import { OptionField, SelectField } from "../../parts/inputs";
 import { isSet } from "../../state/form";
 import { modeFields, params } from "../../state/params";
 import { control } from "../../state/system";
@@ -19,6 +19,11 @@ const ELSEWHERE = new Set([
   "audio_cover_strength", "cover_noise_strength", "no_fsq", "model", "instrumental",
 ]);
 
+function Format() {
+  const formats = (params.value?.formats ?? []).map(({ name }) => [name, name] as [string, string]);
+  return <SelectField name="audio_format" choices={[["", t("value.auto")], ...formats]} />;
+}
+
 export function AdvancedPanel({ mode }: { mode: Mode }) {
   const shows = (name: string) => mode.fields.includes(name) || !modeFields.value.has(name);
   return (
@@ -27,6 +32,7 @@ export function AdvancedPanel({ mode }: { mode: Mode }) {
         const list = (params.value?.options ?? []).filter(
           (each) =>
             each.group === group &&
+            (group !== "editing" || mode.fields.includes("src_audio")) &&
             !SERVER.has(each.name) &&
             !ELSEWHERE.has(each.name) &&
             shows(each.name) &&
@@ -41,9 +47,9 @@ export function AdvancedPanel({ mode }: { mode: Mode }) {
               {changed > 0 && <span class="chip">{t("group.changed", { n: changed })}</span>}
             </summary>
             <div class="grid">
-              {list.map((each) => (
-                <OptionField key={each.name} name={each.name} />
-              ))}
+              {list.map((each) =>
+                each.name === "audio_format" ? <Format key={each.name} /> : <OptionField key={each.name} name={each.name} />,
+              )}
             </div>
           </details>
         );
