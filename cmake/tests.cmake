@@ -85,6 +85,13 @@ if(Python3_FOUND AND TARGET acestep_program)
             $<TARGET_FILE:acestep_program>)
   set_tests_properties(server_jobs server_load server_compat PROPERTIES TIMEOUT 900 LABELS program)
 endif()
+# web/test: the page in a browser, against the built program. Skipped (77) where there is no browser.
+if(page_node AND TARGET acestep_program)
+  add_test(NAME page
+    COMMAND ${page_node} ${CMAKE_SOURCE_DIR}/web/test/run.mjs $<TARGET_FILE:acestep_program>
+            ${CMAKE_BINARY_DIR}/page/pictures)
+  set_tests_properties(page PROPERTIES TIMEOUT 900 LABELS program SKIP_RETURN_CODE 77)
+endif()
 # tests/tools: programs for measuring by hand; built by name only.
 file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/tools/*.c)
 foreach(source ${TOOL_SOURCES})

@@ -1,5 +1,5 @@
 /** Requests to the server that this page came from. */
-import type { DryRun, Job, Params, Peaks, Sound, System, Values } from "./types";
+import type { DryRun, Job, Params, Peaks, System, Uploaded, Values } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -105,7 +105,7 @@ export const api = {
   text: async (path: string) => (await open(path)).text(),
 
   presets: () => call<{ presets: { name: string }[] }>("GET", "v1/presets"),
-  preset: (name: string) => call<Values>("GET", `v1/presets/${one(name)}`),
+  preset: (name: string) => call<{ request: Values }>("GET", `v1/presets/${one(name)}`),
   savePreset: (name: string, values: Values) => call<unknown>("PUT", `v1/presets/${one(name)}`, values),
   removePreset: (name: string) => call<void>("DELETE", `v1/presets/${one(name)}`),
 };
@@ -120,7 +120,7 @@ export function downloadAddress(audio: string, format: string): string {
 export function upload(
   file: File,
   progress: (fraction: number) => void,
-  done: (result: Sound | ApiError) => void,
+  done: (result: Uploaded | ApiError) => void,
 ): () => void {
   const request = new XMLHttpRequest();
   const form = new FormData();

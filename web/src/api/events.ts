@@ -12,7 +12,7 @@ export class EventReader {
   #rest = "";
 
   read(piece: string): ServerEvent[] {
-    const blocks = (this.#rest + piece).replace(/\r\n?/g, "\n").split("\n\n");
+    const blocks = (this.#rest + piece).replace(/\r\n/g, "\n").split("\n\n");
     this.#rest = blocks.pop() ?? "";
     return blocks.map(parse).filter((event): event is ServerEvent => event !== null);
   }

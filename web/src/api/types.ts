@@ -97,6 +97,7 @@ export interface PlanStage {
   name: string;
   stage: string;
   peak_bytes: number;
+  work_bytes: number;
   components: Record<string, number>;
   bytes: Record<string, number>;
   load_seconds: number;
@@ -192,6 +193,11 @@ export interface Sound {
   name: string;
   seconds: number;
   audio: string;
-  peaks: string;
+  peaks: string | number[]; // an address, or loudness 0 … 1 from start to end
   settings?: Values | null;
+}
+
+/** An upload as the server answers. */
+export interface Uploaded extends Omit<Sound, "peaks"> {
+  peaks: Peaks;
 }

@@ -54,7 +54,7 @@ const files = {
 export type IconName = keyof typeof files;
 
 const outlines = Object.fromEntries(
-  Object.entries(files).map(([name, text]) => [name, text.replace(/^[\s\S]*?<svg[^>]*>|<\/svg>\s*$/g, "")]),
+  Object.entries(files).map(([name, text]) => [name, text.replace(/^[\s\S]*?<svg[^>]*>|<\/svg>\s*$/g, "").trim()]),
 );
 
 export function Icon({ name, size = 18, filled = false }: { name: IconName; size?: number; filled?: boolean }) {

@@ -6,7 +6,12 @@ import { Button, IconButton } from "./Button";
 import { Progress } from "./Progress";
 import { Warnings } from "./Warnings";
 
-const stageName = (name: string) => maybe(`stage.${name}`) ?? maybe(`phase.${name}`) ?? name;
+/** "language model (bpm, token 6, …)": the stage in the reader's language, the details as they come. */
+function stageName(name: string): string {
+  const [stage, detail] = name.split(" (");
+  const known = maybe(`phase.${stage}`) ?? stage!;
+  return detail ? `${known} (${detail.split(",")[0]!.replace(")", "")})` : known;
+}
 
 function Standing({ job }: { job: Job }) {
   if (job.status === "queued") {

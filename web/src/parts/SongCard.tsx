@@ -112,7 +112,7 @@ function Rename({ job, onEnd }: { job: Job; onEnd: () => void }) {
 export function SongCard({ job }: { job: Job }) {
   const [naming, setNaming] = useState(false);
   const name = title(job);
-  const items = job.items ?? [];
+  const items = (job.items ?? []).filter((item) => item.audio); // a job that was only walked through made none
   const mode = job.params?.task_type && job.params.task_type !== "text2music" ? maybe(`task.${job.params.task_type}`) : "";
   return (
     <li class={`song ${job.status}`} data-job={job.id}>

@@ -17,7 +17,7 @@ const OFFERED = 12;
 
 function SongMenu({ field }: { field: SoundField }) {
   const made = songs.value
-    .flatMap((job) => (job.status === "done" ? (job.items ?? []).map((item) => itemSound(job, item)) : []))
+    .flatMap((job) => (job.status === "done" ? (job.items ?? []).filter((item) => item.audio).map((item) => itemSound(job, item)) : []))
     .slice(0, OFFERED);
   if (made.length === 0) return null;
   return (

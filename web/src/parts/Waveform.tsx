@@ -1,8 +1,9 @@
 /** A recording's waveform. With onSeek it is a slider too: click, arrow keys. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { loadOutline, type Outline } from "../api/peaks";
 import { theme } from "../state/look";
 import { clock } from "../state/text";
-import { draw, loadOutline, type Outline } from "./wave";
+import { draw } from "./wave";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -15,7 +16,7 @@ export function Waveform({
   from = 0,
   to = 1,
 }: {
-  peaks: string;
+  peaks: string | number[];
   seconds: number;
   position?: number;
   label: string;

@@ -2,7 +2,7 @@
 import type { Plan } from "../api/types";
 
 /** In the order in which they are stacked; the style has a colour for each. */
-export const BANDS = ["LM", "TE", "VE", "CE", "TK", "DK", "DD", "DC", "AD", "VD", "work", "other", "device"] as const;
+export const BANDS = ["LM", "TE", "VE", "CE", "TK", "DK", "DD", "AD", "VD", "work", "other", "device"] as const;
 export type Band = (typeof BANDS)[number];
 
 export interface Bar {
@@ -21,21 +21,26 @@ export interface Bars {
   capShown: boolean;
 }
 
-const isBand = (name: string): name is Band => (BANDS as readonly string[]).includes(name);
+function bandOf(component: string): Band {
+  if (component === "DC") return "DD"; // both are parts of the diffusion transformer
+  return (BANDS as readonly string[]).includes(component) ? (component as Band) : "other";
+}
 
 export function barsOf(plan: Plan): Bars {
   const bars = plan.stages
     .filter((stage) => stage.peak_bytes > 0)
     .map((stage) => {
-      const held: Partial<Record<Band, number>> = {};
-      let named = 0;
-      for (const [name, bytes] of Object.entries(stage.components)) {
-        const band = isBand(name) ? name : "other";
-        held[band] = (held[band] ?? 0) + bytes;
-        named += bytes;
-      }
-      held.work = Math.max(0, stage.peak_bytes - named);
-      held.device = plan.workspace_bytes;
+      // at the peak; a component that passes through a window is never there as a whole
+      const held: Partial<Record<Band, number>> = { device: plan.workspace_bytes };
+      let left = stage.peak_bytes;
+      const take = (band: Band, bytes: number) => {
+        const taken = Math.min(bytes, left);
+        held[band] = (held[band] ?? 0) + taken;
+        left -= taken;
+      };
+      take("work", stage.work_bytes);
+      for (const [name, bytes] of Object.entries(stage.components)) take(bandOf(name), bytes);
+      take("other", left);
       let before = 0;
       const parts = BANDS.filter((band) => (held[band] ?? 0) > 0).map((band) => {
         const part = { band, bytes: held[band]!, before };
@@ -46,7 +51,7 @@ export function barsOf(plan: Plan): Bars {
     });
   const peak = Math.max(1, ...bars.map((bar) => bar.total));
   // a limit so far away that nothing could be seen beside it is told in words
-  const capShown = plan.cap_bytes > 0 && plan.cap_bytes < peak * 5;
+  const capShown = plan.cap_bytes > 0 && plan.cap_bytes <= peak * 4;
   const scale = capShown ? Math.max(plan.cap_bytes, peak) * 1.04 : peak * 1.12;
   const bands = BANDS.filter((band) => bars.some((bar) => bar.parts.some((part) => part.band === band)));
   return { bars, bands, scale, cap: plan.cap_bytes, capShown };

@@ -1,34 +1,5 @@
 /** Draws a recording's peaks on a canvas, as rounded bars. */
-import { api } from "../api/client";
-import type { Peaks } from "../api/types";
-
-/** Loudness of each pair, 0 … 1, whatever the number of channels. */
-export type Outline = Float32Array;
-
-const cache = new Map<string, Promise<Outline>>();
-const KEPT = 300;
-
-/** An array for each channel, or one with the pairs of all channels in turn. */
-export function outline(peaks: Peaks): Outline {
-  const nested = Array.isArray(peaks.minimum[0]);
-  const low = (nested ? peaks.minimum : [peaks.minimum]) as number[][];
-  const high = (nested ? peaks.maximum : [peaks.maximum]) as number[][];
-  const out = new Float32Array(high[0]?.length ?? 0);
-  for (let channel = 0; channel < high.length; channel++)
-    for (let i = 0; i < out.length; i++)
-      out[i] = Math.max(out[i]!, Math.abs(low[channel]![i]!), Math.abs(high[channel]![i]!));
-  return out;
-}
-
-export function loadOutline(path: string): Promise<Outline> {
-  const known = cache.get(path);
-  if (known) return known;
-  const coming = api.peaks(path).then(outline);
-  coming.catch(() => cache.delete(path));
-  cache.set(path, coming);
-  if (cache.size > KEPT) cache.delete(cache.keys().next().value!);
-  return coming;
-}
+import type { Outline } from "../api/peaks";
 
 const BAR = 3; // css pixels, and as much between two as half of that
 const STEP = 4.5;

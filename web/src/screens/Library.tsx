@@ -100,6 +100,7 @@ export function Library() {
         {busy ? "" : t(list.length === 1 ? "library.one" : "library.many", { n: list.length })}
       </p>
       {list.length === 0 && !busy && <p class="card empty quiet">{t(text ? "library.nothing" : "recent.empty")}</p>}
+      <h2 class="hidden">{t("library.songs")}</h2>
       <ul class="songs large">
         {list.map((job) => (
           <SongCard key={job.id} job={job} />

@@ -37,14 +37,17 @@ export function title(job: Job): string {
 }
 
 export function put(...records: Job[]) {
-  const next = new Map(jobs.value);
+  const before = jobs.peek();
+  const next = new Map(before);
   for (const record of records) next.set(record.id, record);
   jobs.value = next;
-  for (const record of records)
-    if (isOver(record)) {
-      waiting.get(record.id)?.(record);
-      waiting.delete(record.id);
-    }
+  for (const record of records) {
+    if (!isOver(record)) continue;
+    waiting.get(record.id)?.(record);
+    waiting.delete(record.id);
+    const known = before.get(record.id);
+    if (known && !isOver(known)) announce(record);
+  }
 }
 
 export function drop(id: string) {
@@ -98,12 +101,29 @@ function refreshQueueSoon() {
   }, 60);
 }
 
-function announce(id: string, event: string) {
-  const job = jobs.peek().get(id);
-  if (!job || job.kind !== "song") return;
-  if (event === "done") say("good", t("say.done", { title: title(job) }));
-  else if (event === "cancelled") say("note", t("say.cancelled", { title: title(job) }));
-  else if (event === "failed") say("bad", t("say.failed", { title: title(job), why: job.error?.message ?? "" }), job.error?.hint);
+/** A song that has just ended. */
+function announce(job: Job) {
+  if (job.kind !== "song") return;
+  if (job.status === "done") say("good", t("say.done", { title: title(job) }));
+  else if (job.status === "cancelled") say("note", t("say.cancelled", { title: title(job) }));
+  else say("bad", t("say.failed", { title: title(job), why: job.error?.message ?? "" }), job.error?.hint);
+}
+
+/** The language model reports each token: more than there is any use in drawing. */
+const REDRAW = 120;
+const progress = new Map<string, NonNullable<Job["progress"]>>();
+let progressTimer: ReturnType<typeof setTimeout> | undefined;
+
+function showProgressSoon(id: string, { stage, fraction, whole, eta_seconds }: NonNullable<Job["progress"]>) {
+  progress.set(id, { stage, fraction, whole, eta_seconds: eta_seconds ?? null });
+  progressTimer ??= setTimeout(() => {
+    progressTimer = undefined;
+    for (const [each, at] of progress) {
+      const job = jobs.peek().get(each);
+      if (job && !isOver(job)) put({ ...job, status: "running", progress: at });
+    }
+    progress.clear();
+  }, REDRAW);
 }
 
 export async function onEvent(event: ServerEvent) {
@@ -111,16 +131,12 @@ export async function onEvent(event: ServerEvent) {
   if (!id) return;
   if (event.name === "removed") return drop(id);
   const known = jobs.peek().get(id);
-  if (event.name === "progress") {
-    if (known && !isOver(known)) {
-      const { progress, ...flat } = event.data as { progress?: Job["progress"] };
-      put({ ...known, status: "running", progress: progress ?? (flat as unknown as Job["progress"])! });
-    }
+  if (event.name === "progress" || event.name === "phase") {
+    if (known) showProgressSoon(id, event.data as unknown as NonNullable<Job["progress"]>);
     return;
   }
-  const fresh = !known || !isOver(known);
+  if (known && isOver(known)) return; // of the past
   await refreshJob(id);
-  if (fresh) announce(id, event.name);
   if (["queued", "started", "done", "failed", "cancelled"].includes(event.name)) refreshQueueSoon();
 }
 

@@ -7,7 +7,7 @@ export interface Track {
   id: string; // "j_…/0", "u_…"
   name: string;
   audio: string;
-  peaks: string;
+  peaks: string | number[];
   seconds: number;
 }
 

@@ -10,7 +10,7 @@ export const presets = signal<string[]>([]);
 
 export async function refreshPresets() {
   try {
-    presets.value = (await api.presets()).presets.map((each) => (typeof each === "string" ? each : each.name));
+    presets.value = (await api.presets()).presets.map((each) => each.name);
   } catch (error) {
     sayError(error);
   }
@@ -33,8 +33,7 @@ export async function savePreset(name: string) {
 
 export async function applyPreset(name: string) {
   try {
-    const found = await api.preset(name);
-    fill((found.values as unknown as typeof found) ?? found);
+    fill((await api.preset(name)).request);
     say("good", t("preset.applied", { name }));
   } catch (error) {
     sayError(error);

@@ -8,6 +8,8 @@ import { sayError, say } from "./notices";
 import { number, t } from "./text";
 
 export const system = signal<System | null>(null);
+/** The tier that the card has of its own. */
+const detected = signal("");
 export const info = computed<Info | null>(() => system.value?.info ?? null);
 
 /** The engine's options in the form: what the controls depend on. */
@@ -28,7 +30,10 @@ export async function refreshSystem() {
   const mine = (running = new AbortController());
   try {
     const next = await api.system(JSON.parse(askedText.peek()), mine.signal);
-    if (running === mine) system.value = next;
+    if (running !== mine) return;
+    system.value = next;
+    if (next.info.source === "detected") detected.value = next.info.label;
+    else if (!detected.peek() && isSet("tier")) detected.value = (await api.system({})).info.label;
   } catch (error) {
     sayError(error);
   }
@@ -63,9 +68,8 @@ export function forget(names: string[]) {
 
 /** Another tier brings all of its own values. */
 export function chooseTier(label: string) {
-  const detected = info.value?.source === "detected" ? info.value.label : undefined;
   forget(Object.keys(info.value?.controls ?? {}).filter((name) => name !== "limits"));
-  set("tier", label === detected || label === "" ? undefined : label.split(" ")[0]);
+  set("tier", label === detected.value ? undefined : label.split(" ")[0]);
 }
 
 /** A value that the card's limits have become too small for is brought down, and that is said. */

@@ -4,5 +4,5 @@ import { songs } from "./jobs";
 import type { Track } from "./player";
 
 export function songTracks(): Track[] {
-  return songs.peek().flatMap((job) => (job.items ?? []).map((item) => itemTrack(job, item)));
+  return songs.peek().flatMap((job) => (job.items ?? []).filter((item) => item.audio).map((item) => itemTrack(job, item)));
 }

@@ -1,6 +1,7 @@
 /** Recordings on their way to the server. */
 import { signal } from "@preact/signals";
 import { ApiError, upload } from "../api/client";
+import { shortOutline } from "../api/peaks";
 import type { Sound } from "../api/types";
 import { sayError } from "./notices";
 
@@ -37,7 +38,7 @@ export function send(file: File): Promise<Sound | undefined> {
           sayError(result);
           end();
         } else {
-          end({ ...result, name: result.name || file.name });
+          end({ ...result, name: result.name || file.name, peaks: shortOutline(result.peaks) });
         }
       },
     );
