@@ -23,6 +23,7 @@ static void announce(FILE *out, const char *plan)
     }
     fprintf(out, "about %.2f GB to %s, where %.2f GB are free\n", gigabytes(root, "size"),
             json_string_value(json_object_get(root, "folder")), gigabytes(root, "free_bytes"));
+    fprintf(out, "licences: MIT; Qwen3-Embedding-0.6B: Apache 2.0\n");
     json_decref(root);
 }
 

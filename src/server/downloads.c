@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/defaults.h"
+#include "server/jobs_entry.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -248,9 +249,7 @@ static void finish(ace_downloads *d, json_t *record, acestep_status status, cons
         (void)json_object_set_new(record, "result", json_loads(result, 0, NULL));
     } else {
         set_status(record, "failed", "finished");
-        (void)json_object_set_new(
-            record, "error",
-            json_pack("{s:s, s:s}", "code", acestep_status_text(status), "message", err->message));
+        (void)json_object_set_new(record, "error", ace_entry_error(status, err->message));
     }
 }
 

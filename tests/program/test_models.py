@@ -366,9 +366,9 @@ class Hosts(StoreTest):
 
 
 class Interruptions(StoreTest):
-    def interrupted(self, number):
+    def interrupted(self, number, *more):
         self.mirror.faults[WEIGHTS] = [("slow", 20000)]
-        process = self.start("turbo", "--skip-main")
+        process = self.start("turbo", "--skip-main", *more)
         part = self.here(TURBO, WEIGHTS + ".part")
         self.wait_for(lambda: os.path.exists(part) and os.path.getsize(part) > 100000)
         self.assertEqual(self.states()[TURBO], "partial")
@@ -406,6 +406,12 @@ class Interruptions(StoreTest):
         self.mirror.faults.clear()
         self.get("turbo", "--skip-main")
         self.assert_turbo()
+
+    def test_getting_it_again_is_no_less_careful(self):
+        self.get("turbo", "--skip-main")
+        self.interrupted(signal.SIGKILL, "--force")
+        self.assertFalse(os.path.exists(self.here(TURBO, "acestep-manifest.json")))
+        self.assertEqual(self.states()[TURBO], "partial")
 
     def test_a_full_disk(self):
         """As far as it goes; then, with room, on from there."""
@@ -582,6 +588,7 @@ class Served(StoreTest):
     def test_failures_are_told(self):
         server = self.serve(ACESTEP_DOWNLOAD_SOURCE="huggingface", ACESTEP_MIRROR=self.mirror.address)
         record = self.wait(server, self.download(server, {"sets": ["turbo"]}), "failed")
+        self.assertEqual(record["error"]["code"], "network")
         self.assertIn("asked for revision", record["error"]["message"])  # not the published one
 
     def test_names_and_values_are_checked(self):
