@@ -254,15 +254,16 @@ void ace_store_set_look(const char *folder, const char *set, ace_store_found *ou
     bool found = false;
     memset(out, 0, sizeof *out);
     int fd = ace_store_set_open(folder, set, false);
-    ace_store_files *files = ace_calloc(1, sizeof *files);
-    if (fd < 0 || files == NULL || !count_bytes(fd, out, &unfinished)) {
+    ace_store_files files;
+    if (fd < 0 || !count_bytes(fd, out, &unfinished)) {
         say(out, ACE_STORE_ABSENT, "");
-    } else if (ace_store_manifest_read(fd, set, true, files, &found, NULL) == ACESTEP_OK && found) {
-        look_unfinished(files, out);
-    } else if (ace_store_manifest_read(fd, set, false, files, &found, &why) != ACESTEP_OK) {
+    } else if (ace_store_manifest_read(fd, set, true, &files, &found, NULL) == ACESTEP_OK &&
+               found) {
+        look_unfinished(&files, out);
+    } else if (ace_store_manifest_read(fd, set, false, &files, &found, &why) != ACESTEP_OK) {
         say(out, ACE_STORE_DAMAGED, why.message);
     } else if (found) {
-        look_by_manifest(fd, files, out);
+        look_by_manifest(fd, &files, out);
     } else if (unfinished) {
         say(out, ACE_STORE_PARTIAL, "its download is not finished");
     } else {
@@ -271,7 +272,6 @@ void ace_store_set_look(const char *folder, const char *set, ace_store_found *ou
     if (fd >= 0) {
         (void)close(fd);
     }
-    ace_free(files);
 }
 
 const char *ace_store_state_name(ace_store_state state)
