@@ -118,9 +118,49 @@ static void reply_loaded(ace_http_request *request, ace_server *server, bool aga
 
 typedef struct loading {
     ace_server *server;
-    double since; /* engine states before this are of an earlier wish */
-    bool again;
+    json_t *options;
+    json_t *wanted; /* all of them, with the server's defaults */
+    double since;   /* states before this are of an earlier wish */
+    bool again;     /* it has to be unloaded first */
+    bool asked;     /* to load */
 } loading;
+
+static double unix_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The options of a job that names nothing but these. */
+static json_t *all_options(ace_server *server, json_t *options)
+{
+    acestep_request *request = NULL;
+    json_t *out = NULL;
+    if (ace_server_defaults(server, &request, NULL) == ACESTEP_OK) {
+        char *text = acestep_request_json(request, false);
+        out = text != NULL ? json_loads(text, 0, NULL) : NULL;
+        acestep_free(text);
+        json_object_update(out, options);
+    }
+    acestep_request_free(request);
+    return out;
+}
+
+/* Does the engine's state tell of the checkpoints that are wanted? */
+static bool is_wanted(const json_t *engine, const json_t *wanted)
+{
+    const json_t *options = json_object_get(engine, "options");
+    return json_equal(json_object_get(options, "models"), json_object_get(wanted, "models")) &&
+           json_equal(json_object_get(options, "model"), json_object_get(wanted, "model"));
+}
+
+static ace_status ask_to_load(loading *l, ace_error *err)
+{
+    l->asked = true;
+    l->since = unix_seconds();
+    return ace_jobs_load(l->server->jobs, l->options, err);
+}
 
 static bool answer_when_loaded(ace_http_request *request, void *state, bool late)
 {
@@ -129,10 +169,14 @@ static bool answer_when_loaded(ace_http_request *request, void *state, bool late
     const char *now = ace_compat_string(engine, "state");
     const char *error = ace_compat_string(engine, "error");
     bool fresh = json_number_value(json_object_get(engine, "since")) >= l->since;
+    bool open = strcmp(now, "loaded") == 0 || strcmp(now, "running") == 0;
     bool done = true;
-    if (strcmp(now, "loaded") == 0 && fresh) {
+    ace_error err = {.code = ACESTEP_OK};
+    if (!l->asked && strcmp(now, "unloaded") == 0 && ask_to_load(l, &err) != ACESTEP_OK) {
+        ace_reference_reply_code(request, 500, err.message);
+    } else if (l->asked && open && is_wanted(engine, l->wanted)) {
         reply_loaded(request, l->server, l->again);
-    } else if (strcmp(now, "unloaded") == 0 && error[0] != '\0' && fresh) {
+    } else if (l->asked && strcmp(now, "unloaded") == 0 && error[0] != '\0' && fresh) {
         ace_reference_reply_code(request, 500, error);
     } else if (late) {
         ace_reference_reply_code(request, 504, "the engine is still busy with a song");
@@ -145,25 +189,31 @@ static bool answer_when_loaded(ace_http_request *request, void *state, bool late
 
 static void free_loading(void *state)
 {
-    ace_free(state);
+    loading *l = state;
+    json_decref(l->options);
+    json_decref(l->wanted);
+    ace_free(l);
 }
 
+/* Takes options over. */
 static void load(ace_http_request *request, ace_server *server, json_t *options, bool again)
 {
     ace_error err = {.code = ACESTEP_OK};
     loading *l = ace_calloc(1, sizeof *l);
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     if (l == NULL) {
         ace_http_reply_json(request, 500, NULL);
+        json_decref(options);
         return;
     }
-    *l = (loading){
-        .server = server, .since = (double)now.tv_sec + (double)now.tv_nsec * 1e-9, .again = again};
-    ace_status status = ace_jobs_load(server->jobs, options, &err);
-    if (status != ACESTEP_OK) {
+    *l = (loading){.server = server,
+                   .options = options,
+                   .wanted = all_options(server, options),
+                   .again = again};
+    if (again) {
+        ace_jobs_unload(server->jobs);
+    } else if (ask_to_load(l, &err) != ACESTEP_OK) {
         ace_reference_reply_code(request, 500, err.message);
-        ace_free(l);
+        free_loading(l);
         return;
     }
     ace_http_reply_later(request, ACE_COMPAT_WAIT_SECONDS, answer_when_loaded, free_loading, l);
@@ -195,7 +245,6 @@ void ace_reference_init(ace_http_request *request, ace_server *server)
             json_object_set_new(options, "init_llm", json_string("true"));
         }
         load(request, server, options, false);
-        json_decref(options);
     } else {
         ace_http_reply_failure(request, &err, NULL);
     }
@@ -204,10 +253,7 @@ void ace_reference_init(ace_http_request *request, ace_server *server)
 
 void ace_reference_reinitialize(ace_http_request *request, ace_server *server)
 {
-    json_t *options = json_object();
-    ace_jobs_unload(server->jobs);
-    load(request, server, options, true);
-    json_decref(options);
+    load(request, server, json_object(), true);
 }
 
 /* ---- figures
