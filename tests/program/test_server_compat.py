@@ -12,6 +12,8 @@ import http.client
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -300,6 +302,23 @@ class Demo(CompatTest):
 
 
 class Reference(CompatTest):
+    def test_the_examples_of_the_manual_work(self):
+        if shutil.which("curl") is None or shutil.which("bash") is None:
+            self.skipTest("needs curl and bash")
+        manual = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "api-compat.md")
+        with open(manual, encoding="utf-8") as f:
+            blocks = re.findall(r"```sh\n(.*?)```", f.read(), re.S)
+        self.assertGreater(len(blocks), 5)
+        script = "set -eu -o pipefail\n" + "".join(blocks)
+        script = script.replace("http://127.0.0.1:7860", self.server.address.geturl())
+        folder = tempfile.mkdtemp(dir=self.server.folder.name)
+        ended = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, timeout=2 * WAIT)
+        self.assertEqual(ended.returncode, 0, (ended.stderr[-500:], ended.stdout[-500:]))
+        for name in ("tune.wav", "song.wav"):
+            with open(os.path.join(folder, name), "rb") as f:
+                self.assertGreater(loudness(f.read())[1], 0.5, name)
+        self.assertEqual(len(os.listdir(folder)), 6)
+
     def test_ranges_and_names_of_the_audio(self):
         (got,) = self.songs({**SHORT, "audio_format": "mp3"})
         self.assertTrue(got["file"].endswith(".mp3"), got["file"])
