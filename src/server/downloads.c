@@ -4,7 +4,6 @@
 #include "base/file_write.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "server/defaults.h"
 #include "server/jobs_entry.h"
 
 #include <pthread.h>
@@ -34,52 +33,6 @@ static double now(void)
     struct timespec t;
     (void)clock_gettime(CLOCK_REALTIME, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* ---- what the server's defaults say
- * -------------------------------------------------------------------- */
-
-char *ace_downloads_folder(ace_server *server, ace_error *err)
-{
-    acestep_request *request = NULL;
-    acestep_error why = {.code = ACESTEP_OK};
-    if (ace_server_defaults(server, &request, err) != ACESTEP_OK) {
-        return NULL;
-    }
-    char *text = acestep_request_json(request, true);
-    json_t *asked = text != NULL ? json_loads(text, 0, NULL) : NULL;
-    const char *models = json_string_value(json_object_get(asked, "models"));
-    bool on_disk = models != NULL && strncmp(models, "embedded:", 9) != 0;
-    char *folder = acestep_store_folder(on_disk ? models : NULL, &why);
-    if (folder == NULL) {
-        (void)ace_fail(err, why.code, "%s", why.message);
-    }
-    json_decref(asked);
-    acestep_free(text);
-    acestep_request_free(request);
-    return folder;
-}
-
-char *ace_downloads_recommended(ace_server *server, ace_error *err)
-{
-    acestep_request *request = NULL;
-    acestep_error why = {.code = ACESTEP_OK};
-    if (ace_server_defaults(server, &request, err) != ACESTEP_OK) {
-        return NULL;
-    }
-    char *text = acestep_info_json(request, &why);
-    json_t *info = text != NULL ? json_loads(text, 0, NULL) : NULL;
-    const char *lm = json_string_value(
-        json_object_get(json_object_get(info, "defaults"), "recommended_lm_model"));
-    char *copy = text != NULL ? ace_strdup(lm != NULL ? lm : "") : NULL;
-    if (copy == NULL) {
-        (void)ace_fail(err, text != NULL ? ACESTEP_MEMORY : why.code, "%s",
-                       text != NULL ? "downloads: no host memory" : why.message);
-    }
-    json_decref(info);
-    acestep_free(text);
-    acestep_request_free(request);
-    return copy;
 }
 
 /* ---- records; with the mutex held
@@ -180,30 +133,6 @@ static bool show_progress(void *context, const acestep_store_state *state)
     return go_on;
 }
 
-/* Whoever downloads into a server that has only the demo wants to use it. */
-static void use_folder(ace_server *server, const char *folder)
-{
-    acestep_request *request = NULL;
-    ace_error err = {.code = ACESTEP_OK};
-    if (ace_server_defaults(server, &request, &err) != ACESTEP_OK || !acestep_store_ready(folder)) {
-        acestep_request_free(request);
-        return;
-    }
-    char *text = acestep_request_json(request, true);
-    json_t *asked = text != NULL ? json_loads(text, 0, NULL) : NULL;
-    if (asked != NULL && json_string_length(json_object_get(asked, "models")) == 0 &&
-        json_string_length(json_object_get(asked, "weights")) == 0) {
-        json_t *change = json_pack("{s:s}", "models", folder);
-        if (change == NULL || ace_settings_change(server->settings, change, &err) != ACESTEP_OK) {
-            ace_log(ACE_LOG_WARNING, "downloads", "%s", err.message);
-        }
-        json_decref(change);
-    }
-    json_decref(asked);
-    acestep_free(text);
-    acestep_request_free(request);
-}
-
 /* The call itself, without the mutex; request: a copy of the record. */
 static acestep_status get(ace_downloads *d, const json_t *request, char **result,
                           acestep_error *err)
@@ -230,7 +159,7 @@ static acestep_status get(ace_downloads *d, const json_t *request, char **result
         (void)snprintf(err->message, sizeof err->message, "%s", own.message);
     }
     if (status == ACESTEP_OK) {
-        use_folder(d->server, folder);
+        ace_downloads_use(d->server, folder);
     }
     ace_free(lm);
     acestep_free(folder);

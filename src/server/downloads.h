@@ -11,6 +11,9 @@
 char *ace_downloads_folder(ace_server *server, ace_error *err);
 /* The language model that this machine is advised to have; "" for none. Freed with ace_free. */
 char *ace_downloads_recommended(ace_server *server, ace_error *err);
+/* Makes the folder the default of jobs where a song can be made from it and the server has had
+ * nothing but the demo: whoever downloads wants to use it. */
+void ace_downloads_use(ace_server *server, const char *folder);
 
 /* Reads DATA/downloads.json and starts the thread. */
 ace_status ace_downloads_open(ace_server *server, ace_downloads **out, ace_error *err);
