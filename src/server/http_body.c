@@ -248,7 +248,9 @@ static void parse_form(ace_http_body *body)
     if (strlen(body->text) != body->text_bytes) {
         ace_http_body_fail(body, 400, "bad_form", NULL, "the form holds a NUL byte");
     } else if (body->json == NULL ||
-               ace_http_pairs_parse(body->text, true, body->json, &err) != ACESTEP_OK) {
+               ace_http_pairs_parse(body->text, true, body->json, &err) == ACESTEP_MEMORY) {
+        ace_http_body_fail(body, 500, "memory", NULL, "the server is short of memory");
+    } else if (err.code != ACESTEP_OK) {
         ace_http_body_fail(body, 400, "bad_form", NULL, "%s", err.message);
     }
 }

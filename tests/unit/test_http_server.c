@@ -414,6 +414,44 @@ static void many_at_once(void **state)
     test_server_stop(&s);
 }
 
+/* Whichever allocation fails, the client gets an answer or a closed connection, and the server goes on. */
+static void memory_may_run_out(void **state)
+{
+    (void)state;
+    test_server s;
+    test_server_start(&s, routes, (ace_http_config){.max_upload = 1 << 20});
+    static const struct {
+        const char *method, *target, *headers, *body;
+    } requests[] = {
+        {"GET", "/echo?a=1", "", NULL},
+        {"GET", "/slow", "", NULL},
+        {"GET", "/later?wait=9", "", NULL},
+        {"POST", "/echo", "", "a=1&a=2"},
+        {"POST", "/files", "Content-Type: multipart/form-data; boundary=limit\r\n",
+         "--limit\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nText\r\n"
+         "--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.wav\"\r\n\r\nRIFF\r\n"
+         "--limit--\r\n"},
+    };
+    atomic_store(&tick, 3);
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        int failed = 0;
+        for (unsigned n = 1; n <= 40; n++) {
+            ace_memory_fail_at(n);
+            test_reply r = test_ask(&s, requests[i].method, requests[i].target,
+                                    requests[i].headers, requests[i].body);
+            ace_memory_fail_at(0);
+            failed += r.status != 200;
+            if (r.status != 0 && r.status != 200 && r.status < 500) {
+                fail_msg("%s: %s", requests[i].target, r.text);
+            }
+            test_reply_free(&r);
+        }
+        assert_true(failed > 0 && failed < 40);
+    }
+    expect(&s, "GET", "/echo", "", NULL, 200, NULL);
+    test_server_stop(&s);
+}
+
 static void nothing_is_left_in_memory(void **state)
 {
     (void)state;
@@ -431,6 +469,7 @@ int main(void)
         cmocka_unit_test(nobody_waits_for_those_who_left),
         cmocka_unit_test(slow_clients_are_cut),
         cmocka_unit_test(many_at_once),
+        cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(nothing_is_left_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
