@@ -160,6 +160,9 @@ typedef enum ace_job_file { ACE_JOB_AUDIO, ACE_JOB_SIDECAR, ACE_JOB_LRC, ACE_JOB
 ace_status ace_jobs_file(ace_jobs *jobs, const char *id, int item, ace_job_file file, char **path,
                          ace_error *err);
 
+/* Files have been put beside an item's: they count among the job's bytes from now on. */
+void ace_jobs_measure(ace_jobs *jobs, const char *id);
+
 /* ---- changing jobs
  * ----------------------------------------------------------------------------------- */
 

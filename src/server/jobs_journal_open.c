@@ -19,6 +19,7 @@ static const char *const tables =
     "  params TEXT NOT NULL, request TEXT NOT NULL, outcome TEXT NOT NULL, search TEXT NOT NULL,"
     "  repeat_key TEXT, hidden INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX jobs_status ON jobs(status, position);"
+    "CREATE INDEX jobs_recent ON jobs(hidden, kind, status, id, favourite, origin);"
     "CREATE INDEX jobs_figures ON jobs(favourite, hidden, finished, kind, status, bytes, origin);"
     "CREATE INDEX jobs_repeat ON jobs(repeat_key) WHERE repeat_key IS NOT NULL;"
     "CREATE TABLE speeds(engine TEXT NOT NULL, stage TEXT NOT NULL, work REAL NOT NULL,"

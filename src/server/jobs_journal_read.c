@@ -75,9 +75,12 @@ ace_status ace_journal_pending(ace_journal *j, ace_journal_visitor *visit, void 
 }
 
 /* A switch before each condition turns it off. Bits of statuses and kinds are numbers that SQLite
- * shifts itself. Without a text, the index alone answers how many there are. */
+ * shifts itself. Without a text, an index alone answers how many there are; rows are read in the
+ * order of their ids, and the plus keeps that index from being taken and sorted for them. */
+#define COUNT "SELECT count(*) FROM jobs WHERE hidden=0" MATCHES
+#define ROWS "SELECT " ACE_ENTRY_COLUMNS " FROM jobs WHERE +hidden=0" MATCHES
 #define MATCHES                                                                                    \
-    " FROM jobs WHERE hidden=0 AND (?1=0 OR (?1 >> status) & 1) AND (?2=0 OR (?2 >> kind) & 1) "   \
+    " AND (?1=0 OR (?1 >> status) & 1) AND (?2=0 OR (?2 >> kind) & 1) "                            \
     "AND (?3<0 OR favourite=?3) AND (?4 IS NULL OR origin=?4)"
 #define WITH_TEXT " AND search LIKE ?5 ESCAPE '\\'" /* the text's own % and _ mean themselves */
 #define NEWEST " AND (?6 IS NULL OR id<?6) ORDER BY id DESC LIMIT ?7"
@@ -110,10 +113,8 @@ ace_status ace_journal_list(ace_journal *j, const ace_jobs_filter *f, int64_t *t
     int64_t statuses = f->statuses;
     int64_t kinds = f->kinds;
     int64_t favourite = f->favourite;
-    const char *count =
-        pattern == NULL ? "SELECT count(*)" MATCHES : "SELECT count(*)" MATCHES WITH_TEXT;
-    const char *rows = pattern == NULL ? "SELECT " ACE_ENTRY_COLUMNS MATCHES NEWEST
-                                       : "SELECT " ACE_ENTRY_COLUMNS MATCHES WITH_TEXT NEWEST;
+    const char *count = pattern == NULL ? COUNT : COUNT WITH_TEXT;
+    const char *rows = pattern == NULL ? ROWS NEWEST : ROWS WITH_TEXT NEWEST;
     sqlite3_stmt *s = ace_sql(j, count, pattern == NULL ? "iiit" : "iiitt", statuses, kinds,
                               favourite, f->origin, pattern);
     *total = has_row(s) ? sqlite3_column_int64(s, 0) : 0;
@@ -137,7 +138,7 @@ bool ace_journal_oldest(ace_journal *j, char id[ACE_JOB_ID_BYTES], double *finis
 {
     sqlite3_stmt *s = ace_sql(j,
                               "SELECT id, finished FROM jobs WHERE favourite=0 AND finished>0 AND "
-                              "hidden=0 ORDER BY finished, id LIMIT 1",
+                              "hidden=0 ORDER BY finished LIMIT 1",
                               "");
     bool found = read_id(s, id);
     *finished = found ? sqlite3_column_double(s, 1) : 0;
@@ -177,7 +178,7 @@ double ace_journal_average(ace_journal *j, ace_job_kind kind)
     sqlite3_stmt *s =
         ace_sql(j,
                 "SELECT avg(finished-started) FROM (SELECT finished, started FROM jobs "
-                "WHERE kind=? AND status=? AND started>0 ORDER BY id DESC LIMIT 50)",
+                "WHERE hidden=0 AND kind=? AND status=? AND started>0 ORDER BY id DESC LIMIT 50)",
                 "ii", (int64_t)kind, (int64_t)ACE_JOB_DONE);
     double average = has_row(s) ? sqlite3_column_double(s, 0) : 0;
     (void)sqlite3_finalize(s);

@@ -124,6 +124,12 @@ ace_status ace_journal_reorder(ace_journal *j, const ace_jobs_entry *queue, ace_
     return status;
 }
 
+ace_status ace_journal_measure(ace_journal *j, const char *id, uint64_t bytes, ace_error *err)
+{
+    return ace_sql_run(
+        j, ace_sql(j, "UPDATE jobs SET bytes=? WHERE id=?", "it", (int64_t)bytes, id), err);
+}
+
 ace_status ace_journal_hide(ace_journal *j, const char *id, ace_error *err)
 {
     return ace_sql_run(j, ace_sql(j, "UPDATE jobs SET hidden=1 WHERE id=?", "t", id), err);

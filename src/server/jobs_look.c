@@ -5,6 +5,7 @@
 #include "base/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 json_t *ace_jobs_record(ace_jobs *jobs, const char *id)
@@ -42,20 +43,71 @@ typedef struct listing {
     bool more;
 } listing;
 
+/* False when there was no room for it. */
+static bool show(listing *l, const ace_jobs_entry *e)
+{
+    if ((int)json_array_size(l->records) == l->limit) {
+        l->more = true;
+        return false;
+    }
+    json_array_append_new(l->records, ace_entry_record(e, ace_queue_place(l->jobs, e), false));
+    memcpy(l->last, e->id, sizeof l->last);
+    return true;
+}
+
 static bool take(void *context, ace_jobs_entry *kept)
 {
     listing *l = context;
-    if ((int)json_array_size(l->records) == l->limit) {
-        l->more = true;
-        ace_entry_free(kept);
-        return false;
-    }
     const ace_jobs_entry *live = ace_live_find(l->jobs, kept->id); /* knows its progress */
-    const ace_jobs_entry *e = live != NULL ? live : kept;
-    json_array_append_new(l->records, ace_entry_record(e, ace_queue_place(l->jobs, e), false));
-    memcpy(l->last, kept->id, sizeof l->last);
+    bool more = show(l, live != NULL ? live : kept);
     ace_entry_free(kept);
-    return true;
+    return more;
+}
+
+/* What has not ended is in memory, and asked for often: the journal of thousands is left alone. */
+static bool is_all_live(const ace_jobs_filter *f)
+{
+    const unsigned live = 1u << ACE_JOB_QUEUED | 1u << ACE_JOB_RUNNING;
+    return f->statuses != 0 && (f->statuses & ~live) == 0 && f->text == NULL;
+}
+
+static bool matches(const ace_jobs_entry *e, const ace_jobs_filter *f)
+{
+    return (f->statuses >> e->status & 1u) != 0 && !e->removed &&
+           (f->kinds == 0 || (f->kinds >> e->kind & 1u) != 0) &&
+           (f->favourite < 0 || e->favourite == (f->favourite > 0)) &&
+           (f->origin == NULL || strcmp(f->origin, e->origin) == 0);
+}
+
+static int newer_first(const void *a, const void *b)
+{
+    return strcmp((*(ace_jobs_entry *const *)b)->id, (*(ace_jobs_entry *const *)a)->id);
+}
+
+static void list_live(listing *l, const ace_jobs_filter *f, int64_t *total)
+{
+    ace_jobs *jobs = l->jobs;
+    const ace_jobs_entry **found = ace_calloc((size_t)jobs->queued + 1, sizeof *found);
+    size_t n = 0;
+    if (found == NULL) {
+        return;
+    }
+    if (jobs->running != NULL && matches(jobs->running, f)) {
+        found[n++] = jobs->running;
+    }
+    for (const ace_jobs_entry *e = jobs->queue; e != NULL; e = e->next) {
+        if (matches(e, f)) {
+            found[n++] = e;
+        }
+    }
+    qsort(found, n, sizeof *found, newer_first);
+    *total = (int64_t)n;
+    for (size_t i = 0; i < n && !l->more; i++) {
+        if (f->after == NULL || strcmp(found[i]->id, f->after) < 0) {
+            (void)show(l, found[i]);
+        }
+    }
+    ace_free(found);
 }
 
 json_t *ace_jobs_list(ace_jobs *jobs, const ace_jobs_filter *filter)
@@ -64,7 +116,9 @@ json_t *ace_jobs_list(ace_jobs *jobs, const ace_jobs_filter *filter)
     int64_t total = 0;
     listing l = {.jobs = jobs, .records = json_array(), .limit = filter->limit};
     (void)pthread_mutex_lock(&jobs->lock);
-    if (ace_journal_list(jobs->journal, filter, &total, take, &l, &err) != ACESTEP_OK) {
+    if (is_all_live(filter)) {
+        list_live(&l, filter, &total);
+    } else if (ace_journal_list(jobs->journal, filter, &total, take, &l, &err) != ACESTEP_OK) {
         ace_log(ACE_LOG_ERROR, "jobs", "%s", err.message);
     }
     (void)pthread_mutex_unlock(&jobs->lock);
@@ -114,6 +168,19 @@ ace_status ace_jobs_file(ace_jobs *jobs, const char *id, int item, ace_job_file 
     }
     json_decref(found);
     return status;
+}
+
+void ace_jobs_measure(ace_jobs *jobs, const char *id)
+{
+    char folder[ACE_FOLDER_PATH_BYTES];
+    ace_error err = {.code = ACESTEP_OK};
+    ace_result_folder(jobs, id, false, folder);
+    uint64_t bytes = ace_folder_bytes(folder);
+    (void)pthread_mutex_lock(&jobs->lock);
+    if (ace_journal_measure(jobs->journal, id, bytes, &err) != ACESTEP_OK) {
+        ace_log(ACE_LOG_WARNING, "jobs", "%s", err.message);
+    }
+    (void)pthread_mutex_unlock(&jobs->lock);
 }
 
 /* ---- figures

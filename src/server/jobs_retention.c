@@ -30,7 +30,9 @@ static bool is_too_much(const ace_jobs *jobs, double finished)
     if (o->keep_seconds > 0 && ace_unix_seconds() - finished > o->keep_seconds) {
         return true;
     }
-    ace_journal_sizes(jobs->journal, &n, &bytes);
+    if (o->keep_jobs > 0 || o->keep_bytes > 0) {
+        ace_journal_sizes(jobs->journal, &n, &bytes);
+    }
     return (o->keep_jobs > 0 && n > o->keep_jobs) || (o->keep_bytes > 0 && bytes > o->keep_bytes);
 }
 

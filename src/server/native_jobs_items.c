@@ -53,12 +53,19 @@ static bool read_format(const char *format, char extension[16])
 }
 
 /* "0.flac" as "0.as-mp3.mp3" beside it, made at the first use and gone with the job. */
-static ace_status convert(const char *path, const char *format, const char *extension, char *out,
-                          acestep_error *err)
+static ace_status convert(ace_jobs *jobs, const char *id, const char *path, const char *format,
+                          const char *extension, char *out, acestep_error *err)
 {
     const char *dot = strrchr(path, '.');
     (void)snprintf(out, PATH_BYTES, "%.*s.as-%s.%s", (int)(dot - path), path, format, extension);
-    return access(out, R_OK) == 0 ? ACESTEP_OK : acestep_audio_convert(path, format, out, err);
+    if (access(out, R_OK) == 0) {
+        return ACESTEP_OK;
+    }
+    ace_status status = acestep_audio_convert(path, format, out, err);
+    if (status == ACESTEP_OK) {
+        ace_jobs_measure(jobs, id);
+    }
+    return status;
 }
 
 static bool is_continuation(char c)
@@ -121,7 +128,8 @@ void ace_native_item_audio(ace_http_request *request, ace_server *server)
     }
     if (format == NULL) {
         send_audio(request, server, path);
-    } else if (convert(path, format, extension, other, &err) == ACESTEP_OK) {
+    } else if (convert(server->jobs, request->captures[0], path, format, extension, other, &err) ==
+               ACESTEP_OK) {
         send_audio(request, server, other);
     } else {
         ace_error inner = {.code = ACESTEP_OK};

@@ -86,6 +86,8 @@ class Songs(JobsTest):
         flac = server.ask("GET", item["audio"] + "?format=flac&download=1")
         self.assertEqual((flac.status, flac.body[:4]), (200, b"fLaC"))
         self.assertIn(".flac", flac.headers["Content-Disposition"])
+        self.assertEqual(self.job(server, name)["bytes"] - job["bytes"], len(flac.body) + os.path.getsize(
+            os.path.join(server.data, "results", name, "1.peaks.json")))
         for target in ("?format=exe", "?format=../x"):
             self.assertEqual(server.ask("GET", item["audio"] + target).status, 400)
         for target in ("2/audio", "-1/audio", "x/audio", "99999999999999999999/audio", "0/lrc"):

@@ -346,6 +346,50 @@ static void lists_are_filtered_and_paged(void **state)
     ace_jobs_close(jobs);
 }
 
+static void what_waits_is_listed_from_memory_as_from_the_journal(void **state)
+{
+    (void)state;
+    char *id[4];
+    fake_engine_hold(true);
+    ace_jobs *jobs = job_service_start(folder, NULL);
+    for (int i = 0; i < 4; i++) {
+        id[i] = job_service_add(jobs, "polka");
+        fake_engine_await_runs(1);
+    }
+    assert_int_equal(ace_jobs_edit(jobs, id[2], NULL, 1), ACE_JOB_CHANGED);
+    const unsigned live = 1u << ACE_JOB_QUEUED | 1u << ACE_JOB_RUNNING;
+    const ace_jobs_filter cases[] = {
+        {.statuses = live, .favourite = -1, .limit = 9},
+        {.statuses = live, .favourite = -1, .limit = 2},
+        {.statuses = live, .favourite = -1, .limit = 2, .after = id[1]},
+        {.statuses = live, .favourite = 1, .limit = 9},
+        {.statuses = live, .favourite = 0, .limit = 9, .kinds = 1u << ACE_JOB_SAMPLE},
+        {.statuses = 1u << ACE_JOB_RUNNING, .favourite = -1, .limit = 9},
+        {.statuses = 1u << ACE_JOB_QUEUED, .favourite = -1, .limit = 9, .origin = "peer"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ace_jobs_filter by_text = cases[i];
+        by_text.text = "polka"; /* so the journal is asked */
+        json_t *one = ace_jobs_list(jobs, &cases[i]);
+        json_t *other = ace_jobs_list(jobs, &by_text);
+        assert_true(json_equal(json_object_get(one, "total"), json_object_get(other, "total")));
+        assert_true(json_equal(json_object_get(one, "next"), json_object_get(other, "next")));
+        json_t *a = json_object_get(one, "jobs");
+        json_t *b = json_object_get(other, "jobs");
+        assert_int_equal(json_array_size(a), json_array_size(b));
+        for (size_t k = 0; k < json_array_size(a); k++) {
+            assert_true(json_equal(json_object_get(json_array_get(a, k), "id"),
+                                   json_object_get(json_array_get(b, k), "id")));
+        }
+        json_decref(one);
+        json_decref(other);
+    }
+    for (int i = 0; i < 4; i++) {
+        free(id[i]);
+    }
+    ace_jobs_close(jobs);
+}
+
 static void nothing_is_leaked(void **state)
 {
     (void)state;
@@ -377,6 +421,7 @@ int main(void)
         TEST(the_same_key_gives_the_same_job),
         TEST(words_come_without_files),
         TEST(lists_are_filtered_and_paged),
+        TEST(what_waits_is_listed_from_memory_as_from_the_journal),
         TEST(nothing_is_leaked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

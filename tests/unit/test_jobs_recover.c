@@ -119,6 +119,29 @@ static void queue_slow_and_die(const char *where)
     (void)raise(SIGKILL);
 }
 
+/* A stop does not count as an interruption. */
+static void stop_and_die(const char *where)
+{
+    ace_jobs *jobs = job_service_start(where, NULL);
+    free(job_service_add(jobs, "slow"));
+    fake_engine_await_runs(1);
+    ace_jobs_close(jobs);
+    (void)job_service_start(where, NULL);
+    fake_engine_await_runs(2);
+    (void)raise(SIGKILL);
+}
+
+static void only_interruptions_count(void **state)
+{
+    (void)state;
+    assert_killed(job_service_fork(stop_and_die, folder));
+    ace_jobs *jobs = job_service_open(folder, NULL);
+    char *id = find(jobs, "slow");
+    assert_int_equal(ace_jobs_status(jobs, id), ACE_JOB_QUEUED);
+    ace_jobs_close(jobs);
+    free(id);
+}
+
 static void an_interrupted_job_runs_again_with_its_seeds(void **state)
 {
     (void)state;
@@ -349,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_queue_survives_and_a_deadly_job_runs_twice_at_most),
         TEST(an_interrupted_job_runs_again_with_its_seeds),
+        TEST(only_interruptions_count),
         TEST(a_stopped_job_is_queued_again_as_often_as_it_takes),
         TEST(a_job_may_finish_within_the_grace),
         TEST(a_folder_has_one_server),
