@@ -16,7 +16,7 @@ static void print_help(void)
            "job first needs them. The options of songs and of the engine become the defaults of every\n"
            "job. Every option can stand in the environment as ACESTEP_<NAME>.\n\n"
            "  --routes  list what is served and leave    --verbose, --quiet  more or less in the log\n\n"
-           "A first SIGINT or SIGTERM lets the running job finish within --grace seconds, a second one\n"
+           "A first SIGINT, SIGTERM or SIGHUP lets the running job finish within --grace seconds, a second one\n"
            "ends at once. exit status: 0 stopped, 2 bad parameter, 9 the data folder is in use,\n"
            "  10 address or data folder cannot be had\n\n%s%s",
            own != NULL ? own : "", songs != NULL ? songs : "");
@@ -58,6 +58,10 @@ static void block_signals(sigset_t *set)
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+    struct sigaction hangup; /* a closed terminal ends the server, unless nohup says otherwise */
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+        sigaddset(set, SIGHUP);
+    }
     (void)sigprocmask(SIG_BLOCK, set, NULL);
 }
 

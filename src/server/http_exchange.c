@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 enum { DISCARDED_BYTES = 256 << 10 }; /* that much of a refused body is read, so that the client reads why */
@@ -82,6 +83,19 @@ static uint64_t announced_bytes(const ace_http_request *request)
                                                                  : 0;
 }
 
+/* Where a request says in two ways how long it is, a proxy and we may disagree about where the next one begins. */
+static bool has_one_length(ace_http_exchange *x)
+{
+    const char *encoding = ace_http_header(&x->request, "Transfer-Encoding");
+    const char *length = ace_http_header(&x->request, "Content-Length");
+    if (encoding == NULL || (length == NULL && strcasecmp(encoding, "chunked") == 0)) {
+        return true;
+    }
+    ace_http_reply_error(&x->request, 400, "bad_length", NULL, NULL,
+                         "a body has a Content-Length, or the Transfer-Encoding chunked");
+    return false;
+}
+
 static void open_body(ace_http_exchange *x)
 {
     ace_http_body_limits limits = limits_of(x);
@@ -135,7 +149,7 @@ static enum MHD_Result begin(ace_http_exchange *x, const char *method)
     bool head = strcmp(method, "HEAD") == 0;
     (void)snprintf(x->method, sizeof x->method, "%s", head ? "GET" : method);
     x->request.method = x->method;
-    if (!has_answer(x) && ace_http_admit_origin(x)) {
+    if (!has_answer(x) && has_one_length(x) && ace_http_admit_origin(x)) {
         ace_http_take_route(x);
     }
     if (!has_answer(x)) {

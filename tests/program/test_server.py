@@ -499,6 +499,7 @@ class Program(ServerTest):
         self.assertEqual(server.ask("GET", "/livez").status, 200)
         self.assertIn("tier", server.text())
         self.assertEqual(server.stop(signal.SIGINT), 0)
+        self.assertEqual(self.start().stop(signal.SIGHUP), 0)
         self.assertEqual(server.process.stdout.read() if not server.process.stdout.closed else b"", b"")
 
     def test_bad_options_end_in_one_line(self):

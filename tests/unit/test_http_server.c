@@ -150,6 +150,11 @@ static void answers_follow_from_the_request(void **state)
     expect(&s, "GET", "/later?wait=x", "", NULL, 400, "\"param\":\"wait\"");
     expect(&s, "HEAD", "/echo", "", NULL, 200, "Content-Type: application/json");
     expect(&s, "GET", "/echo", "", NULL, 200, "X-Content-Type-Options: nosniff");
+    expect(&s, "POST", "/echo", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+           "3\r\na=1\r\n0\r\n\r\n", 400, "bad_length");
+    expect(&s, "POST", "/echo", "Transfer-Encoding: gzip\r\n", "x", 400, "bad_length");
+    expect(&s, "POST", "/echo", "Transfer-Encoding: chunked\r\n", "3\r\na=1\r\n0\r\n\r\n", 200,
+           "\"a\":\"1\"");
     test_server_stop(&s);
 }
 
