@@ -37,7 +37,7 @@ export function PlanPicture({ plan }: { plan: Plan }) {
   const most = Math.max(...bars.map((bar) => bar.total));
   return (
     <figure class="plan-picture">
-      <div class="plan-rows" aria-hidden="true">
+      <div class={capShown ? "plan-rows capped" : "plan-rows"} aria-hidden="true">
         {bars.map((bar) => (
           <BarRow key={bar.stage} bar={bar} scale={scale} peak={bar.total === most} chosen={chosen} />
         ))}

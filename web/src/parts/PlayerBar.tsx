@@ -58,6 +58,7 @@ export function PlayerBar() {
           aria-label={t("player.volume")}
           aria-valuetext={`${number(volume.value * 100)} %`}
           value={volume.value}
+          style={{ "--fill": `${volume.value * 100}%` }}
           onInput={(event) => {
             volume.value = Number(event.currentTarget.value);
             muted.value = false;

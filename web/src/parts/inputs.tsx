@@ -77,6 +77,7 @@ export function SliderField({
   const high = maximum ?? row?.maximum ?? 1;
   const value = getNumber(name);
   const free = auto !== undefined && value === auto;
+  const at = Math.max(low, Math.min(high, free ? (start ?? low) : value));
   const text = free ? t("value.auto") : `${number(value, digits)}${suffix ? ` ${suffix}` : ""}`;
   return (
     <Field
@@ -112,7 +113,8 @@ export function SliderField({
           min={low}
           max={high}
           step={step}
-          value={free ? (start ?? low) : value}
+          value={at}
+          style={{ "--fill": `${((at - low) / (high - low)) * 100}%` }}
           aria-valuetext={text}
           onInput={(event) => set(name, Number(event.currentTarget.value))}
         />

@@ -25,7 +25,7 @@ export function QueuePanel() {
 }
 
 export function RecentPanel() {
-  const list = songs.value.slice(0, SHOWN);
+  const list = songs.value.filter((job) => job.status !== "cancelled").slice(0, SHOWN);
   return (
     <section class="card" aria-labelledby="recent-title">
       <div class="card-head">
