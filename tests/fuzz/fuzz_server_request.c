@@ -1,9 +1,12 @@
 /* Requests of other programs: any JSON gives a request or one error; its options keep the kinds and
  * ranges of the table, and the engine's own reader refuses it with a message or takes it. The first
- * byte says which program it is. */
+ * byte says which program it is; a chat becomes a request first. */
 #include "acestep.h"
+#include "base/memory.h"
+#include "server/compat_base64.h"
 #include "server/compat_request.h"
 #include "server/compat_values.h"
+#include "server/reference_messages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,16 +50,8 @@ static void check(const ace_compat_request *r)
     free(text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_request(json_t *body, ace_compat_dialect dialect)
 {
-    if (size == 0) {
-        return 0;
-    }
-    ace_compat_dialect dialect = data[0] % 2 == 0 ? ACE_COMPAT_REFERENCE : ACE_COMPAT_PEER;
-    json_t *body = json_loadb((const char *)data + 1, size - 1, JSON_ALLOW_NUL, NULL);
-    if (body == NULL) {
-        return 0;
-    }
     ace_compat_request r;
     ace_error err = {.code = ACESTEP_OK};
     if (ace_compat_read(body, dialect, &r, &err) == ACESTEP_OK) {
@@ -65,6 +60,48 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(err.message[0] != '\0');
     }
     ace_compat_request_free(&r);
+}
+
+static void read_audio(const json_t *audio)
+{
+    void *bytes = NULL;
+    size_t n = 0;
+    const char *text = json_string_value(json_object_get(audio, "data"));
+    require(text != NULL);
+    if (ace_base64_read(text, &bytes, &n, NULL) == ACESTEP_OK) {
+        require(n > 0 && n <= strlen(text));
+    }
+    ace_free(bytes);
+}
+
+static void read_chat(json_t *body)
+{
+    ace_chat_request chat;
+    ace_error err = {.code = ACESTEP_OK};
+    if (ace_chat_read(body, &chat, &err) == ACESTEP_OK) {
+        for (int i = 0; i < ACE_CHAT_AUDIOS && chat.audio[i] != NULL; i++) {
+            require(chat.audio_field[i] != NULL);
+            read_audio(chat.audio[i]);
+        }
+        read_request(chat.task, ACE_COMPAT_REFERENCE);
+    } else {
+        require(err.message[0] != '\0');
+    }
+    ace_chat_request_free(&chat);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    json_t *body =
+        size > 0 ? json_loadb((const char *)data + 1, size - 1, JSON_ALLOW_NUL, NULL) : NULL;
+    if (body == NULL) {
+        return 0;
+    }
+    if (data[0] % 3 == 2) {
+        read_chat(body);
+    } else {
+        read_request(body, data[0] % 3 == 0 ? ACE_COMPAT_REFERENCE : ACE_COMPAT_PEER);
+    }
     json_decref(body);
     return 0;
 }
