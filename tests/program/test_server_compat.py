@@ -335,7 +335,9 @@ class Reference(CompatTest):
 
     def test_bodies_of_every_kind(self):
         for body, kind in ((json.dumps(SHORT), "application/json"), (json.dumps(SHORT), "application/vnd.x+json"),
-                           (urllib.parse.urlencode(SHORT), FORM), form(SHORT, {})):
+                           (urllib.parse.urlencode(SHORT), FORM), form(SHORT, {}),
+                           (json.dumps(SHORT), None), (urllib.parse.urlencode(SHORT), None),
+                           (json.dumps(SHORT), FORM)):
             with self.subTest(kind=kind):
                 (got,) = self.songs(body, kind=kind)
                 self.assertEqual(got["metas"]["duration"], 10)

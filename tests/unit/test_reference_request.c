@@ -233,6 +233,62 @@ static void every_name_counts_everywhere(void **state)
     }
 }
 
+/* The names by themselves, so that none goes missing from the table. */
+static void every_name_of_theirs_is_known(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"caption", "prompt,caption,tags"},
+        {"vocal_language", "vocal_language,vocalLanguage,language"},
+        {"track_name", "track_name,trackName,track,lego_track,extract_track"},
+        {"track_classes", "track_classes,trackClasses,instruments,complete_track_classes"},
+        {"src_audio", "src_audio_path,ctx_audio_path,sourceAudioPath,srcAudioPath,ctxAudioPath"},
+        {"reference_audio", "reference_audio_path,ref_audio_path,referenceAudioPath,refAudioPath"},
+        {"audio_codes", "audio_code_string,audioCodeString,audio_codes"},
+        {"keyscale", "key_scale,keyscale,keyScale,key"},
+        {"timesignature", "time_signature,timesignature,timeSignature"},
+        {"duration", "audio_duration,duration,audioDuration,target_duration,targetDuration"},
+        {"inference_steps", "inference_steps,inferenceSteps,infer_steps,steps"},
+        {"guidance_scale", "guidance_scale,guidanceScale"},
+        {"timesteps", "timesteps,custom_timesteps"},
+        {"infer_method", "infer_method,inferMethod"},
+        {"sampler_mode", "sampler_mode,samplerMode,solver"},
+        {"use_adg", "use_adg,useAdg"},
+        {"velocity_norm_threshold", "velocity_norm_threshold,velocityNormThreshold"},
+        {"velocity_ema_factor", "velocity_ema_factor,velocityEmaFactor"},
+        {"latent_shift", "latent_shift,latentShift"},
+        {"latent_rescale", "latent_rescale,latentRescale"},
+        {"audio_cover_strength",
+         "audio_cover_strength,audioCoverStrength,cover_strength,coverStrength"},
+        {"cover_noise_strength", "cover_noise_strength,coverNoiseStrength"},
+        {"sample_query", "sample_query,sampleQuery,description,desc"},
+        {"use_format", "use_format,useFormat"},
+        {"use_cot_caption", "use_cot_caption,cot_caption,cot-caption"},
+        {"use_cot_language", "use_cot_language,cot_language,cot-language"},
+        {"use_cot_metas", "use_cot_metas,cot_metas"},
+        {"use_constrained_decoding",
+         "use_constrained_decoding,constrained_decoding,constrainedDecoding,constrained"},
+        {"lm_model_path", "lm_model_path,lm_model,lmModelPath"},
+        {"backend", "lm_backend,backend"},
+        {"batch_size", "batch_size,batchSize,synth_batch_size,n"},
+        {"audio_format", "audio_format,output_format,response_format"},
+        {"model", "model,model_name,modelName,dit_model,ditModel,synth_model"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (const char *name = rows[i][1]; *name != '\0';) {
+            size_t n = strcspn(name, ",");
+            char one[48];
+            (void)snprintf(one, sizeof one, "%.*s", (int)n, name);
+            const ace_compat_field *field = ace_compat_field_of(rows[i][0]);
+            assert_non_null(field);
+            if (ace_compat_position(field->names, ',', one) < 0) {
+                print_error("%s does not mean %s\n", one, rows[i][0]);
+                fail();
+            }
+            name += n + (name[n] == ',' ? 1 : 0);
+        }
+    }
+}
+
 static void values_come_in_many_forms(void **state)
 {
     (void)state;
@@ -340,6 +396,9 @@ static void the_language_model_is_asked_as_there(void **state)
     assert_string_equal(json_string_value(json_object_get(r.params, "sample_query")),
                         "NO USER INPUT");
     assert_null(json_object_get(r.params, "vocal_language")); /* open */
+    ace_compat_request_free(&r);
+    r = read_as("{\"desc\": \"a song\", \"vocal_language\": \"en\"}", ACE_COMPAT_REFERENCE);
+    assert_null(json_object_get(r.params, "vocal_language")); /* theirs: no wish at all */
     ace_compat_request_free(&r);
     r = read_as("{\"desc\": \"a song\", \"vocal_language\": \"ja\"}", ACE_COMPAT_REFERENCE);
     assert_string_equal(json_string_value(json_object_get(r.params, "vocal_language")), "ja");
@@ -455,6 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_engine_takes_every_field),
         cmocka_unit_test(every_name_counts_everywhere),
+        cmocka_unit_test(every_name_of_theirs_is_known),
         cmocka_unit_test(values_come_in_many_forms),
         cmocka_unit_test(seeds_are_lists),
         cmocka_unit_test(tasks_have_many_names),
