@@ -83,16 +83,39 @@ static uint64_t announced_bytes(const ace_http_request *request)
                                                                  : 0;
 }
 
-/* Where a request says in two ways how long it is, a proxy and we may disagree about where the next one begins. */
-static bool has_one_length(ace_http_exchange *x)
+typedef struct framing {
+    int lengths, encodings, hosts;
+    bool malformed;
+} framing;
+
+static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                      const char *value)
 {
-    const char *encoding = ace_http_header(&x->request, "Transfer-Encoding");
-    const char *length = ace_http_header(&x->request, "Content-Length");
-    if (encoding == NULL || (length == NULL && strcasecmp(encoding, "chunked") == 0)) {
+    framing *f = context;
+    (void)kind;
+    f->hosts += strcasecmp(name, "Host") == 0;
+    f->lengths += strcasecmp(name, "Content-Length") == 0;
+    if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        f->encodings++;
+        f->malformed |= value == NULL || strcasecmp(value, "chunked") != 0;
+    }
+    f->malformed |= strpbrk(name, " \t") != NULL;
+    return MHD_YES;
+}
+
+/* Where a request says in two ways how long it is or whom it is for, a proxy and we may disagree about where the next
+ * one begins or who answers. */
+static bool has_one_meaning(ace_http_exchange *x)
+{
+    framing f = {0};
+    (void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, look_at_header, &f);
+    if (!f.malformed && f.lengths + f.encodings <= 1 && f.hosts <= 1) {
         return true;
     }
-    ace_http_reply_error(&x->request, 400, "bad_length", NULL, NULL,
-                         "a body has a Content-Length, or the Transfer-Encoding chunked");
+    ace_http_reply_header(&x->request, "Connection", "close");
+    ace_http_reply_error(&x->request, 400, "bad_header", NULL, NULL,
+                         "a request has one Host, and one Content-Length or the "
+                         "Transfer-Encoding chunked");
     return false;
 }
 
@@ -149,7 +172,7 @@ static enum MHD_Result begin(ace_http_exchange *x, const char *method)
     bool head = strcmp(method, "HEAD") == 0;
     (void)snprintf(x->method, sizeof x->method, "%s", head ? "GET" : method);
     x->request.method = x->method;
-    if (!has_answer(x) && has_one_length(x) && ace_http_admit_origin(x)) {
+    if (!has_answer(x) && has_one_meaning(x) && ace_http_admit_origin(x)) {
         ace_http_take_route(x);
     }
     if (!has_answer(x)) {

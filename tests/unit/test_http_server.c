@@ -151,8 +151,11 @@ static void answers_follow_from_the_request(void **state)
     expect(&s, "HEAD", "/echo", "", NULL, 200, "Content-Type: application/json");
     expect(&s, "GET", "/echo", "", NULL, 200, "X-Content-Type-Options: nosniff");
     expect(&s, "POST", "/echo", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
-           "3\r\na=1\r\n0\r\n\r\n", 400, "bad_length");
-    expect(&s, "POST", "/echo", "Transfer-Encoding: gzip\r\n", "x", 400, "bad_length");
+           "3\r\na=1\r\n0\r\n\r\n", 400, "bad_header");
+    expect(&s, "POST", "/echo", "Content-Length: 9\r\n", "a=1", 400, "Connection: close");
+    expect(&s, "POST", "/echo", "Transfer-Encoding : chunked\r\n", "a=1", 400, "bad_header");
+    expect(&s, "GET", "/echo", "X: y\r\nHost: other\r\n", NULL, 400, "bad_header");
+    expect(&s, "POST", "/echo", "Transfer-Encoding: gzip\r\n", "x", 400, "bad_header");
     expect(&s, "POST", "/echo", "Transfer-Encoding: chunked\r\n", "3\r\na=1\r\n0\r\n\r\n", 200,
            "\"a\":\"1\"");
     test_server_stop(&s);
