@@ -31,11 +31,12 @@ for (const [theme, locale] of [["light", "en-US"], ["dark", "de-DE"]]) {
       await page.goto(`${server.address}/#/${screen}`);
       if (screen === "library" || screen === "create") await page.locator(".song.done").first().waitFor();
       await shot(page, `${screen}-${theme}`);
-      await unfoldAll(page);
+      if (screen === "models") await page.locator(".set").first().waitFor();
+      if (theme === "light") await unfoldAll(page);
       await accessible(page, `${screen} ${theme}`);
     }
     await page.goto(`${server.address}/#/create`);
-    for (const name of ["custom", "cover", "repaint"]) {
+    for (const name of theme === "light" ? ["repaint"] : ["custom", "cover", "repaint"]) {
       await mode(page, name);
       if (name === "repaint")
         await page.locator('input[data-field="src_audio"]').setInputFiles({ name: "tone.wav", mimeType: "audio/wav", buffer: tone(5) });
@@ -112,6 +113,43 @@ test("360 pixels wide: nothing to scroll sideways", async () => {
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, `repaint ${locale}`);
     await done(page);
   }
+});
+
+test("checkpoints: advised, on their way, here", async () => {
+  const page = await open(server);
+  const set = (name, kind, more) => ({ name, kind, about: "about it", state: "absent", reason: "", bytes: 0, size: 5e9, recommended: true, ...more });
+  let sets = [set("vae", "shared", {}), set("acestep-v15-turbo", "diffusion", {}), set("acestep-v15-base", "diffusion", { recommended: false })];
+  let downloads = [];
+  const asked = [];
+  await page.route("**/v1/store**", (route) => {
+    const request = route.request();
+    if (request.method() === "GET") return route.fulfill({ json: { folder: "/models", free_bytes: 9e10, ready: false, sets, downloads } });
+    asked.push([request.method(), new URL(request.url()).pathname, request.postDataJSON?.() ?? null]);
+    if (request.method() === "POST")
+      downloads = [{ id: "d_1", status: "running", sets: request.postDataJSON().sets, error: null,
+        progress: { set: "vae", fraction: 0.25, bytes_per_second: 1e7, eta_seconds: 70, note: "" } }];
+    else downloads = [{ ...downloads[0], status: "cancelled" }];
+    return route.fulfill({ json: {} });
+  });
+  await page.goto(`${server.address}/#/models`);
+  await page.getByText("advised to have vae, acestep-v15-turbo: 9.3 GB").waitFor();
+  await page.getByRole("button", { name: "Download them" }).click();
+  await page.getByRole("progressbar", { name: "Downloading vae" }).waitFor();
+  assert.equal(await page.getByRole("progressbar", { name: "Downloading vae" }).getAttribute("aria-valuenow"), "25");
+  await page.getByText("25 % · 9.5 MB a second · about 70 s left").waitFor();
+  await page.locator('[data-set="acestep-v15-turbo"]', { hasText: "Waiting" }).waitFor();
+  await page.getByRole("button", { name: "Cancel vae" }).click();
+  await page.getByRole("button", { name: "Download vae" }).click();
+  downloads = [{ ...downloads[0], status: "done", progress: null }];
+  sets = [set("vae", "shared", { state: "complete", bytes: 5e9 }), ...sets.slice(1)];
+  await page.getByRole("status").filter({ hasText: "vae is here" }).waitFor();
+  await page.getByRole("button", { name: "Download vae" }).waitFor({ state: "detached" });
+  assert.deepEqual(asked, [
+    ["POST", "/v1/store/download", { sets: ["vae", "acestep-v15-turbo"] }],
+    ["DELETE", "/v1/store/downloads/d_1", null],
+    ["POST", "/v1/store/download", { sets: ["vae"] }],
+  ]);
+  await done(page);
 });
 
 /** Presses Tab until something is reached; whatever has the focus must show it. */

@@ -1,5 +1,5 @@
 /** Requests to the server that this page came from. */
-import type { DryRun, Job, Params, Peaks, System, Uploaded, Values } from "./types";
+import type { Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Values } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -103,6 +103,10 @@ export const api = {
   peaks: (path: string, signal?: AbortSignal) => call<Peaks>("GET", path, undefined, signal),
   json: (path: string) => call<Values>("GET", path),
   text: async (path: string) => (await open(path)).text(),
+
+  store: () => call<Store>("GET", "v1/store"),
+  download: (sets: string[]) => call<Download>("POST", "v1/store/download", { sets }),
+  cancelDownload: (id: string) => call<unknown>("DELETE", `v1/store/downloads/${one(id)}`),
 
   presets: () => call<{ presets: { name: string }[] }>("GET", "v1/presets"),
   preset: (name: string) => call<{ request: Values }>("GET", `v1/presets/${one(name)}`),

@@ -159,6 +159,34 @@ export interface Words {
   audio_codes?: string;
 }
 
+/** A checkpoint that can be had. */
+export interface StoreSet {
+  name: string;
+  kind: string;
+  about: string;
+  state: string;
+  reason: string;
+  bytes: number; // on disk
+  size: number;
+  recommended: boolean;
+}
+
+export interface Download {
+  id: string;
+  status: string;
+  sets: string[] | null;
+  progress: { set: string; fraction: number; bytes_per_second: number; eta_seconds: number | null; note: string } | null;
+  error: { message: string; hint?: string | null } | null;
+}
+
+export interface Store {
+  folder: string;
+  free_bytes: number;
+  ready: boolean; // what every song needs is there
+  sets: StoreSet[];
+  downloads: Download[];
+}
+
 export type JobStatus = "queued" | "running" | "done" | "failed" | "cancelled";
 
 export interface Job {

@@ -1,7 +1,8 @@
-/** Which checkpoints this server works with. */
+/** Which checkpoints this server works with, and which can be had. */
 import { Icon } from "../parts/Icon";
 import { system } from "../state/system";
 import { clock, t } from "../state/text";
+import { StoreList } from "./StoreList";
 
 function Model({ title, name }: { title: string; name: string | null | undefined }) {
   return (
@@ -45,6 +46,7 @@ export function Models() {
         )}
         <p class="quiet">{t(`models.state.${system.value?.engine?.state === "unloaded" ? "unloaded" : "loaded"}`)}</p>
       </section>
+      <StoreList />
     </div>
   );
 }
