@@ -29,6 +29,11 @@ static enum MHD_Result keep(void *cls, struct MHD_Connection *connection, const 
     return MHD_YES;
 }
 
+static void remove_folder(void)
+{
+    (void)rmdir(folder);
+}
+
 /* The library's reader of forms takes the boundary from a connection: one is made, and left as it is. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -49,7 +54,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     for (int i = 0; i < 100 && with_boundary == NULL; i++) {
         (void)MHD_run(daemon);
     }
-    return with_boundary != NULL ? 0 : (abort(), 1);
+    if (with_boundary == NULL || atexit(remove_folder) != 0) {
+        abort();
+    }
+    return 0;
 }
 
 static void expect_nothing_left(void)

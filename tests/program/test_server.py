@@ -175,6 +175,7 @@ class Description(ServerTest):
         document = self.start().ask("GET", "/openapi.json").json
         described = {(m.upper(), p) for p, methods in document["paths"].items() for m in methods}
         self.assertEqual(self.routes(), described)
+        self.assertEqual(document["info"]["version"], self.run_program("--version").stdout.decode().split()[1])
         text = json.dumps(document)
         for name in re.findall(r"#/components/schemas/(\w+)", text):
             self.assertIn(name, document["components"]["schemas"])
