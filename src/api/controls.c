@@ -98,20 +98,23 @@ static void add_memory(const ace_info *info, json_t *out)
     static const char *const quantizations[] = {"none", "int8_weight_only"};
     const ace_settings *s = &info->settings;
     bool smallest = info->hardware.device != ACE_DEVICE_CPU && s->tier_index <= 1;
-    const char *advice = s->tier.offload_to_cpu_default ? "recommended for this card"
-                                                        : "optional on this card";
+    bool locked = smallest && !s->force_config; /* W09, W10: it would be turned on again */
+    const char *advice = smallest                         ? "required on this card"
+                         : s->tier.offload_to_cpu_default ? "recommended for this card"
+                                                          : "optional on this card";
     bool cpu = info->hardware.device == ACE_DEVICE_CPU;
     json_object_set_new(
         out, "offload_to_cpu",
-        control(json_boolean(s->offload != ACE_OFFLOAD_NONE && !cpu), on_off(), cpu,
+        control(json_boolean(s->offload != ACE_OFFLOAD_NONE && !cpu), on_off(), cpu || locked,
                 cpu ? "nothing to offload: there is no card" : advice));
     json_object_set_new(out, "offload_dit_to_cpu",
                         control(json_boolean(s->offload == ACE_OFFLOAD_CPU_DIT && !cpu), on_off(),
-                                cpu || s->offload == ACE_OFFLOAD_NONE,
-                                "works together with offload_to_cpu"));
+                                cpu || locked || s->offload == ACE_OFFLOAD_NONE,
+                                locked ? "required on this card"
+                                       : "works together with offload_to_cpu"));
     json_object_set_new(
         out, "quantization",
-        control(json_string(quantizations[s->int8]), words(quantizations, 2), false,
+        control(json_string(quantizations[s->int8]), words(quantizations, 2), locked,
                 smallest                        ? "required on this card"
                 : s->tier.quantization_default ? "recommended for this card"
                                                 : "not needed on this card"));

@@ -66,9 +66,12 @@ for (const [vram, [lm, sizes, selected, backends, offload, offloadDit, int8, sec
 
       assert.equal(await field(page, "offload_to_cpu").isChecked(), offload);
       assert.equal(await field(page, "offload_dit_to_cpu").isChecked(), offloadDit);
-      assert.match(await noteOf(page, "offload_to_cpu"), offload ? /Recommended/ : /Optional/);
+      const small = vram <= 6; // what it cannot do without is locked, and says so
+      assert.match(await noteOf(page, "offload_to_cpu"), small ? /Required/ : offload ? /Recommended/ : /Optional/);
+      for (const name of ["offload_to_cpu", "offload_dit_to_cpu", "quantization"])
+        assert.equal(await field(page, name).isDisabled(), small || (name === "offload_dit_to_cpu" && !offload), name);
       assert.equal(await field(page, "quantization").isChecked(), int8);
-      if (vram <= 6) assert.match(await noteOf(page, "quantization"), /Required/);
+      if (small) assert.match(await noteOf(page, "quantization"), /Required/);
       assert.equal(await field(page, "compile_model").isChecked(), true);
       assert.equal(await field(page, "compile_model").isDisabled(), int8); // INT8 needs it
       assert.ok(await field(page, "use_flash_attention").isDisabled());

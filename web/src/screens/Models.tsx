@@ -39,11 +39,11 @@ export function Models() {
           <Model title={t("models.dit")} name={models?.dit} />
           <Model title={t("models.lm")} name={models?.lm} />
         </ul>
-        {card?.max_duration !== undefined && (
+        {card?.max_duration ? (
           <p class="quiet">
             {t("models.length", { short: clock(card.min_duration ?? 0), long: clock(card.max_duration) })}
           </p>
-        )}
+        ) : null}
         <p class="quiet">{t(`models.state.${system.value?.engine?.state === "unloaded" ? "unloaded" : "loaded"}`)}</p>
       </section>
       <StoreList />

@@ -17,7 +17,7 @@ const asked = computed<Values>(() => {
   const names = Object.keys(info.value?.controls ?? {});
   const out: Values = {};
   for (const [name, value] of Object.entries(values.value))
-    if (names.includes(name) && name !== "duration" && name !== "batch_size") out[name] = value;
+    if ((names.includes(name) || name === "force_config") && name !== "duration" && name !== "batch_size") out[name] = value;
   if (values.value.model) out.model = values.value.model;
   return out;
 });
