@@ -21,6 +21,18 @@ QUICK = ("--exec", "shape")  # jobs are walked through and make no sound
 
 
 class JobsTest(ServerTest):
+    def setUp(self):
+        super().setUp()
+        self.killed = []
+
+    def kill(self, server):
+        self.killed.append(server)
+        self.assertEqual(server.stop(signal.SIGKILL), -signal.SIGKILL)
+
+    def finish(self, server):
+        if server not in self.killed:
+            super().finish(server)
+
     def add(self, server, body, status=202, **headers):
         reply = server.ask("POST", "/v1/jobs", body, **headers)
         self.assertEqual(reply.status, status, reply.body)
@@ -309,12 +321,12 @@ class Survival(JobsTest):
         waiting = self.add(server, SHORT)
         self.wait(server, running, "running")
         seed = self.job(server, running)["params"]["seed"]
-        server.stop(signal.SIGKILL)
+        self.kill(server)
         server = self.start()
         job = self.wait(server, running, "running")
         self.assertEqual(job["params"]["seed"], seed)
         self.assertEqual(self.job(server, waiting)["queue_position"], 1)
-        server.stop(signal.SIGKILL)
+        self.kill(server)
         server = self.start()
         job = self.job(server, running)
         self.assertEqual(job["status"], "failed")
