@@ -131,6 +131,11 @@ static int run(int argc, char **argv, const bench_arguments *a, common_switches 
     if (a->csv != NULL && a->csv[0] == '\0') {
         return fail(ACESTEP_ARGUMENT, "csv: %s", "a file name must follow");
     }
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--trace") == 0) {
+            return fail(ACESTEP_ARGUMENT, "trace: %s", "bench writes none; acestep profile does");
+        }
+    }
     acestep_error err = {.code = ACESTEP_OK};
     acestep_request *request = NULL;
     int exit_status;

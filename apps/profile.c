@@ -30,6 +30,7 @@ static void print_help(void)
         "  --no-warmup               the first run is the measured one\n"
         "  --detailed                the 20 operations that take longest, with their share of what\n"
         "                            this machine can do; 100 into profile_cprofile_detailed.txt\n"
+        "  --timeline FILE.svg       what lay on the device in the course of the measured song\n"
         "  --llm-debug               tokens, rates and phases of the language model\n"
         "  --benchmark-output FILE   the runs of benchmark as JSON, written anew after each\n"
         "  --json                    JSON on stdout in place of the tables\n\n"
@@ -47,8 +48,8 @@ static void print_help(void)
         "                            fail now and memory that grew by more than 2 %% fail\n"
         "  --json                    the JSON on stdout in place of the tables\n"
         "  --exec shape|full         walk the schedule (the default), or compute as well\n"
-        "  --weights SHAPES, --models DIR, --gpu-tiers FILE, --lm-model NAME, --threads N,\n"
-        "  --inference-steps N, --seed N: as for generate\n\n"
+        "  --weights SHAPES, --models DIR, --config-path MODEL, --gpu-tiers FILE, --lm-model NAME,\n"
+        "  --threads N, --inference-steps N, --seed N: as for generate; --device sim\n\n"
         "exit status: 0 done (tier-test: all default runs pass), 1 a run failed, the language model\n"
         "  cannot run or the baseline differs, 2 bad parameter, 3 model missing or damaged, 5 out of\n"
         "  memory, 6 not supported, 10 file error, 130 interrupted: what was measured is shown\n");

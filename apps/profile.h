@@ -12,6 +12,7 @@ typedef struct profile_switches {
     const char *mode;   /* "profile", "benchmark", "understand", "create_sample", "format_sample" */
     const char *example; /* name or path */
     const char *output; /* --benchmark-output; NULL: none */
+    const char *timeline; /* file for a picture of the memory; NULL: none */
     bool no_warmup, detailed, llm_debug;
     common_switches common;
 } profile_switches;

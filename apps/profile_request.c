@@ -39,7 +39,7 @@ static int take_switches(int *argc, char **argv, profile_switches *s)
     const struct {
         const char *name;
         const char **at;
-    } values[] = {{"--example", &s->example}, {"--benchmark-output", &s->output}};
+    } values[] = {{"--example", &s->example}, {"--benchmark-output", &s->output}, {"--timeline", &s->timeline}};
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
         bool own = false;
@@ -145,7 +145,7 @@ static acestep_status fill(acestep_request *request, int argc, char **argv,
     if (status == ACESTEP_OK && !own_words) {
         status = set_example(request, s->example, err);
     }
-    if (status == ACESTEP_OK && s->detailed) {
+    if (status == ACESTEP_OK && (s->detailed || s->timeline != NULL)) {
         status = acestep_request_set_arguments(request, 1, (char *const *)(uintptr_t)detail, err);
     }
     if (status == ACESTEP_OK) {

@@ -54,6 +54,34 @@ static int report_operations(const acestep_result *result, const profile_switche
     return err.code != ACESTEP_OK ? report_error(&err) : 0;
 }
 
+/* A picture of the run, in a file or on the screen. */
+static int report_timeline(const acestep_result *result, const profile_switches *s)
+{
+    acestep_error err = {.code = ACESTEP_OK};
+    if (s->timeline != NULL) {
+        char *svg = acestep_result_memory_svg(result);
+        FILE *f = svg != NULL ? fopen(s->timeline, "wb") : NULL;
+        bool written = f != NULL && fputs(svg, f) >= 0;
+        if (f != NULL) {
+            written = fclose(f) == 0 && written;
+        }
+        acestep_free(svg);
+        if (!written) {
+            err.code = ACESTEP_IO;
+            (void)snprintf(err.message, sizeof err.message, "timeline: %.300s: %s", s->timeline,
+                           strerror(errno));
+            return report_error(&err);
+        }
+    }
+    if (!s->common.json) {
+        char *picture =
+            acestep_result_memory(result, terminal_columns(), terminal_has_colour());
+        printf("\nMemory on the device\n%s", picture != NULL ? picture : "");
+        acestep_free(picture);
+    }
+    return 0;
+}
+
 static void print_memory(const json_t *result)
 {
     static const double gb = 1024.0 * 1024 * 1024;
@@ -107,7 +135,11 @@ static int report(const acestep_result *made, json_t *configuration, const profi
         printf("\n  %s\n", profile_insight(&t));
         json_decref(result);
     }
-    return s->detailed ? report_operations(made, s) : 0;
+    int exit_status = s->detailed ? report_operations(made, s) : 0;
+    if (exit_status == 0 && (s->detailed || s->timeline != NULL)) {
+        exit_status = report_timeline(made, s);
+    }
+    return exit_status;
 }
 
 static int measure(acestep_engine *engine, const acestep_request *request,

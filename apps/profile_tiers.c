@@ -87,7 +87,8 @@ static const char *request_name(const char *name)
         {"--exec", "exec"},           {"--weights", "weights"},
         {"--models", "models"},       {"--threads", "threads"},
         {"--gpu-tiers", "gpu_tiers"}, {"--lm-model", "lm_model_path"},
-        {"--seed", "seed"},           {"--inference-steps", "inference_steps"}};
+        {"--seed", "seed"},           {"--inference-steps", "inference_steps"},
+        {"--config-path", "model"},   {"--device", "device"}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(name, known[i][0]) == 0) {
             return known[i][1];
@@ -113,6 +114,10 @@ static int take_value(const char *name, const char *value, profile_arguments *a,
     if (strcmp(name, "--baseline") == 0) {
         a->baseline = value;
         return 0;
+    }
+    if (strcmp(name, "--device") == 0 && strcmp(value, "sim") != 0 && strcmp(value, "auto") != 0) {
+        return profile_refuse("device: tier-test runs on simulated cards (sim), not on \"%.40s\"",
+                              value);
     }
     if (option == NULL) {
         return profile_refuse("profile: \"%.60s\" is not an option of mode tier-test", name);

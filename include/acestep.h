@@ -140,6 +140,10 @@ char *acestep_result_text(const acestep_result *result);
 /* After a run with option profile or trace: its operations by shape, at most `most` of them, those first that took
  * longest; a table for people, "" without those options. acestep_free. */
 char *acestep_result_operations(const acestep_result *result, int most);
+/* What lay on the device in the course of such a run, for a terminal or as an SVG file: time to the right, bytes
+ * upwards, a letter or colour to a component; "" without those options. acestep_free. */
+char *acestep_result_memory(const acestep_result *result, int columns, bool colour);
+char *acestep_result_memory_svg(const acestep_result *result);
 
 /* ---- words ------------------------------------------------------------------------------------- */
 

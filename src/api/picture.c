@@ -1,7 +1,5 @@
 #include "api/picture.h"
 
-#include "api/lines.h"
-
 #include <string.h>
 
 /* A cap of more than so many peaks is not drawn. */
@@ -17,7 +15,7 @@ static void take(ace_picture_stage *s, int band, size_t bytes, size_t *left)
     *left -= taken;
 }
 
-static int band_of(int part)
+int ace_band_of(int part)
 {
     return part == ACE_PART_DIT_CONDITION ? (int)ACE_PART_DIT : part;
 }
@@ -30,7 +28,7 @@ static void share_out(const acestep_plan *plan, int index, ace_picture_stage *s)
     size_t left = record->peak_bytes;
     take(s, ACE_BAND_WORK, record->work_bytes, &left);
     for (int part = 0; part < ACE_PARTS; part++) {
-        take(s, band_of(part), record->part_bytes[part], &left);
+        take(s, ace_band_of(part), record->part_bytes[part], &left);
     }
     for (int part = 0; part < ACE_PARTS; part++) {
         bool came = false;
@@ -40,7 +38,7 @@ static void share_out(const acestep_plan *plan, int index, ace_picture_stage *s)
         size_t bytes = plan->stages.part_bytes[part];
         if (came && record->part_bytes[part] == 0 && bytes <= left &&
             ace_plan_keeps(&plan->choice, (ace_part)part)) {
-            take(s, band_of(part), bytes, &left);
+            take(s, ace_band_of(part), bytes, &left);
         }
     }
     s->band[ACE_BAND_OTHER] = left;
@@ -61,11 +59,16 @@ void ace_picture_of(const acestep_plan *plan, ace_picture *out)
         share_out(plan, i, s);
         out->peak = s->total > out->peak ? s->total : out->peak;
     }
-    bool is_near = out->cap > 0 && out->cap / FAR <= out->peak;
-    out->scale = is_near ? out->cap : out->peak;
-    out->scale = out->scale > out->peak ? out->scale : out->peak;
-    out->scale += out->scale / 20; /* room above the line */
-    out->scale = out->scale > 0 ? out->scale : 1;
+    ace_picture_set_scale(out);
+}
+
+void ace_picture_set_scale(ace_picture *p)
+{
+    bool is_near = p->cap > 0 && p->cap / FAR <= p->peak;
+    p->scale = is_near ? p->cap : p->peak;
+    p->scale = p->scale > p->peak ? p->scale : p->peak;
+    p->scale += p->scale / 20; /* room above the line */
+    p->scale = p->scale > 0 ? p->scale : 1;
 }
 
 bool ace_picture_shows_cap(const ace_picture *p)
@@ -120,11 +123,13 @@ static int cell_at(const ace_picture *p, size_t bytes, int cells)
     return (int)((double)bytes / (double)p->scale * cells + 0.5);
 }
 
-static void paint(ace_lines *t, ink i, int cells, bool colour)
+void ace_band_paint(ace_lines *t, int band, int cells, bool colour)
 {
+    ink i = band < 0 ? (ink){' ', 0} : inks[band];
     if (cells <= 0) {
         return;
     }
+    colour = colour && band >= 0;
     if (colour) {
         ace_lines_add(t, "\033[30;48;5;%dm", i.colour);
     }
@@ -144,7 +149,7 @@ static void bar(ace_lines *t, const ace_picture *p, const ace_picture_stage *s, 
     for (int band = 0; band < ACE_BANDS; band++) {
         bytes += s->band[band];
         int end = cell_at(p, bytes, cells);
-        paint(t, inks[band], end - at, colour);
+        ace_band_paint(t, band, end - at, colour);
         at = end;
     }
     int cap = cell_at(p, p->cap, cells);
@@ -154,21 +159,21 @@ static void bar(ace_lines *t, const ace_picture *p, const ace_picture_stage *s, 
     ace_lines_add(t, "\n");
 }
 
-static void legend(ace_lines *t, const ace_picture *p, bool colour)
+void ace_picture_legend(ace_lines *t, const ace_picture *p, bool colour, bool upright)
 {
     ace_lines_add(t, "\n");
     for (int band = 0; band < ACE_BANDS; band++) {
         if (ace_picture_has_band(p, band)) {
             ace_lines_add(t, "  ");
-            paint(t, inks[band], 1, colour);
+            ace_band_paint(t, band, 1, colour);
             ace_lines_add(t, " %s (%s)\n", ace_band_title(band), ace_band_code(band));
         }
     }
     char cap[24];
     ace_report_bytes(p->cap, cap, sizeof cap);
-    if (ace_picture_shows_cap(p)) {
+    if (ace_picture_shows_cap(p) && upright) {
         ace_lines_add(t, "  | %s: what the device has\n", cap);
-    } else if (p->cap > 0) {
+    } else if (p->cap > 0 && !ace_picture_shows_cap(p)) {
         ace_lines_add(t, "  the device has %s, far beyond this picture\n", cap);
     }
 }
@@ -186,6 +191,6 @@ char *acestep_plan_picture(const acestep_plan *plan, int columns, bool colour)
         ace_lines_add(&t, "  %-*s %*s  ", NAME_COLUMNS, p.stage[i].name, AMOUNT_COLUMNS, amount);
         bar(&t, &p, &p.stage[i], cells, colour);
     }
-    legend(&t, &p, colour);
+    ace_picture_legend(&t, &p, colour, true);
     return ace_lines_take(&t);
 }

@@ -5,12 +5,8 @@
 
 /* Pixels. */
 enum {
-    LEFT = 84,
-    TOP = 64,
-    SLOT = 116,   /* of a stage */
-    COLUMN = 72,  /* of its bar */
-    HEIGHT = 320, /* of the scale */
-    LEGEND = 260,
+    SLOT = 116,  /* of a stage */
+    COLUMN = 72, /* of its bar */
     LEGEND_LINE = 22,
     GRID_LINES = 4
 };
@@ -27,7 +23,7 @@ static const char *const colours[ACE_BANDS] = {
 
 /* Character data and attribute values. Control characters, which XML has no place for, are left
  * out. */
-static void add_escaped(ace_lines *t, const char *text)
+void ace_svg_text(ace_lines *t, const char *text)
 {
     for (const char *c = text; *c != '\0'; c++) {
         const char *instead = *c == '&'   ? "&amp;"
@@ -43,23 +39,26 @@ static void add_escaped(ace_lines *t, const char *text)
     }
 }
 
-static double pixels(const ace_picture *p, size_t bytes)
+const char *ace_band_colour(int band)
 {
-    return (double)bytes / (double)p->scale * HEIGHT;
+    return colours[band];
 }
 
-static void add_head(ace_lines *t, const acestep_plan *plan, const ace_picture *p)
+double ace_svg_pixels(const ace_svg_frame *f, const ace_picture *p, size_t bytes)
 {
-    char peak[24];
-    int width = LEFT + SLOT * (p->count > 0 ? p->count : 1) + LEGEND;
-    int height = TOP + HEIGHT + 60;
-    ace_report_bytes(p->peak, peak, sizeof peak);
+    return p->scale > 0 ? (double)bytes / (double)p->scale * f->height : 0;
+}
+
+void ace_svg_begin(ace_lines *t, const ace_svg_frame *f, const char *title, const char *model)
+{
+    int width = f->left + f->width + f->legend;
+    int height = f->top + f->height + f->below;
     ace_lines_add(t,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
                   "height=\"%d\" role=\"img\">\n",
                   width, height, width, height);
-    ace_lines_add(t, "<title>Device memory, stage by stage: ");
-    add_escaped(t, plan->model);
+    ace_lines_add(t, "<title>%s: ", title);
+    ace_svg_text(t, model);
     ace_lines_add(t, "</title>\n<style>\n"
                      "text { font: 13px system-ui, sans-serif; fill: #1d2126; }\n"
                      ".paper { fill: #ffffff; }\n.grid { stroke: #d5d9de; }\n"
@@ -70,34 +69,30 @@ static void add_head(ace_lines *t, const acestep_plan *plan, const ace_picture *
                      "text { fill: #e6e8eb; }\n.paper { fill: #16191d; }\n"
                      ".grid { stroke: #363c44; }\n.cap { stroke: #ff6b6b; }\n}\n</style>\n");
     ace_lines_add(t, "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", width, height);
-    ace_lines_add(t, "<text class=\"head\" x=\"16\" y=\"28\">");
-    add_escaped(t, plan->model);
-    ace_lines_add(t, ", %.1f s of audio, %s at the peak</text>\n", plan->seconds, peak);
 }
 
-static void add_scale(ace_lines *t, const ace_picture *p)
+void ace_svg_scale(ace_lines *t, const ace_svg_frame *f, const ace_picture *p)
 {
-    int right = LEFT + SLOT * p->count;
     for (int i = 0; i <= GRID_LINES; i++) {
         char amount[24];
         size_t bytes = p->scale / GRID_LINES * (size_t)i;
-        double y = TOP + HEIGHT - pixels(p, bytes);
+        double y = f->top + f->height - ace_svg_pixels(f, p, bytes);
         ace_report_bytes(bytes, amount, sizeof amount);
         ace_lines_add(t, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.2f\" y2=\"%.2f\"/>\n",
-                      LEFT, right, y, y);
-        ace_lines_add(t, "<text class=\"end\" x=\"%d\" y=\"%.2f\">%s</text>\n", LEFT - 8, y + 4,
+                      f->left, f->left + f->width, y, y);
+        ace_lines_add(t, "<text class=\"end\" x=\"%d\" y=\"%.2f\">%s</text>\n", f->left - 8, y + 4,
                       amount);
     }
 }
 
-static void add_column(ace_lines *t, const ace_picture *p, int index)
+static void add_column(ace_lines *t, const ace_svg_frame *f, const ace_picture *p, int index)
 {
     const ace_picture_stage *s = &p->stage[index];
-    int x = LEFT + SLOT * index + (SLOT - COLUMN) / 2;
-    double y = TOP + HEIGHT;
+    int x = f->left + SLOT * index + (SLOT - COLUMN) / 2;
+    double y = f->top + f->height;
     char amount[24];
     for (int band = 0; band < ACE_BANDS; band++) {
-        double tall = pixels(p, s->band[band]);
+        double tall = ace_svg_pixels(f, p, s->band[band]);
         if (s->band[band] == 0) {
             continue;
         }
@@ -113,32 +108,32 @@ static void add_column(ace_lines *t, const ace_picture *p, int index)
     ace_lines_add(t, "<text class=\"middle\" x=\"%d\" y=\"%.2f\">%s</text>\n", x + COLUMN / 2,
                   y - 6, amount);
     ace_lines_add(t, "<text class=\"middle\" x=\"%d\" y=\"%d\">", x + COLUMN / 2,
-                  TOP + HEIGHT + 20);
-    add_escaped(t, s->name);
+                  f->top + f->height + 20);
+    ace_svg_text(t, s->name);
     ace_lines_add(t, "</text>\n");
 }
 
-static void add_cap(ace_lines *t, const ace_picture *p)
+void ace_svg_cap(ace_lines *t, const ace_svg_frame *f, const ace_picture *p)
 {
-    int right = LEFT + SLOT * p->count;
+    int right = f->left + f->width;
     char amount[24];
     ace_report_bytes(p->cap, amount, sizeof amount);
     if (ace_picture_shows_cap(p)) {
-        double y = TOP + HEIGHT - pixels(p, p->cap);
+        double y = f->top + f->height - ace_svg_pixels(f, p, p->cap);
         ace_lines_add(t,
                       "<line class=\"cap\" x1=\"%d\" x2=\"%d\" y1=\"%.4f\" y2=\"%.4f\" "
                       "data-bytes=\"%zu\"/>\n<text x=\"%d\" y=\"%.2f\">the device has %s</text>\n",
-                      LEFT, right, y, y, p->cap, right + 12, y + 4, amount);
+                      f->left, right, y, y, p->cap, right + 12, y + 4, amount);
     } else if (p->cap > 0) {
         ace_lines_add(t, "<text x=\"%d\" y=\"%d\">the device has %s, above this</text>\n",
-                      right + 12, TOP - 14, amount);
+                      right + 12, f->top - 14, amount);
     }
 }
 
-static void add_legend(ace_lines *t, const ace_picture *p)
+void ace_svg_legend(ace_lines *t, const ace_svg_frame *f, const ace_picture *p)
 {
-    int x = LEFT + SLOT * p->count + 16;
-    int y = TOP + 28;
+    int x = f->left + f->width + 16;
+    int y = f->top + 28;
     for (int band = ACE_BANDS - 1; band >= 0; band--) { /* as they are stacked */
         if (!ace_picture_has_band(p, band)) {
             continue;
@@ -155,14 +150,25 @@ char *acestep_plan_svg(const acestep_plan *plan)
 {
     ace_picture p;
     ace_lines t = {.text = NULL};
+    char peak[24];
     ace_picture_of(plan, &p);
-    add_head(&t, plan, &p);
-    add_scale(&t, &p);
+    ace_svg_frame f = {.left = 84,
+                       .top = 64,
+                       .width = SLOT * (p.count > 0 ? p.count : 1),
+                       .height = 320,
+                       .legend = 260,
+                       .below = 60};
+    ace_report_bytes(p.peak, peak, sizeof peak);
+    ace_svg_begin(&t, &f, "Device memory, stage by stage", plan->model);
+    ace_lines_add(&t, "<text class=\"head\" x=\"16\" y=\"28\">");
+    ace_svg_text(&t, plan->model);
+    ace_lines_add(&t, ", %.1f s of audio, %s at the peak</text>\n", plan->seconds, peak);
+    ace_svg_scale(&t, &f, &p);
     for (int i = 0; i < p.count; i++) {
-        add_column(&t, &p, i);
+        add_column(&t, &f, &p, i);
     }
-    add_cap(&t, &p);
-    add_legend(&t, &p);
+    ace_svg_cap(&t, &f, &p);
+    ace_svg_legend(&t, &f, &p);
     ace_lines_add(&t, "</svg>\n");
     return ace_lines_take(&t);
 }

@@ -17,7 +17,7 @@ typedef struct ace_memory_sample {
 typedef struct ace_timeline {
     ace_memory_sample sample[ACE_TIMELINE_SAMPLES];
     int n;
-    double end; /* s: the last sample holds until then */
+    double end; /* s: when the last sample was taken, that is when everything had been given back */
 } ace_timeline;
 
 size_t ace_memory_sample_bytes(const ace_memory_sample *s);

@@ -307,7 +307,6 @@ static void hand_over(ace_job_trace *t, ace_trace_summary *summary)
     }
     if (t->summary.kernels != NULL) {
         ace_kernel_sums_sort(t->summary.kernels);
-        t->summary.timeline->end = ace_clock_seconds() - t->zero;
     }
     *summary = t->summary;
     t->summary.kernels = NULL;

@@ -70,6 +70,11 @@ class Profile(ProgramTest):
         self.assertEqual(row["stages"], {s["stage"]: s["peak_bytes"] for s in plan["stages"] if s["peak_bytes"] > 0})
         self.assertEqual((row["tier"], row["vae_chunk"]), (plan["tier"], plan["vae_chunk"]))
 
+    def test_spelled_out(self):
+        rows = self.rows("--device", "sim", "--exec", "shape", "--weights", "synthetic", "--config-path", "turbo",
+                         "--tiers", "8")
+        self.assertEqual([row["classification"] for row in rows], ["PASS"])
+
     def test_sizes_and_language_model(self):
         rows = self.rows("--tiers", "4,6.5", "24", "--tier-with-lm", "--tier-duration", "900")
         self.assertEqual([(row["tier"], row["use_lm"]) for row in rows],
@@ -176,6 +181,7 @@ class Profile(ProgramTest):
 
     def test_refusals(self):
         self.refused(self.profile("--caption", "x"), "--caption")
+        self.refused(self.profile("--device", "cpu"), "simulated cards")
         self.refused(self.profile("--tiers"), "tiers")
         self.refused(self.profile("--tiers", "0"), "tiers")
         self.refused(self.profile("--tier-duration", "long"), "tier_duration")

@@ -5,6 +5,7 @@ format_sample.
 usage: test_profile_modes.py PATH/TO/acestep [unittest options]"""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -82,13 +83,35 @@ class Modes(ProgramTest):
 
     def test_detailed(self):
         text = self.profile("--no-warmup", "--detailed", *SMALL).stdout.decode()
-        shown = text[text.index("Operations that take longest"):].splitlines()[2:]
+        shown = text[text.index("Operations that take longest"):text.index("Memory on the device")].splitlines()[2:]
         self.assertEqual(len([line for line in shown if line.startswith("  ")]), 21)  # and the line about the others
         with open(self.path(DETAILED)) as f:
             lines = f.read().splitlines()
         self.assertLess(40, len(lines))
         self.assertIn("share", lines[0])
         self.assertRegex(lines[1], r"\d+ % (f32|memory)")
+
+    def test_timeline(self):
+        done = self.run_program("profile", *SMALL, "--no-warmup", "--timeline", "memory.svg", "--max-cuda-vram", "4")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text = done.stdout.decode()
+        picture = text[text.index("Memory on the device"):]
+        self.assertRegex(picture, r"\| *w+")
+        self.assertIn("audio decoder (VD)", picture)
+        with open(self.path("memory.svg")) as f:
+            svg = f.read()
+        bands = {}
+        for x, width, stage in re.findall(r'<rect x="(\d+)" [^>]*width="(\d+)"[^>]*><title>([^,]*),', svg):
+            bands.setdefault(stage, []).append((int(x), int(width)))
+        self.assertLessEqual({"diffusion", "vae"}, set(bands))
+        most = {}
+        for x, y, height, size in re.findall(r'<rect x="(\d+)" y="([\d.]+)" width="\d+" height="([\d.]+)"[^>]*data-bytes="(\d+)"',
+                                             svg):
+            most[x] = most.get(x, 0) + int(size)
+        peak = self.json_of(*SMALL, "--no-warmup", "--max-cuda-vram", "4")["result"]["measured"]["peak_bytes"]
+        self.assertEqual(max(most.values()), peak)
+        done = self.profile(*SMALL, "--exec", "shape", "--no-warmup", "--timeline", "no/memory.svg", expected=IO)
+        self.assertIn("no/memory.svg", done.stderr.decode())
 
     def test_examples(self):
         captions = set()
