@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Everything is done by CMake underneath.
-.PHONY: all build demo test quick-test bench fuzz format clean packages
+.PHONY: all build cuda demo test quick-test bench fuzz format clean packages
 
 PRESET = build/release
 
@@ -10,6 +10,10 @@ packages:
 
 build: packages
 	@scripts/build release acestep_program
+
+# The CUDA plug-in, beside the program; needs nvcc (docs/cuda.md).
+cuda: packages
+	@scripts/build release acestep_program acestep_cuda
 
 demo: build
 	@scripts/demo
