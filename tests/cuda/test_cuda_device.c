@@ -322,6 +322,49 @@ static void products_in_chunks(void **state)
     ace_device_close(d);
 }
 
+/* More items than their tables have room for at once: each averages its own first keys. */
+static void attention_of_many_items(void **state)
+{
+    enum { ITEMS = 2100, KEYS = 3, DIM = 4 };
+    (void)state;
+    ace_device *d = open_with(SIZE_MAX, 0);
+    static float values[ITEMS * KEYS * DIM];
+    static float zeros[ITEMS * KEYS * DIM];
+    static int32_t valid[ITEMS];
+    for (int i = 0; i < ITEMS; i++) {
+        valid[i] = 1 + i % KEYS;
+        for (int k = 0; k < KEYS * DIM; k++) {
+            values[i * KEYS * DIM + k] = (float)(i + k / DIM);
+        }
+    }
+    size_t bytes = sizeof values;
+    ace_tensor k = {reserve(d, bytes), ACE_F32, ITEMS * KEYS, DIM, DIM};
+    ace_tensor v = {reserve(d, bytes), ACE_F32, ITEMS * KEYS, DIM, DIM};
+    ace_tensor q = {reserve(d, bytes), ACE_F32, ITEMS, DIM, DIM};
+    assert_int_equal(d->ops->upload(d, k, zeros, NULL), ACESTEP_OK);
+    assert_int_equal(d->ops->upload(d, v, values, NULL), ACESTEP_OK);
+    assert_int_equal(d->ops->upload(d, q, zeros, NULL), ACESTEP_OK);
+    ace_attention a = {.batch = ITEMS,
+                       .q_len = 1,
+                       .kv_len = KEYS,
+                       .heads = 1,
+                       .kv_heads = 1,
+                       .head_dim = DIM,
+                       .scale = 1,
+                       .kv_valid = valid};
+    d->ops->attention(d, q, q, k, v, &a);
+    memset(valid, 0, sizeof valid); /* the caller's, once the call is over */
+    assert_int_equal(d->ops->download(d, values, q, NULL), ACESTEP_OK);
+    for (int i = 0; i < ITEMS; i++) {
+        float wanted = (float)i + (float)(i % KEYS) / 2;
+        assert_true(fabsf(values[i * DIM] - wanted) < 1e-3f);
+    }
+    d->ops->release(d, k.addr, bytes);
+    d->ops->release(d, v.addr, bytes);
+    d->ops->release(d, q.addr, bytes);
+    ace_device_close(d);
+}
+
 /* ---- opening ---------------------------------------------------------------------------------------- */
 
 static void refused(const ace_plugin_options *options, ace_status wanted, const char *says)
@@ -424,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_write_from_another_thread_keeps_the_order),
         cmocka_unit_test(damaged_weights_are_refused),
         cmocka_unit_test(products_in_chunks),
+        cmocka_unit_test(attention_of_many_items),
         cmocka_unit_test(cards_that_cannot_be_used),
         cmocka_unit_test(shortage_of_host_memory),
     };
