@@ -140,6 +140,7 @@ test("checkpoints: advised, on their way, here", async () => {
   await page.locator('[data-set="acestep-v15-turbo"]', { hasText: "Waiting" }).waitFor();
   await page.getByRole("button", { name: "Cancel vae" }).click();
   await page.getByRole("button", { name: "Download vae" }).click();
+  await page.getByRole("progressbar", { name: "Downloading vae" }).waitFor();
   downloads = [{ ...downloads[0], status: "done", progress: null }];
   sets = [set("vae", "shared", { state: "complete", bytes: 5e9 }), ...sets.slice(1)];
   await page.getByRole("status").filter({ hasText: "vae is here" }).waitFor();

@@ -30,7 +30,7 @@ async function empty(from = server) {
 test("a song of the built-in model: made, played, decoded, downloaded", async () => {
   const demo = await serve();
   const page = await open(demo);
-  assert.match(await page.locator("#mode-reasons").textContent(), /Simple.*it takes a language model/);
+  assert.match(await page.locator("#mode-reasons").textContent(), /Simple.*It takes a language model/);
   await fillIn(page, "warm lo-fi, mellow keys", 10);
   await make(page);
   const card = await newestSong(page);
@@ -389,4 +389,16 @@ test("a server with a key asks for it", async () => {
   } finally {
     await locked.stop();
   }
+});
+
+test("models are loaded and leave memory again from the page", async () => {
+  const page = await open(server, { hash: "#/models" });
+  const free = page.getByRole("button", { name: "Free its memory" });
+  const load = page.getByRole("button", { name: "Load now" });
+  await free.or(load).waitFor();
+  if (await free.isVisible()) await free.click();
+  await load.click();
+  await free.click();
+  await load.waitFor();
+  await done(page);
 });

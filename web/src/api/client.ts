@@ -104,6 +104,9 @@ export const api = {
   json: (path: string) => call<Values>("GET", path),
   text: async (path: string) => (await open(path)).text(),
 
+  load: () => call<unknown>("POST", "v1/models/load", {}),
+  unload: () => call<unknown>("POST", "v1/models/unload", {}),
+
   store: () => call<Store>("GET", "v1/store"),
   download: (sets: string[]) => call<Download>("POST", "v1/store/download", { sets }),
   cancelDownload: (id: string) => call<unknown>("DELETE", `v1/store/downloads/${one(id)}`),

@@ -1,5 +1,8 @@
 /** Which checkpoints this server works with, and which can be had. */
+import { api } from "../api/client";
+import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
+import { sayError } from "../state/notices";
 import { system } from "../state/system";
 import { clock, t } from "../state/text";
 import { StoreList } from "./StoreList";
@@ -20,6 +23,7 @@ function Model({ title, name }: { title: string; name: string | null | undefined
 export function Models() {
   const models = system.value?.models;
   const card = models?.card;
+  const state = system.value?.engine?.state;
   return (
     <div class="screen">
       <div class="form-head">
@@ -44,7 +48,21 @@ export function Models() {
             {t("models.length", { short: clock(card.min_duration ?? 0), long: clock(card.max_duration) })}
           </p>
         ) : null}
-        <p class="quiet">{t(`models.state.${system.value?.engine?.state === "unloaded" ? "unloaded" : "loaded"}`)}</p>
+        <div class="row">
+          <p class="quiet grow" role="status">
+            {t(`models.state.${state === "unloaded" ? "unloaded" : state === "loading" ? "loading" : "loaded"}`)}
+          </p>
+          {state === "unloaded" && (
+            <Button icon="cpu" onClick={() => api.load().catch(sayError)}>
+              {t("models.load")}
+            </Button>
+          )}
+          {state === "loaded" && (
+            <Button icon="cross" onClick={() => api.unload().catch(sayError)}>
+              {t("models.unload")}
+            </Button>
+          )}
+        </div>
       </section>
       <StoreList />
     </div>

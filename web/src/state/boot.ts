@@ -21,7 +21,7 @@ export function start() {
     dialog.value = "key";
   });
   stream = follow("v1/events", {
-    event: (event) => void onEvent(event),
+    event: (event) => void (event.name === "engine" ? refreshSystem() : onEvent(event)),
     open: async () => {
       try {
         await load();

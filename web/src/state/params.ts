@@ -44,6 +44,12 @@ export function valueLabel(name: string, value: Value): string {
   return maybe(`value.${name}.${value}`) ?? maybe(`value.${value}`) ?? String(value);
 }
 
+/** What the server remarks on something, in the reader's language where it is a known remark. */
+export function remark(text: string): { text: string; english: boolean } {
+  const known = maybe(`note.${text}`);
+  return { text: known ?? text, english: known === undefined && language.value !== "en" };
+}
+
 export function modeLabel(mode: Mode): string {
   return maybe(`mode.${mode.name}`) ?? mode.label;
 }

@@ -22,24 +22,30 @@ export function downloadOf(set: StoreSet): Download | undefined {
 export const here = (set: StoreSet) => set.state === "complete";
 export const wanted = computed(() => (store.value?.sets ?? []).filter((set) => set.recommended && !here(set)));
 
-/** Reads the list now, and again and again while something is on its way. The returned function ends that. */
-export function watchStore(): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let ended = false;
-  async function read() {
-    const before = new Set(active.value.map((each) => each.id));
-    try {
-      store.value = await api.store();
-      await tell(before);
-    } catch (error) {
-      sayError(error);
-      return;
-    }
-    if (!ended) timer = setTimeout(read, active.value.length > 0 ? AGAIN : 10 * AGAIN);
+let timer: ReturnType<typeof setTimeout> | undefined;
+let watched = false;
+
+/** Reads the list now, and again and again while something is on its way and somebody looks. */
+async function read() {
+  clearTimeout(timer);
+  const before = new Set(active.value.map((each) => each.id));
+  try {
+    store.value = await api.store();
+    await tell(before);
+  } catch (error) {
+    sayError(error);
+    return;
   }
+  clearTimeout(timer);
+  if (watched && active.value.length > 0) timer = setTimeout(read, AGAIN);
+}
+
+/** The returned function ends it. */
+export function watchStore(): () => void {
+  watched = true;
   void read();
   return () => {
-    ended = true;
+    watched = false;
     clearTimeout(timer);
   };
 }
@@ -62,7 +68,7 @@ async function tell(before: Set<string>) {
 export async function download(sets: StoreSet[]) {
   try {
     await api.download(sets.map((set) => set.name));
-    store.value = await api.store();
+    await read();
   } catch (error) {
     sayError(error);
   }
@@ -71,7 +77,7 @@ export async function download(sets: StoreSet[]) {
 export async function cancelDownload(id: string) {
   try {
     await api.cancelDownload(id);
-    store.value = await api.store();
+    await read();
   } catch (error) {
     sayError(error);
   }

@@ -3,15 +3,14 @@ import { Button } from "../../parts/Button";
 import { SelectField, SwitchRow, TextField } from "../../parts/inputs";
 import { Warnings } from "../../parts/Warnings";
 import { isSet } from "../../state/form";
-import { valueLabel } from "../../state/params";
+import { remark, valueLabel } from "../../state/params";
 import { choose, chooseTier, control, forget, info, standing, system } from "../../state/system";
-import { maybe, number, t } from "../../state/text";
+import { number, t } from "../../state/text";
 
 const SWITCHES = ["offload_to_cpu", "offload_dit_to_cpu", "compile_model", "use_flash_attention"] as const;
 const ALL = ["init_llm", "lm_model_path", "backend", "quantization", ...SWITCHES];
 
-/** The server explains in English; its most frequent notes are here in other words. */
-const note = (text: string) => maybe(`note.${text}`) ?? text;
+const note = (text: string) => remark(text).text;
 
 function Switch({ name }: { name: string }) {
   const at = control(name);

@@ -1,7 +1,7 @@
 /** What to make. Modes that the model cannot do are shown with the reason. */
 import { Icon, type IconName } from "../../parts/Icon";
 import { mode, modeName } from "../../state/form";
-import { modeLabel, modes } from "../../state/params";
+import { modeLabel, modes, remark } from "../../state/params";
 import { maybe, t } from "../../state/text";
 
 const icons: Record<string, IconName> = {
@@ -48,7 +48,8 @@ export function ModeTabs() {
         <div id="mode-reasons" class="reasons">
           {[...reasons].map(([why, names]) => (
             <p key={why} class="help">
-              <Icon name="info" size={14} /> <strong>{names.join(", ")}</strong>: <span lang="en">{why}</span>
+              <Icon name="info" size={14} /> <strong>{names.join(", ")}</strong>:{" "}
+              <span lang={remark(why).english ? "en" : undefined}>{remark(why).text}</span>
             </p>
           ))}
         </div>
