@@ -403,6 +403,42 @@ static void nothing_is_leaked(void **state)
     assert_int_equal(ace_memory_live(), before);
 }
 
+/* Everything but the worker's own part, which needs no memory of this kind but for strings. */
+static bool lives_through(uint64_t nth)
+{
+    uint64_t before = ace_memory_live();
+    uint64_t count = ace_memory_count();
+    ace_jobs *jobs = NULL;
+    const ace_jobs_options options = {.folder = folder, .engine = &fake_engine};
+    ace_memory_fail_at(nth);
+    if (ace_jobs_open(&options, &jobs, NULL) == ACESTEP_OK) {
+        char *id = NULL;
+        if (job_service_try(jobs, "a", NULL, &id) == ACESTEP_OK) {
+            json_decref(ace_jobs_record(jobs, id));
+            (void)ace_jobs_edit(jobs, id, "title", 1);
+            (void)ace_jobs_reorder(jobs, &(const char *){id}, 1);
+            (void)ace_jobs_cancel(jobs, id);
+            json_decref(ace_jobs_record(jobs, id));
+            (void)ace_jobs_remove(jobs, id);
+        }
+        free(id);
+    }
+    ace_jobs_close(jobs);
+    ace_memory_fail_at(0);
+    assert_int_equal(ace_memory_live(), before);
+    return ace_memory_count() - count < nth;
+}
+
+static void a_shortage_of_memory_is_survived(void **state)
+{
+    (void)state;
+    uint64_t nth = 1;
+    while (!lives_through(nth)) {
+        nth++;
+    }
+    assert_true(nth > 20);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
@@ -422,6 +458,7 @@ int main(void)
         TEST(words_come_without_files),
         TEST(lists_are_filtered_and_paged),
         TEST(what_waits_is_listed_from_memory_as_from_the_journal),
+        TEST(a_shortage_of_memory_is_survived),
         TEST(nothing_is_leaked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

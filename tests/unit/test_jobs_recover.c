@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,13 +280,12 @@ static void a_damaged_journal_is_set_aside_and_its_songs_are_kept(void **state)
 
 static void sql(const char *statement)
 {
-    char command[512];
-    (void)snprintf(
-        command, sizeof command,
-        "python3 -c \"import sqlite3; c=sqlite3.connect('%s/jobs.db'); c.executescript('%s'); "
-        "c.commit(); c.close()\"",
-        folder, statement);
-    assert_int_equal(system(command), 0);
+    char path[256];
+    sqlite3 *db = NULL;
+    path_of("jobs.db", path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, statement, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 static void a_foreign_database_is_set_aside_and_a_newer_one_refused(void **state)
