@@ -118,6 +118,17 @@ static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_
     return h;
 }
 
+/* A server's clients know an upload by a name of its own, and its paths are none of theirs. */
+static void put_label(json_t *root, const char *option, const char *label)
+{
+    char name[40];
+    (void)snprintf(name, sizeof name, "%s_label", option);
+    json_object_del(root, name);
+    if (label[0] != '\0') {
+        json_object_set_new(root, option, json_string(label));
+    }
+}
+
 char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const ace_brief *brief,
                        const ace_finished *song, const acestep_result *result)
 {
@@ -130,6 +141,8 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
     char seed[24];
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)song->seed);
     drop_places(root);
+    put_label(root, "src_audio", request->src_audio_label);
+    put_label(root, "reference_audio", request->reference_audio_label);
     if (result->job.written[song->brief].wrote) {
         drop_questions(root);
     }

@@ -195,6 +195,9 @@
     FLAG(auto_lrc, 0, "autoLrc,lrc", "lm", "write NAME.lrc and NAME.vtt: the lyrics with times")   \
     INT(lm_batch_chunk_size, 8, 1, 8, "", "lm", "songs it plans side by side")                     \
                                                                                                    \
+    TEXT(src_audio_label, "", 4096, "", "debug",                                                   \
+         "what tags and sidecar call src_audio; empty: its path")                                  \
+    TEXT(reference_audio_label, "", 4096, "", "debug", "the same for reference_audio")             \
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \
     REAL(cache_least, 64, 0, 65536, "", "debug", "MB a component must take to be kept")             \
     TEXT(trace, "", 4096, "", "debug", "file for the times of all operations, to open in Perfetto") \

@@ -98,6 +98,11 @@ static ace_status resolve_file(ace_jobs *jobs, acestep_request *request, const c
     if (status == ACESTEP_OK) {
         status = ace_request_put(request, option, path, err);
     }
+    if (status == ACESTEP_OK) { /* the song's tags do not tell where this server keeps its files */
+        char label[40];
+        (void)snprintf(label, sizeof label, "%s_label", option);
+        status = ace_request_put(request, label, named, err);
+    }
     ace_free(path);
     return status;
 }

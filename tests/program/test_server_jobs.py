@@ -170,6 +170,10 @@ class Words(JobsTest):
                            {"task_type": "cover", "src_audio": source, "caption": "cover"}).json
         self.assertEqual(cover["status"], "done", cover["error"])
         self.assertEqual(cover["params"]["src_audio"], source)
+        sidecar = server.ask("GET", cover["items"][0]["sidecar"])
+        self.assertEqual(sidecar.json["src_audio"], source)  # not where the server keeps it
+        self.assertNotIn(self.folder.encode(), sidecar.body)
+        self.assertNotIn(self.folder.encode(), server.ask("GET", cover["items"][0]["audio"]).body)
         self.assertAlmostEqual(cover["items"][0]["seconds"], song["items"][0]["seconds"], places=1)
         impossible = server.ask("POST", "/v1/jobs", {"task_type": "lego", "caption": "x", "track_name": "drums"})
         self.assertIn(impossible.status, (400, 422), impossible.body)
