@@ -180,3 +180,18 @@ export async function drop(page, name, type, bytes, selector = "body") {
   await page.dispatchEvent(selector, "dragover", { dataTransfer: transfer });
   await page.dispatchEvent(selector, "drop", { dataTransfer: transfer });
 }
+
+export async function fillIn(page, caption, seconds) {
+  await mode(page, "custom");
+  await page.locator("#field-caption").fill(caption);
+  await typeNumber(page, "Length, number", seconds);
+}
+
+export const menuOf = (card) => card.getByRole("button", { name: /^More for/ });
+
+export const jobsOf = async (server) => (await (await server.ask("/v1/jobs")).json()).jobs;
+
+/** Removes everything, so that a test sees its own jobs alone. */
+export async function empty(server) {
+  for (const job of await jobsOf(server)) await server.ask(`/v1/jobs/${job.id}`, { method: "DELETE" });
+}

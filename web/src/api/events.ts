@@ -45,7 +45,7 @@ const SILENCE = 35000; // the server says something every 10 s
 /** Follows a stream for good: after a break it goes on where it stopped. */
 export function follow(
   path: string,
-  on: { event: (event: ServerEvent) => void; open: (resumed: boolean) => void; lost: () => void },
+  on: { event: (event: ServerEvent) => void; open: () => void; lost: () => void },
 ): { retry: () => void } {
   let last = "";
   let wait = FIRST_WAIT;
@@ -60,7 +60,7 @@ export function follow(
         cache: "no-store",
         headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) },
       });
-      on.open(last !== "");
+      on.open();
       wait = FIRST_WAIT;
       const events = new EventReader();
       const text = new TextDecoder();

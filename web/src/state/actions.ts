@@ -2,12 +2,11 @@
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
 import type { Item, Job, Sound, Values, Words } from "../api/types";
-import { faults, fill, get, missing, mode, modeName, request, set, setSound, type SoundField } from "./form";
+import { faults, fill, missing, mode, modeName, request, set, setSound, type SoundField } from "./form";
 import { finished, put, title } from "./jobs";
 import { screen, show } from "./look";
 import { say, sayError } from "./notices";
 import { label, modes, option } from "./params";
-import type { Track } from "./player";
 import { t } from "./text";
 
 export const submitting = signal(false);
@@ -99,19 +98,7 @@ export function itemSound(job: Job, item: Item): Sound {
   };
 }
 
-export function itemTrack(job: Job, item: Item): Track {
-  return itemSound(job, item);
-}
-
-export function soundTrack(sound: Sound): Track {
-  return sound;
-}
-
-/** The first mode that can be used with a recording as `field`, of the given kind of task. */
-export function modeFor(task: string) {
-  return modes.value.find((each) => each.task_type === task);
-}
-
+/** Makes a recording the `field` of the first mode that has one for the task. */
 export function useSound(sound: Sound, field: SoundField, task: string, words?: Item) {
   const wanted = modes.value.find((each) => each.task_type === task && each.fields.includes(field));
   if (!wanted) return;
@@ -164,5 +151,3 @@ export function saveText(name: string, type: string, text: string) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
-
-export const seedOf = () => String(get("seed"));
