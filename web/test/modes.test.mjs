@@ -49,7 +49,7 @@ test("repaint: the part that is dragged is the part that is made", async () => {
   const at = (seconds) => box.x + ((seconds - first) / 14) * box.width;
   // a click plays from there; a key begins the region where the player is
   await page.mouse.click(at(4), box.y + 60);
-  await page.waitForFunction(() => document.querySelector('.player [aria-label="Pause"]'));
+  await page.waitForFunction(() => /^0:0[4-7]$/.test(document.querySelector(".player .time")?.textContent ?? ""));
   await page.keyboard.press("[");
   await page.waitForFunction(() => {
     const start = Number(document.querySelector('[aria-label="Start of the region"]').getAttribute("aria-valuenow"));
@@ -105,6 +105,16 @@ test("repaint: the part that is dragged is the part that is made", async () => {
   assert.deepEqual([job.params.repainting_start, job.params.repainting_end], [a, b]);
   const heard = await decode(page, job.items[0].audio);
   assert.ok(Math.abs(heard.seconds - 10) < 0.1 && heard.level > 0.001, JSON.stringify(heard));
+  // beside what it was made from, at the same place
+  await page.locator(".song .round").first().click();
+  await page.locator(".player-name", { hasText: "with a saxophone" }).waitFor();
+  await page.getByRole("slider", { name: "Position" }).press("ArrowRight");
+  await page.getByRole("button", { name: "Hear the original" }).click();
+  await page.locator(".player-name", { hasText: "tone.wav" }).waitFor();
+  assert.ok(Number(await page.getByRole("slider", { name: "Position" }).getAttribute("aria-valuenow")) >= 4);
+  await page.getByRole("button", { name: "Hear the song" }).click();
+  await page.locator(".player-name", { hasText: "with a saxophone" }).waitFor();
+  await page.getByRole("button", { name: "Close the player" }).click();
   // and on from there
   const card = page.locator(".song").first();
   await menuOf(card).click();

@@ -96,6 +96,8 @@ export const api = {
   cancel: (id: string) => call<Job>("POST", `v1/jobs/${one(id)}/cancel`, {}),
   reorder: (ids: string[]) => call<unknown>("POST", "v1/jobs/reorder", { ids }),
 
+  upload: (id: string) => call<Uploaded>("GET", `v1/uploads/${one(id)}`),
+
   /** Jobs of the language model alone; the answer is a job record. */
   words: (kind: "sample" | "format" | "understand", request: Values) =>
     call<Job>("POST", `v1/${kind}`, request),

@@ -1,9 +1,9 @@
 /** A job that is over: its songs, or why there are none. */
 import { useState } from "preact/hooks";
-import type { Item, Job } from "../api/types";
-import { itemSound, reuse } from "../state/actions";
+import type { Item, Job, Sound } from "../api/types";
+import { itemSound, reuse, sourceOf } from "../state/actions";
 import { change, remove, title } from "../state/jobs";
-import { isPlaying, play, playlist, position, seek, toggle, track } from "../state/player";
+import { isPlaying, play, playlist, position, seek, swap, toggle, track } from "../state/player";
 import { clock, languageName, maybe, t, when } from "../state/text";
 import { songTracks } from "../state/tracks";
 import { Button, IconButton } from "./Button";
@@ -66,10 +66,30 @@ function ItemRow({ job, item, onRename }: { job: Job; item: Item; onRename: () =
           onSeek={(at) => (here ? seek(at) : play(sound, at))}
         />
         <Facts job={job} item={item} />
+        {job.params?.src_audio && <Compare job={job} item={item} />}
         <Details item={item} />
       </div>
       <SongMenu job={job} item={item} onRename={onRename} />
     </div>
+  );
+}
+
+/** Switches between a song and what it was made from, at the same place. */
+function Compare({ job, item }: { job: Job; item: Item }) {
+  const [source, setSource] = useState<Sound | null>(null);
+  const song = itemSound(job, item);
+  const original = source !== null && track.value?.id === source.id;
+  async function change() {
+    if (original) return swap(song);
+    const found = source ?? (await sourceOf(job));
+    if (!found) return;
+    setSource(found);
+    swap(found);
+  }
+  return (
+    <Button kind="quiet" icon="blend" onClick={() => void change()}>
+      {t(original ? "song.compareBack" : "song.compare")}
+    </Button>
   );
 }
 

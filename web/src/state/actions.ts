@@ -1,6 +1,7 @@
 /** What the page's larger buttons do. */
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client";
+import { shortOutline } from "../api/peaks";
 import type { Item, Job, Sound, Values, Words } from "../api/types";
 import { faults, fill, missing, mode, modeName, request, set, setSound, type SoundField } from "./form";
 import { finished, put, title } from "./jobs";
@@ -96,6 +97,24 @@ export function itemSound(job: Job, item: Item): Sound {
     audio: item.audio,
     peaks: item.peaks ?? `v1/jobs/${job.id}/items/${item.index}/peaks`,
   };
+}
+
+/** The recording that a song was made from; undefined when it is gone. */
+export async function sourceOf(job: Job): Promise<Sound | undefined> {
+  const id = String(job.params?.src_audio ?? "");
+  try {
+    if (id.startsWith("u_")) {
+      const upload = await api.upload(id);
+      return { ...upload, peaks: shortOutline(upload.peaks) };
+    }
+    const [jobId, index] = id.split("/");
+    const made = await api.job(jobId!);
+    const item = made.items?.[Number(index)];
+    return item && itemSound(made, item);
+  } catch (error) {
+    sayError(error);
+    return undefined;
+  }
 }
 
 /** Makes a recording the `field` of the first mode that has one for the task. */

@@ -62,9 +62,18 @@ export function play(next: Track, from?: number, to?: number) {
     track.value = next;
     position.value = 0;
   }
-  if (from !== undefined) element.currentTime = Math.max(0, from);
+  if (from !== undefined) {
+    element.currentTime = Math.max(0, from);
+    position.value = Math.max(0, from); // until it has begun to play
+  }
   until = to ?? Infinity;
   void start();
+}
+
+/** Another recording at the same place: the one before and the one after, side by side. */
+export function swap(next: Track) {
+  const at = position.peek();
+  play(next, Math.min(at, next.seconds));
 }
 
 export function toggle(next?: Track) {
