@@ -38,14 +38,13 @@ static int splits_for(const ace_cuda *cuda, const ace_cuda_attention *a)
     int64_t splits = 2 * (int64_t)cuda->processors / blocks;
     splits = splits < keys / LEAST_SPLIT_KEYS ? splits : keys / LEAST_SPLIT_KEYS;
     splits = splits < MOST_SPLITS ? splits : MOST_SPLITS;
-    int64_t each =
-        a->batch * a->q_len * a->heads * (a->head_dim + 2) * (int64_t)sizeof(float);
+    int64_t each = a->batch * a->q_len * a->heads * (a->head_dim + 2) * (int64_t)sizeof(float);
     splits = splits < ACE_CUDA_SPLIT_BYTES / each ? splits : ACE_CUDA_SPLIT_BYTES / each;
     return a->uniform_when_hidden || splits < 2 ? 1 : (int)splits;
 }
 
-void ace_cuda_attention_op(ace_device *device, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
-                        const ace_attention *a)
+void ace_cuda_attention_op(ace_device *device, ace_tensor y, ace_tensor q, ace_tensor k,
+                           ace_tensor v, const ace_attention *a)
 {
     ace_cuda *cuda = ace_cuda_of(device);
     if (!ace_cuda_may_launch(cuda)) {
@@ -56,8 +55,9 @@ void ace_cuda_attention_op(ace_device *device, ace_tensor y, ace_tensor q, ace_t
     int64_t most = item > 0 ? (int64_t)((ACE_CUDA_TABLE_BYTES - 64) / item) : a->batch;
     most = most < 32768 / MOST_SPLITS ? most : 32768 / MOST_SPLITS;
     if (a->head_dim > ACE_CUDA_MAX_HEAD || most < 1) {
-        ace_cuda_give_up(cuda, "attention with heads of %lld and %lld keys is more than its kernel "
-                               "can do",
+        ace_cuda_give_up(cuda,
+                         "attention with heads of %lld and %lld keys is more than its kernel "
+                         "can do",
                          (long long)a->head_dim, (long long)a->kv_len);
         return;
     }

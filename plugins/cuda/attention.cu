@@ -78,8 +78,7 @@ template <int DIM> struct row_state {
 };
 
 /* The weight of this lane's key; sums so far are brought to the new peak. */
-template <int DIM>
-__device__ static float weigh(row_state<DIM> &r, float score)
+template <int DIM> __device__ static float weigh(row_state<DIM> &r, float score)
 {
     float peak = fmaxf(r.peak, ace_warp_max(score));
     if (peak == -INFINITY) {
@@ -155,8 +154,8 @@ __global__ static void __launch_bounds__(WARPS *ACE_WARP) attend(ace_cuda_attent
 #pragma unroll
     for (int e = 0; e < EACH; e++) {
         int64_t r = first + own + e;
-        state[e] = row_state<DIM>{r < rows ? r / group : -1, key_head * group + r % group,
-                                  -INFINITY, 0.0f, {}};
+        state[e] = row_state<DIM>{
+            r < rows ? r / group : -1, key_head * group + r % group, -INFINITY, 0.0f, {}};
         for (int c = lane; c < DIM; c += ACE_WARP) {
             q[own + e][c] = state[e].i >= 0 && c < a.head_dim
                                 ? ace_get(a.q, (a.first + item) * a.q_len + state[e].i,
@@ -240,8 +239,8 @@ __global__ static void __launch_bounds__(WARPS *ACE_WARP) combine(ace_cuda_atten
 template <int DIM, int EACH> static void launch(const ace_cuda_attention *a, cudaStream_t stream)
 {
     auto kernel = attend<DIM, EACH>;
-    dim3 grid(ace_blocks(a->q_len * (a->heads / a->kv_heads), WARPS * EACH),
-              (unsigned)a->kv_heads, (unsigned)(a->batch * a->splits));
+    dim3 grid(ace_blocks(a->q_len * (a->heads / a->kv_heads), WARPS * EACH), (unsigned)a->kv_heads,
+              (unsigned)(a->batch * a->splits));
     ACE_LAUNCH(kernel, grid, dim3(WARPS * ACE_WARP), stream, *a);
 }
 

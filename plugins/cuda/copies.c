@@ -100,9 +100,8 @@ ace_status ace_cuda_download(ace_device *device, float *to, ace_tensor from, ace
             cudaMemcpy2DAsync(slot, width, device_place(&from, &p), (size_t)from.row_stride * size,
                               width, (size_t)p.rows, cudaMemcpyDeviceToHost, cuda->compute),
             "copying from the card");
-        if (!ace_cuda_is_alive(cuda) ||
-            !ace_cuda_check(cuda, cudaStreamSynchronize(cuda->compute),
-                            "waiting for the operations before")) {
+        if (!ace_cuda_is_alive(cuda) || !ace_cuda_check(cuda, cudaStreamSynchronize(cuda->compute),
+                                                        "waiting for the operations before")) {
             return ace_cuda_dead(cuda, err);
         }
         widen(to, slot, &from, &p);

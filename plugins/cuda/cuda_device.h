@@ -20,10 +20,10 @@
 
 /* ring slots, and the areas of the workspace */
 enum {
-    ACE_CUDA_SLOTS = 4,           /* of a ring of pinned memory */
+    ACE_CUDA_SLOTS = 4, /* of a ring of pinned memory */
     ACE_CUDA_SLOT_BYTES = 4 << 20,
-    ACE_CUDA_TABLE_BYTES = 1 << 20,  /* attention's host tables of one launch */
-    ACE_CUDA_SPLIT_BYTES = 8 << 20,  /* partial results of attention with few queries */
+    ACE_CUDA_TABLE_BYTES = 1 << 20,    /* attention's host tables of one launch */
+    ACE_CUDA_SPLIT_BYTES = 8 << 20,    /* partial results of attention with few queries */
     ACE_CUDA_LIBRARY_BYTES = 16 << 20, /* each of four: for the library, inputs, weights, results */
     ACE_CUDA_ALIGNMENT = 256
 };
@@ -79,8 +79,8 @@ void ace_cuda_check_launch(ace_cuda *cuda, const char *operation);
 void ace_cuda_give_up(ace_cuda *cuda, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool ace_cuda_is_alive(ace_cuda *cuda);
-/* Before any call of the driver: chooses the card, which is a matter of each thread. False on a dead
- * device. */
+/* Before any call of the driver: chooses the card, which is a matter of each thread. False on a
+ * dead device. */
 bool ace_cuda_may_launch(ace_cuda *cuda);
 /* The error of a dead device. */
 ace_status ace_cuda_dead(ace_cuda *cuda, ace_error *err);
@@ -122,7 +122,7 @@ void ace_cuda_conv(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
 void ace_cuda_conv_transpose(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
                              const ace_conv_transpose *);
 void ace_cuda_attention_op(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
-                        const ace_attention *);
+                           const ace_attention *);
 void ace_cuda_rms_norm(ace_device *, ace_tensor y, ace_tensor x, const ace_norm *);
 void ace_cuda_head_norm(ace_device *, ace_tensor x, const ace_head_norm *);
 void ace_cuda_silu(ace_device *, ace_tensor y, ace_tensor x);

@@ -11,7 +11,8 @@ enum { OLDEST_CAPABILITY = 75 };
 #error "the build says what the plug-in is built with and for"
 #endif
 
-/* ---- closing -------------------------------------------------------------------------------------- */
+/* ---- closing
+ * -------------------------------------------------------------------------------------- */
 
 static void close_device(ace_device *device)
 {
@@ -62,7 +63,8 @@ static const ace_device_ops cuda_ops = {
     .close = close_device,
 };
 
-/* ---- opening -------------------------------------------------------------------------------------- */
+/* ---- opening
+ * -------------------------------------------------------------------------------------- */
 
 static ace_status cannot_use(int card, cudaError_t code, ace_error *err)
 {
@@ -108,14 +110,13 @@ static ace_status open_parts(ace_cuda *cuda, const ace_plugin_options *options, 
     if (status != ACESTEP_OK) {
         return status;
     }
-    bool well = ace_cuda_check(cuda,
-                               cudaStreamCreateWithFlags(&cuda->compute, cudaStreamNonBlocking),
-                               "making a stream") &&
-                ace_cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->copy, cudaStreamNonBlocking),
-                               "making a stream") &&
-                ace_cuda_check(cuda,
-                               cudaEventCreateWithFlags(&cuda->issued, cudaEventDisableTiming),
-                               "making an event");
+    bool well =
+        ace_cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->compute, cudaStreamNonBlocking),
+                       "making a stream") &&
+        ace_cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->copy, cudaStreamNonBlocking),
+                       "making a stream") &&
+        ace_cuda_check(cuda, cudaEventCreateWithFlags(&cuda->issued, cudaEventDisableTiming),
+                       "making an event");
     well = well && ace_cuda_ring_open(cuda, &cuda->up, cuda->compute) &&
            ace_cuda_ring_open(cuda, &cuda->side, cuda->copy);
     if (!well && ace_cuda_is_alive(cuda)) {
@@ -132,10 +133,8 @@ static ace_status open_device(const ace_plugin_options *options, const ace_plugi
     if (cuda == NULL) {
         return ace_fail(err, ACESTEP_MEMORY, "cuda: no host memory for the device");
     }
-    cuda->base = (ace_device){.name = "cuda",
-                              .ops = &cuda_ops,
-                              .alignment = ACE_CUDA_ALIGNMENT,
-                              .computes = true};
+    cuda->base = (ace_device){
+        .name = "cuda", .ops = &cuda_ops, .alignment = ACE_CUDA_ALIGNMENT, .computes = true};
     cuda->host = host;
     cuda->card = options->card;
     cuda->library.wanted = options->vendor_libraries;
@@ -147,11 +146,12 @@ static ace_status open_device(const ace_plugin_options *options, const ace_plugi
         close_device(&cuda->base);
         return status;
     }
-    host->log(ACE_LOG_INFO, "cuda",
-              "card %d, %s, compute capability %d.%d: cap %.2f GB, context %.2f GB, workspace %.2f GB",
-              cuda->card, cuda->card_name, cuda->capability / 10, cuda->capability % 10,
-              (double)cuda->cap / 1073741824.0, (double)cuda->context / 1073741824.0,
-              (double)cuda->base.workspace_bytes / 1073741824.0);
+    host->log(
+        ACE_LOG_INFO, "cuda",
+        "card %d, %s, compute capability %d.%d: cap %.2f GB, context %.2f GB, workspace %.2f GB",
+        cuda->card, cuda->card_name, cuda->capability / 10, cuda->capability % 10,
+        (double)cuda->cap / 1073741824.0, (double)cuda->context / 1073741824.0,
+        (double)cuda->base.workspace_bytes / 1073741824.0);
     *out = &cuda->base;
     return ACESTEP_OK;
 }

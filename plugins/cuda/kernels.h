@@ -71,7 +71,8 @@ void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t column, int64_t
 void ace_cuda_finish(const ace_cuda_product *p, const float *values, const float *ups,
                      int64_t first, int64_t m, int64_t column, int64_t n, cudaStream_t stream);
 
-/* ---- attention ---------------------------------------------------------------------------------- */
+/* ---- attention ----------------------------------------------------------------------------------
+ */
 
 enum { ACE_CUDA_MAX_HEAD = 256 };
 
@@ -90,7 +91,8 @@ typedef struct ace_cuda_attention {
 
 void ace_cuda_attend(const ace_cuda_attention *a, cudaStream_t stream);
 
-/* ---- rows --------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------------
+ */
 
 void ace_cuda_normalize(ace_tensor y, ace_tensor x, const ace_norm *n, cudaStream_t stream);
 void ace_cuda_normalize_heads(ace_tensor x, const ace_head_norm *n, cudaStream_t stream);

@@ -1,6 +1,6 @@
-/* How a packed matrix lies in memory: rows one after another, each taps · depth numbers, where depth
- * is the number of columns filled up with zeros to 16 bytes; behind them, from a multiple of 256
- * bytes on, the f32 scales of int8 rows. */
+/* How a packed matrix lies in memory: rows one after another, each taps · depth numbers, where
+ * depth is the number of columns filled up with zeros to 16 bytes; behind them, from a multiple of
+ * 256 bytes on, the f32 scales of int8 rows. */
 #ifndef ACE_CUDA_LAYOUT_H
 #define ACE_CUDA_LAYOUT_H
 

@@ -3,7 +3,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ------------------------------------------------------------------------------------- */
 
 /* A function of the library; POSIX gives data pointers. */
 static bool find(void *file, const char *name, void *function)
@@ -54,12 +55,12 @@ static bool describe(ace_cuda_library *l)
     const int transposed = ACE_LT_OP_TRANSPOSE;
     const uint64_t workspace = ACE_CUDA_LIBRARY_BYTES;
     const uint32_t alignment = 16;
-    bool well =
-        l->lt.create(&l->handle) == 0 &&
-        l->lt.desc_create(&l->desc, ACE_LT_COMPUTE_F32, ACE_LT_F32) == 0 &&
-        l->lt.desc_set(l->desc, ACE_LT_TRANSPOSE_A, &transposed, sizeof transposed) == 0 &&
-        l->lt.preference_create(&l->preference) == 0 &&
-        l->lt.preference_set(l->preference, ACE_LT_MAX_WORKSPACE, &workspace, sizeof workspace) == 0;
+    bool well = l->lt.create(&l->handle) == 0 &&
+                l->lt.desc_create(&l->desc, ACE_LT_COMPUTE_F32, ACE_LT_F32) == 0 &&
+                l->lt.desc_set(l->desc, ACE_LT_TRANSPOSE_A, &transposed, sizeof transposed) == 0 &&
+                l->lt.preference_create(&l->preference) == 0 &&
+                l->lt.preference_set(l->preference, ACE_LT_MAX_WORKSPACE, &workspace,
+                                     sizeof workspace) == 0;
     for (int i = 0; i < ACE_LT_OPERANDS && well; i++) {
         well = l->lt.preference_set(l->preference, ACE_LT_ALIGNMENT_A + i, &alignment,
                                     sizeof alignment) == 0;
@@ -81,9 +82,10 @@ bool ace_cuda_library_is_there(ace_cuda *cuda)
                         "cuBLASLt is there but does not work: products are made by kernels of our "
                         "own, which are slower");
     } else if (l->file == NULL) {
-        cuda->host->log(ACE_LOG_WARNING, "cuda",
-                        "cuBLASLt is not installed (libcublasLt.so.13 or .12): products are made by "
-                        "kernels of our own, which are slower");
+        cuda->host->log(
+            ACE_LOG_WARNING, "cuda",
+            "cuBLASLt is not installed (libcublasLt.so.13 or .12): products are made by "
+            "kernels of our own, which are slower");
     }
     return l->handle != NULL;
 }
@@ -118,7 +120,8 @@ void ace_cuda_library_close(ace_cuda_library *l)
     l->handle = NULL; /* the file stays loaded: the driver may still know it */
 }
 
-/* ---- products ------------------------------------------------------------------------------------ */
+/* ---- products
+ * ------------------------------------------------------------------------------------ */
 
 static bool same_shape(const ace_cuda_matmul *a, const ace_cuda_matmul *b)
 {

@@ -83,7 +83,8 @@ typedef struct ace_cuda_library {
 bool ace_cuda_library_is_there(struct ace_cuda *cuda);
 void ace_cuda_library_close(ace_cuda_library *l);
 /* NULL when the library has no kernel. Good until ACE_CUDA_MATMUL_PLANS more were asked for. */
-const ace_cuda_matmul_plan *ace_cuda_matmul_for(struct ace_cuda *cuda, const ace_cuda_matmul *shape);
+const ace_cuda_matmul_plan *ace_cuda_matmul_for(struct ace_cuda *cuda,
+                                                const ace_cuda_matmul *shape);
 /* Issues the product; all addresses are multiples of 16. */
 void ace_cuda_matmul_run(struct ace_cuda *cuda, const ace_cuda_matmul_plan *plan, void *y,
                          const void *x, const void *w);

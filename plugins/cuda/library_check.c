@@ -4,7 +4,8 @@
 
 #include <cublasLt.h>
 
-#define SAME(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), #theirs " is another number")
+#define SAME(ours, theirs)                                                                         \
+    _Static_assert((int)(ours) == (int)(theirs), #theirs " is another number")
 
 SAME(ACE_LT_F32, CUDA_R_32F);
 SAME(ACE_LT_BF16, CUDA_R_16BF);

@@ -95,7 +95,8 @@ void ace_cuda_memory(ace_device *device, ace_device_memory *out)
                                .held = cuda->held};
 }
 
-/* ---- the device's own ---------------------------------------------------------------------------- */
+/* ---- the device's own
+ * ---------------------------------------------------------------------------- */
 
 static void place_areas(ace_cuda *cuda)
 {

@@ -70,7 +70,8 @@ __device__ static inline float ace_warp_max(float v)
     return v;
 }
 
-/* ---- elementwise passes ---------------------------------------------------------------------------
+/* ---- elementwise passes
+ * ---------------------------------------------------------------------------
  *
  * The threads of a block lie side by side along rows of up to 32 columns and below each other; the
  * grid's y goes on along the rows. Narrow tensors get narrow rows of threads. */
@@ -89,9 +90,9 @@ static inline ace_pass ace_pass_over(int64_t rows, int64_t cols)
     }
     int64_t blocks = (cols + across * 4 - 1) / (across * 4);
     int64_t down = ACE_PASS_THREADS / across;
-    return ace_pass{dim3((unsigned)((rows + down - 1) / down),
-                         (unsigned)(blocks < 1024 ? blocks : 1024)),
-                    across};
+    return ace_pass{
+        dim3((unsigned)((rows + down - 1) / down), (unsigned)(blocks < 1024 ? blocks : 1024)),
+        across};
 }
 
 __device__ static inline int64_t ace_pass_row(int across)

@@ -23,7 +23,8 @@ static source_row find_row(const ace_matrix_part *parts, int n_parts, int64_t ro
     return (source_row){&parts[i], row};
 }
 
-/* ---- numbers of a row ---------------------------------------------------------------------------- */
+/* ---- numbers of a row
+ * ---------------------------------------------------------------------------- */
 
 /* Blocks run through the ends of rows. */
 static void decode_blocks(const ace_matrix_part *part, int64_t at, int64_t n, float *out)
@@ -78,7 +79,8 @@ static bool is_finite(const float *values, int64_t n)
     return finite;
 }
 
-/* ---- rows into the layout ------------------------------------------------------------------------ */
+/* ---- rows into the layout
+ * ------------------------------------------------------------------------ */
 
 /* bf16 that lies in the file as it will lie on the device: nothing to convert. */
 static bool copy_bf16(source_row s, const ace_matrix_shape *m, int tap, uint16_t *out, bool *finite)
@@ -198,7 +200,8 @@ static ace_status pack_rows(const ace_matrix_shape *m, const ace_matrix_part *pa
     return ACESTEP_OK;
 }
 
-/* ---- the table's functions ------------------------------------------------------------------------ */
+/* ---- the table's functions
+ * ------------------------------------------------------------------------ */
 
 size_t ace_cuda_matrix_bytes(const ace_device *device, const ace_matrix_shape *shape)
 {
@@ -207,7 +210,8 @@ size_t ace_cuda_matrix_bytes(const ace_device *device, const ace_matrix_shape *s
 }
 
 ace_status ace_cuda_matrix_image(ace_device *device, const ace_matrix_shape *shape,
-                                 const ace_matrix_part *parts, int n_parts, void *to, ace_error *err)
+                                 const ace_matrix_part *parts, int n_parts, void *to,
+                                 ace_error *err)
 {
     (void)device;
     ace_cuda_layout l = ace_cuda_layout_of(shape);

@@ -87,13 +87,14 @@ __device__ static inline const W *ace_weight_row(const ace_cuda_product &p, int6
 #define ACE_BY_WEIGHTS(p, LAUNCH, ...)                                                             \
     do {                                                                                           \
         if ((p)->w.dtype == ACE_F32) {                                                             \
-            (p)->out.swiglu ? LAUNCH<float, true>(__VA_ARGS__) : LAUNCH<float, false>(__VA_ARGS__);  \
+            (p)->out.swiglu ? LAUNCH<float, true>(__VA_ARGS__)                                     \
+                            : LAUNCH<float, false>(__VA_ARGS__);                                   \
         } else if ((p)->w.dtype == ACE_BF16) {                                                     \
-            (p)->out.swiglu ? LAUNCH<uint16_t, true>(__VA_ARGS__)                                    \
-                            : LAUNCH<uint16_t, false>(__VA_ARGS__);                                  \
+            (p)->out.swiglu ? LAUNCH<uint16_t, true>(__VA_ARGS__)                                  \
+                            : LAUNCH<uint16_t, false>(__VA_ARGS__);                                \
         } else {                                                                                   \
-            (p)->out.swiglu ? LAUNCH<int8_t, true>(__VA_ARGS__)                                      \
-                            : LAUNCH<int8_t, false>(__VA_ARGS__);                                    \
+            (p)->out.swiglu ? LAUNCH<int8_t, true>(__VA_ARGS__)                                    \
+                            : LAUNCH<int8_t, false>(__VA_ARGS__);                                  \
         }                                                                                          \
     } while (0)
 

@@ -69,8 +69,7 @@ __global__ static void __launch_bounds__(WARPS *ACE_WARP) few_rows(ace_cuda_prod
     }
 }
 
-template <typename W, bool PAIR>
-static void launch(const ace_cuda_product *p, cudaStream_t stream)
+template <typename W, bool PAIR> static void launch(const ace_cuda_product *p, cudaStream_t stream)
 {
     auto kernel = p->m == 1   ? few_rows<W, PAIR, 1>
                   : p->m <= 4 ? few_rows<W, PAIR, 4>

@@ -2,7 +2,8 @@
  * what becomes of its results. All are as fast as memory. */
 #include "product.cuh"
 
-__global__ static void gather(int across, ace_cuda_product p, void *to, int is_bf16, int64_t first, int64_t m)
+__global__ static void gather(int across, ace_cuda_product p, void *to, int is_bf16, int64_t first,
+                              int64_t m)
 {
     int64_t row = ace_pass_row(across);
     int64_t width = p.w.taps * p.w.depth;
@@ -16,7 +17,8 @@ __global__ static void gather(int across, ace_cuda_product p, void *to, int is_b
     }
 }
 
-__global__ static void widen(int across, ace_cuda_product p, uint16_t *to, int64_t column, int64_t n)
+__global__ static void widen(int across, ace_cuda_product p, uint16_t *to, int64_t column,
+                             int64_t n)
 {
     int64_t row = ace_pass_row(across);
     int64_t width = p.w.taps * p.w.depth;
@@ -48,8 +50,8 @@ extern "C" void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t colu
                                cudaStream_t stream)
 {
     ace_pass pass = ace_pass_over(n, p->w.taps * p->w.depth);
-    ACE_LAUNCH(widen, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p,
-               (uint16_t *)to, column, n);
+    ACE_LAUNCH(widen, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p, (uint16_t *)to,
+               column, n);
 }
 
 extern "C" void ace_cuda_finish(const ace_cuda_product *p, const float *values, const float *ups,
@@ -57,6 +59,6 @@ extern "C" void ace_cuda_finish(const ace_cuda_product *p, const float *values, 
                                 cudaStream_t stream)
 {
     ace_pass pass = ace_pass_over(m, n);
-    ACE_LAUNCH(finish, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p, values, ups, first, m, column,
-               n);
+    ACE_LAUNCH(finish, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p, values, ups,
+               first, m, column, n);
 }

@@ -28,8 +28,7 @@ __device__ static void load_weights(const ace_cuda_product &p, const tile_place 
         int col = at.y + i * SIDE;
         int64_t n = at.n + col;
         bool there = n < p.n && k + at.x < p.w.depth;
-        to[at.x][col] =
-            there ? ace_weight(ace_weight_row<W>(p, first + n, tap)[k + at.x]) : 0.0f;
+        to[at.x][col] = there ? ace_weight(ace_weight_row<W>(p, first + n, tap)[k + at.x]) : 0.0f;
     }
 }
 
@@ -92,8 +91,7 @@ __global__ static void __launch_bounds__(SIDE *SIDE) tiled(ace_cuda_product p)
     }
 }
 
-template <typename W, bool PAIR>
-static void launch(const ace_cuda_product *p, cudaStream_t stream)
+template <typename W, bool PAIR> static void launch(const ace_cuda_product *p, cudaStream_t stream)
 {
     auto kernel = tiled<W, PAIR>;
     dim3 grid(ace_blocks(p->m, TILE), ace_blocks(p->n, TILE));

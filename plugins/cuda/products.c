@@ -5,14 +5,15 @@
 
 enum { FEWEST_LIBRARY_ROWS = 16, MOST_CHUNK_COLUMNS = 2048, ALIGNMENT = 16 };
 
-/* ---- the library's way ---------------------------------------------------------------------------- */
+/* ---- the library's way
+ * ---------------------------------------------------------------------------- */
 
 /* How a product is cut up, and with what kernels. */
 typedef struct chunks {
-    ace_dtype type;     /* of inputs and weights */
-    bool inputs_as_are; /* x is what the library can read */
-    bool results_as_are; /* y is what it can write */
-    int64_t m, n;       /* largest chunk */
+    ace_dtype type;                         /* of inputs and weights */
+    bool inputs_as_are;                     /* x is what the library can read */
+    bool results_as_are;                    /* y is what it can write */
+    int64_t m, n;                           /* largest chunk */
     const ace_cuda_matmul_plan *plan[2][2]; /* for a whole or the last chunk of rows, of columns */
 } chunks;
 
@@ -135,7 +136,8 @@ static bool run_by_library(ace_cuda *cuda, const ace_cuda_product *p)
     return true;
 }
 
-/* ---- all ------------------------------------------------------------------------------------------ */
+/* ---- all
+ * ------------------------------------------------------------------------------------------ */
 
 static ace_cuda_weights weights_of(const ace_matrix *w)
 {

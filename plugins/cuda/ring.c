@@ -4,8 +4,8 @@
 static bool allocate_slot(ace_cuda *cuda, ace_cuda_ring *ring, int i)
 {
     void *slot = NULL;
-    if (ring->pinned && cudaHostAlloc(&slot, ACE_CUDA_SLOT_BYTES, cudaHostAllocDefault) !=
-                            cudaSuccess) {
+    if (ring->pinned &&
+        cudaHostAlloc(&slot, ACE_CUDA_SLOT_BYTES, cudaHostAllocDefault) != cudaSuccess) {
         (void)cudaGetLastError();
         return false;
     }
@@ -53,8 +53,7 @@ bool ace_cuda_ring_open(ace_cuda *cuda, ace_cuda_ring *ring, cudaStream_t stream
         }
     }
     for (int i = 0; i < ACE_CUDA_SLOTS; i++) {
-        if (!ace_cuda_check(cuda,
-                            cudaEventCreateWithFlags(&ring->free[i], cudaEventDisableTiming),
+        if (!ace_cuda_check(cuda, cudaEventCreateWithFlags(&ring->free[i], cudaEventDisableTiming),
                             "making an event")) {
             return false;
         }

@@ -3,7 +3,8 @@
 
 enum { BLOCK = 256, WARPS = BLOCK / ACE_WARP };
 
-/* ---- norms --------------------------------------------------------------------------------------- */
+/* ---- norms
+ * --------------------------------------------------------------------------------------- */
 
 /* Over the threads of a block; every thread has the result. */
 __device__ static float block_sum(float v)
@@ -87,7 +88,8 @@ extern "C" void ace_cuda_normalize_heads(ace_tensor x, const ace_head_norm *n, c
                *n);
 }
 
-/* ---- elementwise --------------------------------------------------------------------------------- */
+/* ---- elementwise
+ * --------------------------------------------------------------------------------- */
 
 __device__ static float map(int what, const ace_tensor &y, const ace_tensor &a, const ace_tensor &b,
                             float value, int64_t r, int64_t c)
@@ -110,7 +112,8 @@ __global__ static void __launch_bounds__(ACE_PASS_THREADS)
     map_rows(int across, int what, ace_tensor y, ace_tensor a, ace_tensor b, float value)
 {
     int64_t r = ace_pass_row(across);
-    for (int64_t c = ace_pass_column(across); r < y.rows && c < y.cols; c += ace_pass_step(across)) {
+    for (int64_t c = ace_pass_column(across); r < y.rows && c < y.cols;
+         c += ace_pass_step(across)) {
         ace_put(y, r, c, map(what, y, a, b, value, r, c));
     }
 }

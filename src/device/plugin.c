@@ -10,7 +10,8 @@
 
 enum { PATH_BYTES = 4352 };
 
-/* ---- where it may lie --------------------------------------------------------------------------- */
+/* ---- where it may lie ---------------------------------------------------------------------------
+ */
 
 /* The folder of the running program; false where the system does not tell. */
 static bool program_folder(char *out, size_t room)
@@ -42,20 +43,22 @@ static ace_status find_file(const char *folder, const char *name, char *path, ac
         if (find_in(folder, "", name, path)) {
             return ACESTEP_OK;
         }
-        return ace_fail(err, ACESTEP_UNSUPPORTED, "the plug-in folder %.400s has no libacestep_%s.so",
-                        folder, name);
+        return ace_fail(err, ACESTEP_UNSUPPORTED,
+                        "the plug-in folder %.400s has no libacestep_%s.so", folder, name);
     }
     if (program_folder(beside, sizeof beside) &&
         (find_in(beside, "", name, path) || find_in(beside, "/../lib/acestep", name, path))) {
         return ACESTEP_OK;
     }
-    return ace_fail(err, ACESTEP_UNSUPPORTED,
-                    "libacestep_%s.so is neither beside the program nor in ../lib/acestep: build it "
-                    "with make %s, or say with --plugin-dir where it is",
-                    name, name);
+    return ace_fail(
+        err, ACESTEP_UNSUPPORTED,
+        "libacestep_%s.so is neither beside the program nor in ../lib/acestep: build it "
+        "with make %s, or say with --plugin-dir where it is",
+        name, name);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------ */
+/* ---- loading ------------------------------------------------------------------------------------
+ */
 
 static ace_status check_table(const ace_plugin *p, const char *path, const char *name,
                               ace_error *err)
@@ -97,9 +100,9 @@ ace_status ace_plugin_load(const char *folder, const char *name, const ace_plugi
     }
     void *symbol = dlsym(library, ACE_PLUGIN_ENTRY);
     if (symbol == NULL) {
-        status = ace_fail(err, ACESTEP_UNSUPPORTED, "%s: has no " ACE_PLUGIN_ENTRY
-                          ", so it is no plug-in of this program",
-                          path);
+        status =
+            ace_fail(err, ACESTEP_UNSUPPORTED,
+                     "%s: has no " ACE_PLUGIN_ENTRY ", so it is no plug-in of this program", path);
     } else {
         ace_plugin_entry *entry;
         memcpy(&entry, &symbol, sizeof entry); /* POSIX gives data pointers */

@@ -32,9 +32,9 @@ typedef struct ace_plugin_services {
 } ace_plugin_services;
 
 typedef struct ace_plugin_options {
-    int card;              /* the driver's number */
-    size_t cap_bytes;      /* most that the device may hold; SIZE_MAX: what the card has */
-    size_t free_bytes;     /* what the driver called free before the device was opened; 0: unknown */
+    int card;          /* the driver's number */
+    size_t cap_bytes;  /* most that the device may hold; SIZE_MAX: what the card has */
+    size_t free_bytes; /* what the driver called free before the device was opened; 0: unknown */
     bool vendor_libraries; /* may be loaded for products, where they are installed */
 } ace_plugin_options;
 

@@ -42,5 +42,6 @@ ace_status ace_card_open(const ace_request *r, const ace_hardware *hardware,
 int ace_card_numerics(const ace_request *r, const ace_hardware *hardware)
 {
     const ace_gpu *gpu = &hardware->gpu[hardware->chosen];
-    return 1 << 16 | (10 * gpu->capability_major + gpu->capability_minor) << 1 | (r->cublas ? 1 : 0);
+    return 1 << 16 | (10 * gpu->capability_major + gpu->capability_minor) << 1 |
+           (r->cublas ? 1 : 0);
 }

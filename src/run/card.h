@@ -1,4 +1,5 @@
-/* The machine that a request asks for: what the hardware layer finds, and the plug-in for a card. */
+/* The machine that a request asks for: what the hardware layer finds, and the plug-in for a card.
+ */
 #ifndef ACE_RUN_CARD_H
 #define ACE_RUN_CARD_H
 

@@ -1,10 +1,10 @@
-/* Compares every operation of the CUDA plug-in with the reference device: the cases of kernel_check, on
- * a card or in the emulator.
+/* Compares every operation of the CUDA plug-in with the reference device: the cases of
+ * kernel_check, on a card or in the emulator.
  *
  *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--op NAME] [--seed N] [--cases N]
  *
- * --own-products does without cuBLASLt. A failure prints the operation and seed that repeat it. Exit
- * status 3: the plug-in or a card is not there. */
+ * --own-products does without cuBLASLt. A failure prints the operation and seed that repeat it.
+ * Exit status 3: the plug-in or a card is not there. */
 #include "cases.h"
 #include "cpu/reference_device.h"
 #include "device/plugin.h"
@@ -110,7 +110,8 @@ static bool parse(int argc, char **argv, options *o)
 
 int main(int argc, char **argv)
 {
-    options o = {.plugin = {.cap_bytes = SIZE_MAX, .vendor_libraries = true}, .seed = 1, .cases = 200};
+    options o = {
+        .plugin = {.cap_bytes = SIZE_MAX, .vendor_libraries = true}, .seed = 1, .cases = 200};
     devices d = {0};
     if (!parse(argc, argv, &o)) {
         return 2;

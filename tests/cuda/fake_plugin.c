@@ -37,7 +37,8 @@ const ace_plugin *fake_entry(void)
 #endif
         .about = about,
         .min_capability = 75,
-        .open = open_device};
+        .open = open_device
+    };
 #if defined(FAKE_SIZES)
     static ace_plugin changed;
     changed = plugin;

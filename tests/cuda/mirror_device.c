@@ -127,7 +127,8 @@ static void to_host(mirror *m)
     m->n = 0;
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------- */
+/* ---- memory
+ * ---------------------------------------------------------------------------------------- */
 
 static ace_status reserve(ace_device *d, size_t bytes, uint64_t *addr, ace_error *err)
 {
@@ -167,7 +168,8 @@ static ace_status matrix_pack(ace_device *d, const ace_matrix *w, const ace_matr
     return status;
 }
 
-/* ---- operations ------------------------------------------------------------------------------------ */
+/* ---- operations
+ * ------------------------------------------------------------------------------------ */
 
 static ace_epilogue epilogue_to_device(mirror *m, const ace_epilogue *e)
 {
@@ -280,7 +282,8 @@ static void close_device(ace_device *d)
     free(d);
 }
 
-/* ---- the device ------------------------------------------------------------------------------------ */
+/* ---- the device
+ * ------------------------------------------------------------------------------------ */
 
 static const ace_device_ops mirror_ops = {
     .reserve = reserve,

@@ -1,7 +1,7 @@
 /* A device for the kernel check whose tensors are host memory, while another device computes: every
  * operation copies what it reads and writes to that device and the result back. Behind and before
- * each copied tensor lie guard bytes there, which must stay as they are. Packed matrices stay on the
- * device. */
+ * each copied tensor lie guard bytes there, which must stay as they are. Packed matrices stay on
+ * the device. */
 #ifndef TESTS_CUDA_MIRROR_DEVICE_H
 #define TESTS_CUDA_MIRROR_DEVICE_H
 

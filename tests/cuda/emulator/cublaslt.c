@@ -1,6 +1,6 @@
-/* The functions of cuBLASLt that the plug-in uses (plugins/cuda/library.h), in plain loops: what they
- * are asked for is checked, how fast the real ones are is not shown. Odd leading dimensions of bf16
- * are refused by the heuristic, as the real one may refuse what it has no kernel for. */
+/* The functions of cuBLASLt that the plug-in uses (plugins/cuda/library.h), in plain loops: what
+ * they are asked for is checked, how fast the real ones are is not shown. Odd leading dimensions of
+ * bf16 are refused by the heuristic, as the real one may refuse what it has no kernel for. */
 #include "runtime.h"
 
 #include <stdlib.h>
@@ -105,7 +105,8 @@ int cublasLtMatmulDescSetAttribute(void *d, int attribute, const void *value, si
 
 int cublasLtMatrixLayoutCreate(void **out, int type, uint64_t rows, uint64_t cols, int64_t ld)
 {
-    if ((type != F32 && type != BF16) || ld < (int64_t)rows || create(out, sizeof(layout)) != WELL) {
+    if ((type != F32 && type != BF16) || ld < (int64_t)rows ||
+        create(out, sizeof(layout)) != WELL) {
         return INVALID;
     }
     *(layout *)*out = (layout){type, rows, cols, ld};

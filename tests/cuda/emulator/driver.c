@@ -1,4 +1,5 @@
-/* The functions of the driver's library that the program asks for cards with (src/hardware/nvidia.c). */
+/* The functions of the driver's library that the program asks for cards with
+ * (src/hardware/nvidia.c). */
 #include "runtime.h"
 
 #include <stdio.h>

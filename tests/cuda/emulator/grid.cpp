@@ -1,10 +1,10 @@
 /* Runs a kernel's blocks one after another, and the threads of a block one after another too, until
- * one waits for the others, at a barrier or in a shuffle: then the stack that it is on is put aside,
- * and another one goes on with the next thread.
+ * one waits for the others, at a barrier or in a shuffle: then the stack that it is on is put
+ * aside, and another one goes on with the next thread.
  *
- * The order in which threads run turns around from block to block and from barrier to barrier, so that
- * a missing barrier shows. A block of which some threads have ended while others wait, or wait at
- * different places, would hang or worse on a card: here it ends the program with a message. */
+ * The order in which threads run turns around from block to block and from barrier to barrier, so
+ * that a missing barrier shows. A block of which some threads have ended while others wait, or wait
+ * at different places, would hang or worse on a card: here it ends the program with a message. */
 #include "cuda_runtime.h"
 
 #include <stdio.h>
@@ -53,7 +53,8 @@ float shuffled[2][MOST_THREADS];
 void (*the_kernel)(void *);
 void *the_context;
 
-/* ---- switching --------------------------------------------------------------------------------- */
+/* ---- switching ---------------------------------------------------------------------------------
+ */
 
 #if defined(__x86_64__)
 void *scheduler_pointer;
@@ -116,14 +117,16 @@ void create(fibre *f)
     if (f->stack != nullptr) {
         return;
     }
-    void *stack = mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *stack =
+        mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack == MAP_FAILED) {
         fprintf(stderr, "emulator: no memory for the stack of a thread\n");
         abort();
     }
     f->stack = (unsigned char *)stack;
 #if defined(__x86_64__)
-    /* six registers, then where to go on; a call would have left the stack 8 off a multiple of 16 */
+    /* six registers, then where to go on; a call would have left the stack 8 off a multiple of 16
+     */
     void **top = (void **)(void *)(f->stack + STACK_BYTES) - 2;
     top[0] = (void *)live;
     f->stack_pointer = top - 6;
@@ -136,7 +139,8 @@ void create(fibre *f)
 #endif
 }
 
-/* ---- a block ----------------------------------------------------------------------------------- */
+/* ---- a block -----------------------------------------------------------------------------------
+ */
 
 void fail(const char *what)
 {
@@ -267,9 +271,8 @@ void ace_emulator_run(const ace_emulator_grid &g, void (*kernel)(void *), void *
     the_context = context;
     ace_emulator_at.grid = g.grid;
     for (int i = 0; i < n; i++) {
-        threads[i].at =
-            dim3((unsigned)i % g.block.x, (unsigned)i / g.block.x % g.block.y,
-                 (unsigned)i / (g.block.x * g.block.y));
+        threads[i].at = dim3((unsigned)i % g.block.x, (unsigned)i / g.block.x % g.block.y,
+                             (unsigned)i / (g.block.x * g.block.y));
     }
     for (unsigned z = 0; z < g.grid.z; z++) {
         for (unsigned y = 0; y < g.grid.y; y++) {

@@ -16,5 +16,31 @@
 size_t ace_emulator_total(void);
 int ace_emulator_cards(void);
 int ace_emulator_capability(void);
+long ace_emulator_setting(const char *name, long otherwise);
+
+enum { ACE_EMULATOR_BLOCKS = 4096 };
+
+typedef struct ace_emulator_block {
+    unsigned char *memory;
+    size_t bytes;
+} ace_emulator_block;
+
+typedef struct ace_emulator_card {
+    ace_emulator_block device[ACE_EMULATOR_BLOCKS], pinned[ACE_EMULATOR_BLOCKS];
+    size_t held;
+    bool has_context;
+    cudaError_t broken; /* sticky */
+    cudaError_t last;
+    uint64_t kernels;
+} ace_emulator_card;
+
+/* Between lock and unlock, or leave, which gives back what the call is to return. */
+extern ace_emulator_card ace_emulator_state;
+void ace_emulator_lock(void);
+void ace_emulator_unlock(void);
+cudaError_t ace_emulator_leave(cudaError_t code);
+
+/* The block that holds this address; NULL: none. */
+ace_emulator_block *ace_emulator_find(ace_emulator_block *table, const void *inside);
 
 #endif
