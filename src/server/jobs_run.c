@@ -24,6 +24,13 @@ typedef struct run_state {
     double told_whole;
 } run_state;
 
+/* "codes, token 12, 3.4/s": what stands after the comma is only how far it is. */
+static bool same_phase(const char *a, const char *b)
+{
+    size_t n = strcspn(a, ",");
+    return n == strcspn(b, ",") && strncmp(a, b, n) == 0;
+}
+
 static bool progress(void *context, const char *stage, double fraction, double whole)
 {
     run_state *r = context;
@@ -31,7 +38,7 @@ static bool progress(void *context, const char *stage, double fraction, double w
     ace_jobs_entry *e = r->entry;
     double now = ace_clock_seconds();
     (void)pthread_mutex_lock(&jobs->lock);
-    bool new_stage = strcmp(e->stage, stage) != 0;
+    bool new_stage = !same_phase(e->stage, stage);
     bool moved = fabs(whole - r->told_whole) > 1e-9 && now - r->told >= SECONDS_BETWEEN_EVENTS;
     (void)snprintf(e->stage, sizeof e->stage, "%s", stage);
     e->fraction = fraction;

@@ -271,7 +271,9 @@ static acestep_status run(void *engine, ace_job_kind kind, const acestep_request
     if (strcmp(caption, "fail") == 0) {
         status = give_up(err, ACESTEP_FAILED, "diffusion: it was asked to fail");
     }
-    bool go_on = progress(context, "text", 0.5, 0.1) && progress(context, "diffusion", 0.5, 0.5);
+    bool go_on = progress(context, "text", 0.5, 0.1) &&
+                 progress(context, "diffusion, step 4", 0.5, 0.5) &&
+                 progress(context, "diffusion, step 5", 0.5, 0.5);
     while (status == ACESTEP_OK && go_on && is_held(caption)) {
         pause_briefly();
         go_on = progress(context, "diffusion", 0.5, 0.5);
