@@ -21,6 +21,7 @@ endfunction()
 
 # ---- for cards ------------------------------------------------------------------------------------------
 set(ACESTEP_CUDA_ARCHITECTURES "75;80;86;89;90" CACHE STRING "Cards that make cuda compiles for; the last as PTX too")
+set(ACESTEP_CUDA_FLAGS "" CACHE STRING "More options for nvcc, e.g. -lineinfo for compute-sanitizer and profilers")
 find_program(NVCC_PROGRAM nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda/bin /opt/cuda/bin)
 if(NVCC_PROGRAM)
   file(REAL_PATH ${NVCC_PROGRAM} nvcc_file)
@@ -48,7 +49,7 @@ if(NVCC_PROGRAM AND CUDA_RUNTIME_INCLUDE AND CUDA_RUNTIME_LIBRARY)
     get_filename_component(name ${source} NAME)
     set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
     add_custom_command(OUTPUT ${object}
-      COMMAND ${NVCC_PROGRAM} -std=c++17 -O3 -lineinfo -Xcompiler
+      COMMAND ${NVCC_PROGRAM} -std=c++17 -O3 ${ACESTEP_CUDA_FLAGS} -Xcompiler
           -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-Wall,-Wextra
         -I${CMAKE_SOURCE_DIR}/include -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/plugins/cuda
         ${cuda_codes} -c ${source} -o ${object}
