@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/cpu_count.h"
+#include "base/float_mode.h"
 #include "base/memory.h"
 
 #include <limits.h>
@@ -161,6 +162,7 @@ static void *worker_main(void *argument)
     worker *w = argument;
     ace_pool *pool = w->pool;
     uint32_t seen = 0;
+    (void)ace_float_mode_fast();
     for (;;) {
         seen = wait_for_run(pool, seen);
         if (atomic_load(&pool->stopping)) {
@@ -200,8 +202,10 @@ static void run_inline(int64_t n_tasks, ace_pool_task *task, void *context)
 
 void ace_pool_run(ace_pool *pool, int64_t n_tasks, ace_pool_task *task, void *context)
 {
+    ace_float_mode before = ace_float_mode_fast(); /* as the workers have it: the same bits everywhere */
     if (inside_task || pool->threads == 1 || n_tasks <= 1) {
         run_inline(n_tasks, task, context);
+        ace_float_mode_set(before);
         return;
     }
     pool->task = task;
@@ -210,6 +214,7 @@ void ace_pool_run(ace_pool *pool, int64_t n_tasks, ace_pool_task *task, void *co
         int64_t left = n_tasks - pool->first_task;
         run_some(pool, (uint32_t)(left < RUN_TASKS ? left : RUN_TASKS));
     }
+    ace_float_mode_set(before);
 }
 
 /* ---- the pool ------------------------------------------------------------------------------- */

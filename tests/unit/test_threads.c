@@ -30,6 +30,40 @@ static void count(void *context, int64_t task, int thread)
     l->sum[thread] += task;
 }
 
+/* 1e-40, which is not normal in f32 */
+static float tiny_product(void)
+{
+    volatile float a = 1e-30f;
+    volatile float b = 1e-10f;
+    return a * b;
+}
+
+static void multiply_tiny(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    ((float *)context)[task] = tiny_product();
+}
+
+/* On any thread and alone, so that the bits agree; the caller's arithmetic stays as it was. */
+static void tiny_numbers_count_as_zero(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        ace_pool *pool = NULL;
+        float product[64];
+        assert_int_equal(ace_pool_create(threads, &pool, NULL), ACESTEP_OK);
+        for (int n = 1; n <= 64; n += 63) {
+            memset(product, 1, sizeof product);
+            ace_pool_run(pool, n, multiply_tiny, product);
+            for (int i = 0; i < n; i++) {
+                assert_true(product[i] == 0);
+            }
+        }
+        assert_true(tiny_product() > 0);
+        ace_pool_free(pool);
+    }
+}
+
 static void every_task_runs_once(void **state)
 {
     (void)state;
@@ -211,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(tiny_numbers_count_as_zero),
         cmocka_unit_test(any_number_of_tasks),
         cmocka_unit_test(sleepers_wake),
         cmocka_unit_test(pools_come_and_go),
