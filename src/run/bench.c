@@ -209,9 +209,6 @@ static ace_status run_stage(const ace_bench_context *c, const bench_stage *stage
     if (status == ACESTEP_OK) {
         status = ace_bench_measure_machine(c);
     }
-    if (status != ACESTEP_OK) {
-        b->n_rows = first; /* what is there is whole */
-    }
     for (int i = first; i < b->n_rows; i++) {
         ace_bench_row *row = &b->row[i];
         row->resident_bytes = row->resident_bytes == 0 ? resident : row->resident_bytes;

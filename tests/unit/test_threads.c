@@ -38,10 +38,18 @@ static float tiny_product(void)
     return a * b;
 }
 
+typedef struct tiny_products {
+    float product[64];
+    int thread[64];
+} tiny_products;
+
+/* Long enough that every thread takes its part. */
 static void multiply_tiny(void *context, int64_t task, int thread)
 {
-    (void)thread;
-    ((float *)context)[task] = tiny_product();
+    tiny_products *t = context;
+    (void)usleep(1000);
+    t->product[task] = tiny_product();
+    t->thread[task] = thread;
 }
 
 /* On any thread and alone, so that the bits agree; the caller's arithmetic stays as it was. */
@@ -50,14 +58,17 @@ static void tiny_numbers_count_as_zero(void **state)
     (void)state;
     for (int threads = 1; threads <= 3; threads++) {
         ace_pool *pool = NULL;
-        float product[64];
+        tiny_products found;
         assert_int_equal(ace_pool_create(threads, &pool, NULL), ACESTEP_OK);
         for (int n = 1; n <= 64; n += 63) {
-            memset(product, 1, sizeof product);
-            ace_pool_run(pool, n, multiply_tiny, product);
+            int last = 0;
+            memset(&found, 1, sizeof found);
+            ace_pool_run(pool, n, multiply_tiny, &found);
             for (int i = 0; i < n; i++) {
-                assert_true(product[i] == 0);
+                assert_true(found.product[i] == 0);
+                last = found.thread[i] > last ? found.thread[i] : last;
             }
+            assert_true(n == 1 || (last > 0) == (threads > 1));
         }
         assert_true(tiny_product() > 0);
         ace_pool_free(pool);
