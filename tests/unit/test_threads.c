@@ -47,7 +47,8 @@ typedef struct tiny_products {
 static void multiply_tiny(void *context, int64_t task, int thread)
 {
     tiny_products *t = context;
-    (void)usleep(1000);
+    const struct timespec a_moment = { .tv_nsec = 1000000 };
+    (void)nanosleep(&a_moment, NULL);
     t->product[task] = tiny_product();
     t->thread[task] = thread;
 }
