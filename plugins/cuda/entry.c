@@ -39,6 +39,11 @@ static void close_device(ace_device *device)
     host->release(cuda);
 }
 
+static bool is_lost(const ace_device *device)
+{
+    return atomic_load(&((const ace_cuda *)device)->dead);
+}
+
 static const ace_device_ops cuda_ops = {
     .reserve = ace_cuda_reserve,
     .release = ace_cuda_release,
@@ -60,6 +65,7 @@ static const ace_device_ops cuda_ops = {
     .add = ace_cuda_add,
     .copy = ace_cuda_copy,
     .fill = ace_cuda_fill,
+    .is_lost = is_lost,
     .close = close_device,
 };
 

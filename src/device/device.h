@@ -198,6 +198,8 @@ typedef struct ace_device_ops {
     void (*copy)(ace_device *, ace_tensor y, ace_tensor x); /* converts between f32 and bf16 */
     void (*fill)(ace_device *, ace_tensor y, float value);
 
+    /* True when it can do nothing more until it is opened again. From any thread. NULL: never so. */
+    bool (*is_lost)(const ace_device *);
     void (*close)(ace_device *);
 } ace_device_ops;
 
@@ -217,6 +219,11 @@ static inline void ace_device_close(ace_device *device)
     if (device != NULL) {
         device->ops->close(device);
     }
+}
+
+static inline bool ace_device_is_lost(const ace_device *device)
+{
+    return device->ops->is_lost != NULL && device->ops->is_lost(device);
 }
 
 /* Counts for the layouts and alignment of `target`, which must outlive it. Computes nothing. */

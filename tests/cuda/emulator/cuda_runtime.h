@@ -35,7 +35,41 @@ extern ace_emulator_position ace_emulator_at;
 #define gridDim (ace_emulator_at.grid)
 
 void __syncthreads();
-float __shfl_xor_sync(unsigned mask, float value, int lanes);
+static inline void __syncwarp();
+
+enum { ACE_EMULATOR_WORDS = 8 };
+/* Every lane of the warp brings n ≤ ACE_EMULATOR_WORDS words; gives those of lane 0, and the
+ * others' from ACE_EMULATOR_WORDS on, and so forth. Good until the lane's next exchange but one. */
+const unsigned *ace_emulator_exchange(unsigned mask, const void *words, int n);
+/* Of 16 bytes, from nowhere: zeros; groups as cp.async has them. */
+void ace_emulator_copy_late(void *to, const void *from);
+void ace_emulator_end_group();
+void ace_emulator_wait_groups(int still_out);
+
+/* The lane's number in its warp. */
+static inline int ace_emulator_lane()
+{
+    return (int)(ace_emulator_at.thread.x % 32);
+}
+
+template <typename T> static inline T __shfl_sync(unsigned mask, T value, int lane)
+{
+    static_assert(sizeof(T) == sizeof(unsigned), "32 bits only");
+    const unsigned *all = ace_emulator_exchange(mask, &value, 1);
+    T other;
+    memcpy(&other, all + lane % 32 * ACE_EMULATOR_WORDS, sizeof other);
+    return other;
+}
+
+template <typename T> static inline T __shfl_xor_sync(unsigned mask, T value, int lanes)
+{
+    return __shfl_sync(mask, value, ace_emulator_lane() ^ lanes);
+}
+
+static inline void __syncwarp()
+{
+    (void)__shfl_sync(0xffffffffu, 0u, 0);
+}
 
 static inline float __uint_as_float(unsigned u)
 {
@@ -83,6 +117,9 @@ static void ace_emulator_launch_kernel(KERNEL kernel, dim3 grid, dim3 block, cud
     ace_emulator_launch<decltype(body)> launch = {{grid, block}, body};
     ace_emulator_enqueue_kernel(stream, launch.task, &launch, sizeof launch);
 }
+
+/* The instructions of mma.cuh. */
+#include "warp_matrix.h"
 
 #define ACE_LAUNCH(kernel, grid, block, stream, ...)                                               \
     ace_emulator_launch_kernel((kernel), (grid), (block), (stream), __VA_ARGS__)

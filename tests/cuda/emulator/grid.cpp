@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #if !defined(__x86_64__)
@@ -21,6 +22,7 @@ namespace
 {
 
 enum { MOST_THREADS = 1024, WARP = 32, STACK_BYTES = 256 << 10 };
+enum { MOST_WORDS = 8, MOST_COPIES = 64 };
 enum state { READY, AT_BARRIER, IN_SHUFFLE, ENDED };
 
 /* A stack. */
@@ -33,11 +35,21 @@ struct fibre {
     unsigned char *stack;
 };
 
+/* A copy that has been asked for and not been waited for. */
+struct late_copy {
+    void *to;
+    const void *from; /* NULL: zeros */
+    unsigned group;
+};
+
 /* A thread of the block. */
 struct thread {
     state is;
     dim3 at;
-    int parity; /* which row of values the next shuffle writes */
+    int parity;     /* which row of values the next exchange writes */
+    unsigned group; /* that copies asked for now belong to */
+    int n_late;
+    late_copy late[MOST_COPIES];
     fibre *on;
 };
 
@@ -49,9 +61,16 @@ thread threads[MOST_THREADS];
 thread *running;
 int n_threads, n_started;
 bool turned; /* the last thread comes first */
-float shuffled[2][MOST_THREADS];
+unsigned exchanged[2][MOST_THREADS][MOST_WORDS];
 void (*the_kernel)(void *);
 void *the_context;
+
+void fail(const char *what)
+{
+    fprintf(stderr, "emulator: block (%u, %u, %u): %s\n", ace_emulator_at.block.x,
+            ace_emulator_at.block.y, ace_emulator_at.block.z, what);
+    abort();
+}
 
 /* ---- switching ---------------------------------------------------------------------------------
  */
@@ -104,7 +123,12 @@ void live()
             running = &threads[next];
             running->on = own;
             ace_emulator_at.thread = running->at;
+            running->n_late = 0;
+            running->group = 0;
             the_kernel(the_context);
+            if (running->n_late > 0) {
+                fail("a thread that ended with copies under way");
+            }
             running->is = ENDED;
         }
         idle[n_idle++] = own;
@@ -141,13 +165,6 @@ void create(fibre *f)
 
 /* ---- a block -----------------------------------------------------------------------------------
  */
-
-void fail(const char *what)
-{
-    fprintf(stderr, "emulator: block (%u, %u, %u): %s\n", ace_emulator_at.block.x,
-            ace_emulator_at.block.y, ace_emulator_at.block.z, what);
-    abort();
-}
 
 void go_on(fibre *f)
 {
@@ -245,9 +262,9 @@ void __syncthreads()
     wait_as(AT_BARRIER);
 }
 
-/* Values of two shuffles in a row lie apart: nobody comes to the second before all have read the
+/* Values of two exchanges in a row lie apart: nobody comes to the second before all have read the
  * first. */
-float __shfl_xor_sync(unsigned mask, float value, int lanes)
+const unsigned *ace_emulator_exchange(unsigned mask, const void *words, int n)
 {
     long at = running - threads;
     int parity = running->parity;
@@ -255,9 +272,45 @@ float __shfl_xor_sync(unsigned mask, float value, int lanes)
         fail("a shuffle of some lanes only, which is not emulated");
     }
     running->parity ^= 1;
-    shuffled[parity][at] = value;
+    memcpy(exchanged[parity][at], words, (size_t)n * sizeof(unsigned));
     wait_as(IN_SHUFFLE);
-    return shuffled[parity][at ^ lanes];
+    return exchanged[parity][at / WARP * WARP];
+}
+
+/* The place holds NaN until the copy has been waited for. */
+void ace_emulator_copy_late(void *to, const void *from)
+{
+    thread *t = running;
+    if (t->n_late == MOST_COPIES) {
+        fail("more copies under way than are emulated");
+    }
+    if ((uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0) {
+        fail("a copy of 16 bytes from or to an address that is no multiple of 16");
+    }
+    memset(to, 0xff, 16);
+    t->late[t->n_late++] = late_copy{to, from, t->group};
+}
+
+void ace_emulator_end_group()
+{
+    running->group++;
+}
+
+void ace_emulator_wait_groups(int still_out)
+{
+    thread *t = running;
+    int kept = 0;
+    for (int i = 0; i < t->n_late; i++) {
+        late_copy c = t->late[i];
+        if ((int)(t->group - c.group) <= still_out) {
+            t->late[kept++] = c;
+        } else if (c.from != nullptr) {
+            memcpy(c.to, c.from, 16);
+        } else {
+            memset(c.to, 0, 16);
+        }
+    }
+    t->n_late = kept;
 }
 
 void ace_emulator_run(const ace_emulator_grid &g, void (*kernel)(void *), void *context)
