@@ -17,4 +17,13 @@ ace_log_level ace_log_get_level(void);
 void ace_log(ace_log_level level, const char *area, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Also sees every line that is shown, from any thread, one at a time: it must be quick and must not
+ * log. */
+typedef void ace_log_listener(void *context, ace_log_level level, const char *area,
+                              const char *text);
+/* There is one listener at most. When this returns, the one before it is not called any more. */
+void ace_log_listen(ace_log_listener *listener, void *context);
+/* Ends it, unless another one has taken its place. */
+void ace_log_unlisten(ace_log_listener *listener, const void *context);
+
 #endif

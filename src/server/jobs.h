@@ -193,6 +193,9 @@ typedef struct ace_job_event {
     const char *data; /* a JSON object in one line, with id and status */
 } ace_job_event;
 
+/* Every event of a job but progress is also a line of the log, "ID NAME" under this area. */
+#define ACE_JOB_LOG_AREA "job"
+
 typedef void ace_job_event_visitor(void *context, const ace_job_event *event);
 
 /* Shows the events after number `after` that concern the job (NULL: all), the oldest first. Returns

@@ -1,6 +1,10 @@
 /* What happens to jobs, told to everybody who listens. */
 #include "server/jobs_state.h"
 
+#include "base/log.h"
+
+#include <string.h>
+
 static void add(ace_jobs *jobs, const char *id, const char *name, json_t *data)
 {
     ace_events_add(&jobs->events, id, name, json_dumps(data, JSON_COMPACT));
@@ -10,12 +14,23 @@ static void add(ace_jobs *jobs, const char *id, const char *name, json_t *data)
     }
 }
 
+/* A line to each event; progress would fill the log. */
+static void log_event(const char *id, const char *name, const json_t *data)
+{
+    const char *stage = json_string_value(json_object_get(data, "stage"));
+    if (strcmp(name, "progress") != 0) {
+        ace_log(ACE_LOG_INFO, ACE_JOB_LOG_AREA, "%s %s%s%s", id, name, stage != NULL ? " " : "",
+                stage != NULL ? stage : "");
+    }
+}
+
 void ace_job_tell(ace_jobs *jobs, const ace_jobs_entry *e, const char *name, json_t *more)
 {
     json_t *data = json_pack("{s:s, s:s, s:s}", "id", e->id, "kind", ace_job_kind_name(e->kind),
                              "status", ace_job_status_name(e->status));
     json_object_update(data, more);
     json_decref(more);
+    log_event(e->id, name, data);
     add(jobs, e->id, name, data);
 }
 

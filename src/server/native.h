@@ -17,6 +17,8 @@ ace_http_handler ace_native_openapi;
 
 ace_http_handler ace_native_metrics; /* native_metrics.c */
 
+ace_http_handler ace_native_logs; /* native_logs.c */
+
 ace_http_handler ace_native_upload; /* native_uploads.c */
 ace_http_handler ace_native_upload_list;
 ace_http_handler ace_native_upload_show;

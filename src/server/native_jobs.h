@@ -27,6 +27,7 @@ ace_http_handler ace_native_item_peaks;
 ace_http_handler ace_native_item_sidecar;
 ace_http_handler ace_native_item_lrc;
 ace_http_handler ace_native_item_vtt;
+ace_http_handler ace_native_item_codes;
 
 ace_http_handler ace_native_engine_load; /* native_jobs_engine.c */
 ace_http_handler ace_native_engine_unload;

@@ -203,3 +203,27 @@ void ace_native_item_vtt(ace_http_request *request, ace_server *server)
 {
     send(request, server, ACE_JOB_VTT, "text/vtt; charset=utf-8");
 }
+
+/* They stand in the sidecar: those of the request, or those that the language model has written. */
+void ace_native_item_codes(ace_http_request *request, ace_server *server)
+{
+    char *path = find(request, server, ACE_JOB_SIDECAR);
+    if (path == NULL) {
+        return;
+    }
+    json_t *sidecar = json_load_file(path, 0, NULL);
+    const char *codes = json_string_value(json_object_get(sidecar, "audio_codes"));
+    if (codes != NULL && codes[0] != '\0') {
+        char name[64];
+        (void)snprintf(name, sizeof name, "attachment; filename=\"%.30s-%.4s.codes.txt\"",
+                       request->captures[0], request->captures[1]);
+        if (ace_http_query_flag(request, "download")) {
+            ace_http_reply_header(request, "Content-Disposition", name);
+        }
+        ace_http_reply_text(request, 200, "text/plain; charset=utf-8", codes);
+    } else {
+        ace_http_reply_error(request, 404, "not_found", NULL, NULL, "the song follows no codes");
+    }
+    json_decref(sidecar);
+    ace_free(path);
+}

@@ -23,6 +23,7 @@ const ace_http_route ace_job_routes[] = {
     {"GET", "/v1/jobs/{id}/items/{n}/sidecar", ace_native_item_sidecar, READ, SLOW, 0},
     {"GET", "/v1/jobs/{id}/items/{n}/lrc", ace_native_item_lrc, READ, SLOW, 0},
     {"GET", "/v1/jobs/{id}/items/{n}/vtt", ace_native_item_vtt, READ, SLOW, 0},
+    {"GET", "/v1/jobs/{id}/items/{n}/codes", ace_native_item_codes, READ, SLOW, 0},
     {"POST", "/v1/sample", ace_native_sample, GENERATE, FILES, 0},
     {"POST", "/v1/format", ace_native_format, GENERATE, FILES, 0},
     {"POST", "/v1/understand", ace_native_understand, GENERATE, FILES, 0},

@@ -9,6 +9,7 @@
 #include "server/http_listen.h"
 #include "server/http_serve.h"
 #include "server/jobs.h"
+#include "server/log_tail.h"
 #include "server/server_options.h"
 
 #include <errno.h>
@@ -129,6 +130,11 @@ static ace_status check_exposure(const ace_server_options *o, ace_error *err)
                     o->host);
 }
 
+static void wake_readers(void *server)
+{
+    ace_http_wake(server);
+}
+
 static ace_status start(acestep_server *s, const acestep_request *defaults, ace_error *err)
 {
     ace_status status = check_exposure(&s->options, err);
@@ -145,7 +151,13 @@ static ace_status start(acestep_server *s, const acestep_request *defaults, ace_
         status = ace_downloads_open(&s->shared, &s->shared.downloads, err);
     }
     if (status == ACESTEP_OK) {
+        status = ace_log_tail_create(wake_readers, &s->shared, &s->shared.log, err);
+    }
+    if (status == ACESTEP_OK) {
         status = start_http(s, err);
+    }
+    if (status == ACESTEP_OK) {
+        ace_log_tail_start(s->shared.log); /* its lines wake the HTTP server's streams */
     }
     /* the worker last: it reports to the HTTP server */
     return status == ACESTEP_OK ? ace_jobs_start(s->shared.jobs, err) : status;
@@ -198,8 +210,10 @@ void acestep_server_stop(acestep_server *server)
     /* Clients hear how the running job ends; then they are let go; then what handlers used may go. */
     if (server->shared.http != NULL) {
         ace_jobs_stop(server->shared.jobs, server->options.grace);
+        ace_log_tail_end(server->shared.log);
         ace_http_stop(server->shared.http);
     }
+    ace_log_tail_free(server->shared.log);
     ace_downloads_close(server->shared.downloads);
     ace_jobs_close(server->shared.jobs);
     ace_settings_free(server->shared.settings);

@@ -8,6 +8,7 @@
 typedef struct ace_jobs ace_jobs;                 /* server/jobs.h */
 typedef struct ace_downloads ace_downloads;           /* server/downloads.h */
 typedef struct ace_http ace_http;                 /* server/http_serve.h */
+typedef struct ace_log_tail ace_log_tail;         /* server/log_tail.h */
 typedef struct ace_server_options ace_server_options; /* server/server_options.h */
 typedef struct ace_settings_store ace_settings_store; /* server/defaults.h */
 
@@ -18,6 +19,7 @@ struct ace_server {
     const ace_server_options *options;
     ace_settings_store *settings;
     ace_downloads *downloads;
+    ace_log_tail *log;
     double started; /* unix seconds */
 };
 

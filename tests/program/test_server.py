@@ -478,6 +478,74 @@ class Guards(ServerTest):
         self.assertEqual(server.ask("GET", "/livez").status, 200)
 
 
+class Logs(ServerTest):
+    def lines(self, server, target="/v1/logs", last=None, until_text=None, **headers):
+        """(number, data) of the lines until one has this text."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        if last is not None:
+            headers["Last-Event-ID"] = str(last)
+        connection.request("GET", target, headers=headers)
+        stream = connection.getresponse()
+        self.assertEqual(stream.status, 200)
+        self.assertEqual(stream.getheader("Content-Type"), "text/event-stream")
+        found, event = [], {}
+        while not found or until_text not in found[-1][1]["text"]:
+            line = stream.readline().decode()
+            self.assertTrue(line, "the stream has ended")
+            if line == "\n" and event:
+                found.append((int(event["id"]), json.loads(event["data"])))
+                event = {}
+            elif not line.startswith(":"):
+                key, _, value = line.rstrip("\n").partition(": ")
+                event[key] = value
+        connection.close()
+        return found
+
+    def test_lines_are_numbered_and_bounded(self):
+        server = self.start()
+        for path in ("/one", "/two", "/end"):
+            self.assertEqual(server.ask("GET", path).status, 404)
+        found = self.lines(server, until_text="GET /end 404")
+        self.assertEqual([n for n, _ in found], list(range(1, len(found) + 1)))
+        texts = [data["text"] for _, data in found]
+        self.assertTrue(any("GET /one 404" in t for t in texts), texts)
+        self.assertEqual({(d["area"], d["level"]) for _, d in found}, {("http", "info")})
+        two = next(n for n, d in found if "GET /two" in d["text"])
+        self.assertEqual([n for n, _ in self.lines(server, last=two, until_text="GET /end")][0], two + 1)
+        server.ask("GET", "/last")
+        self.assertEqual(len(self.lines(server, "/v1/logs?lines=1", until_text="")), 1)
+        for bad in ("-1", "1001", "x"):
+            self.assertEqual(server.ask("GET", f"/v1/logs?lines={bad}").status, 400)
+        self.assertGreater(len(self.lines(server, last="x1", until_text="GET /last")), 3)
+
+    def test_it_takes_the_admin_right_and_tells_no_secrets(self):
+        keys = os.path.join(self.folder, "keys")
+        with open(keys, "w", encoding="utf-8") as f:
+            f.write("readerkey read\nmakerkey read,generate\nadminkey read,generate,admin\n")
+        os.chmod(keys, 0o600)
+        server = self.start("--api-key-file", keys, env={"HF_TOKEN": "hf_tokenvalue"})
+        self.assertEqual(server.ask("GET", "/v1/logs").status, 401)
+        for key in ("readerkey", "makerkey"):
+            self.assertEqual(server.ask("GET", "/v1/logs", Authorization=f"Bearer {key}").status, 403)
+        job = server.ask("POST", "/release_task", {"prompt": "x", "audio_duration": 10, "ai_token": "makerkey"})
+        self.assertEqual(job.status, 200, job.body)
+        name = job.json["data"]["task_id"]
+        server.ask("GET", "/v1/jobs?key=queryvalue&sig=sigvalue&api_key=makerkey", X_Api_Key="wrongvalue")
+        server.ask("GET", "/v1/jobs", Authorization="Bearer wrongbearer")
+        self.assertTrue(until(lambda: server.ask("GET", f"/v1/jobs/{name}", Authorization="Bearer readerkey")
+                              .json["status"] == "done", 120))
+        record = server.ask("GET", f"/v1/jobs/{name}", Authorization="Bearer readerkey").json
+        self.assertEqual(server.ask("GET", record["items"][0]["audio"]).status, 200)
+        server.ask("GET", "/end")
+        found = self.lines(server, until_text="GET /end", Authorization="Bearer adminkey")
+        texts = "\n".join(d["text"] for _, d in found)
+        self.assertIn(f"{name} done", texts)
+        self.assertIn("/audio", texts)
+        for secret in ("readerkey", "makerkey", "adminkey", "hf_tokenvalue", "queryvalue", "sigvalue",
+                       "wrongvalue", "wrongbearer", "sig="):
+            self.assertNotIn(secret, texts)
+
+
 class Manual(ServerTest):
     def test_the_examples_of_the_manual_work(self):
         if shutil.which("curl") is None or shutil.which("bash") is None:

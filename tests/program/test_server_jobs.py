@@ -178,6 +178,22 @@ class Words(JobsTest):
         impossible = server.ask("POST", "/v1/jobs", {"task_type": "lego", "caption": "x", "track_name": "drums"})
         self.assertIn(impossible.status, (400, 422), impossible.body)
 
+    def test_the_codes_of_a_song(self):
+        server = self.start("--models", GOLDEN, "--precision", "f32", "--inference-steps", "2")
+        song = server.ask("POST", "/v1/jobs?wait=100", {**SHORT, "thinking": True, "seed": 3, "batch_size": 2}).json
+        self.assertEqual(song["status"], "done", song["error"])
+        codes = [server.ask("GET", f"/v1/jobs/{song['id']}/items/{n}/codes?download=1") for n in (0, 1)]
+        self.assertEqual([c.status for c in codes], [200, 200], codes[0].body)
+        self.assertEqual([c.body.decode() for c in codes], [i["codes"] for i in song["items"]])
+        self.assertEqual(codes[0].body.count(b"<|audio_code_"), 50)
+        self.assertNotEqual(codes[0].body, codes[1].body)
+        self.assertIn(f"{song['id']}-1.codes.txt", codes[1].headers["Content-Disposition"])
+        follows = server.ask("POST", "/v1/jobs?wait=100", {"caption": "again", "audio_codes": codes[0].body.decode()})
+        self.assertEqual(follows.json["items"][0]["codes"], song["items"][0]["codes"])
+        plain = server.ask("POST", "/v1/jobs?wait=100", {**SHORT, "thinking": False}).json["id"]
+        for target in (f"{plain}/items/0", f"{plain}/items/1", f"{song['id']}/items/2", "j_none/items/0"):
+            self.assertEqual(server.ask("GET", f"/v1/jobs/{target}/codes").status, 404, target)
+
 
 class Queue(JobsTest):
     def test_order_bound_and_cancelling(self):
