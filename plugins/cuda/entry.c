@@ -65,6 +65,7 @@ static const ace_device_ops cuda_ops = {
     .add = ace_cuda_add,
     .copy = ace_cuda_copy,
     .fill = ace_cuda_fill,
+    .scatter = ace_cuda_scatter,
     .is_lost = is_lost,
     .close = close_device,
 };

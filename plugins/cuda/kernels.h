@@ -105,6 +105,10 @@ typedef enum ace_cuda_map {
     ACE_CUDA_ADD       /* a[r / (rows / rows(a))] + b[r % rows(b)] */
 } ace_cuda_map;
 
+/* rows: on the device; as ace_scatter. */
+void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, int64_t head_rows, const int64_t *rows,
+                           cudaStream_t stream);
+
 void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b, float value,
                        cudaStream_t stream);
 

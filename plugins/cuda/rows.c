@@ -1,4 +1,4 @@
-/* Norms and elementwise operations. */
+/* Norms, elementwise operations, scattered rows. */
 #include "cuda_device.h"
 
 static const ace_tensor none = {.addr = 0};
@@ -54,4 +54,20 @@ void ace_cuda_copy(ace_device *device, ace_tensor y, ace_tensor x)
 void ace_cuda_fill(ace_device *device, ace_tensor y, float value)
 {
     map(device, ACE_CUDA_FILL, y, none, none, value, "fill");
+}
+
+/* As many rows at a time as the workspace has room for numbers of rows. */
+void ace_cuda_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    ace_cuda *cuda = ace_cuda_of(device);
+    const int64_t most = ACE_CUDA_TABLE_BYTES / (int64_t)sizeof *to->rows;
+    for (int64_t first = 0; first < x.rows && ace_cuda_may_launch(cuda); first += most) {
+        int64_t n = x.rows - first < most ? x.rows - first : most;
+        size_t bytes = (size_t)n * sizeof *to->rows;
+        if (ace_cuda_send(cuda, cuda->area.tables, to->rows + first, bytes)) {
+            ace_cuda_scatter_rows(y, ace_rows(x, first, n), to->head_rows,
+                                  (const int64_t *)(const void *)cuda->area.tables, cuda->compute);
+            ace_cuda_launched(cuda, "scatter");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-/* Norms and elementwise operations: as fast as memory. */
+/* Norms, elementwise operations, scattered rows: as fast as memory. */
 #include "numbers.cuh"
 
 enum { BLOCK = 256, WARPS = BLOCK / ACE_WARP };
@@ -124,4 +124,22 @@ extern "C" void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a,
     ace_pass pass = ace_pass_over(y.rows, y.cols);
     ACE_LAUNCH(map_rows, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, (int)what, y, a, b,
                value);
+}
+
+__global__ static void __launch_bounds__(ACE_PASS_THREADS)
+    scatter_rows(int across, ace_tensor y, ace_tensor x, int64_t head_rows, const int64_t *rows)
+{
+    int64_t r = ace_pass_row(across);
+    for (int64_t c = ace_pass_column(across); r < x.rows && c < x.cols;
+         c += ace_pass_step(across)) {
+        ace_put(y, c / y.cols * head_rows + rows[r], c % y.cols, ace_get(x, r, c));
+    }
+}
+
+extern "C" void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, int64_t head_rows,
+                                      const int64_t *rows, cudaStream_t stream)
+{
+    ace_pass pass = ace_pass_over(x.rows, x.cols);
+    ACE_LAUNCH(scatter_rows, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, y, x,
+               head_rows, rows);
 }

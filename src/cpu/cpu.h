@@ -59,5 +59,6 @@ void ace_cpu_silu_mul(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up
 void ace_cpu_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_cpu_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cpu_fill(ace_device *, ace_tensor y, float value);
+void ace_cpu_scatter(ace_device *, ace_tensor y, ace_tensor x, const ace_scatter *);
 
 #endif

@@ -216,6 +216,7 @@ static const ace_device_ops cpu_ops = {
     .add = ace_cpu_add,
     .copy = ace_cpu_copy,
     .fill = ace_cpu_fill,
+    .scatter = ace_cpu_scatter,
     .close = close_device,
 };
 

@@ -1,6 +1,6 @@
-/* SiLU, its product with another tensor, addition, copies and fills on the pool. Tensors without
- * gaps between their rows are cut into runs of elements, so that neither one long row nor many
- * short ones work badly; others into runs of rows. */
+/* SiLU, its product with another tensor, addition, copies, fills and scattered rows on the pool.
+ * Tensors without gaps between their rows are cut into runs of elements, so that neither one long
+ * row nor many short ones work badly; others into runs of rows. */
 #include "cpu/row_kernels.h"
 
 typedef enum element_op { OP_SILU, OP_SILU_MUL, OP_ADD, OP_COPY, OP_FILL } element_op;
@@ -99,4 +99,42 @@ void ace_cpu_copy(ace_device *device, ace_tensor y, ace_tensor x)
 void ace_cpu_fill(ace_device *device, ace_tensor y, float value)
 {
     run(device, (element_job){.op = OP_FILL, .y = y, .value = value});
+}
+
+/* ---- scatter ----------------------------------------------------------------------------------
+ */
+
+typedef struct scatter_job {
+    const ace_row_kernels *kernels;
+    ace_tensor y, x;
+    const ace_scatter *to;
+    int64_t task_rows; /* of x */
+} scatter_job;
+
+/* All heads of a row at once: in y they lie a pool apart. */
+static void scatter_row(const scatter_job *job, int64_t i)
+{
+    int64_t heads = job->y.rows / job->to->head_rows;
+    ace_tensor from = ace_reshape(ace_rows(job->x, i, 1), heads, job->y.cols);
+    ace_tensor to = ace_rows(job->y, job->to->rows[i], heads);
+    to.row_stride = job->to->head_rows * job->y.row_stride;
+    job->kernels->copy(to, from, 0, heads);
+}
+
+static void scatter_task(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    const scatter_job *job = context;
+    int64_t end = (task + 1) * job->task_rows;
+    for (int64_t i = task * job->task_rows; i < end && i < job->x.rows; i++) {
+        scatter_row(job, i);
+    }
+}
+
+void ace_cpu_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    const ace_cpu *cpu = ace_cpu_of(device);
+    scatter_job job = {ace_row_kernels_of(cpu->level), y, x, to, ace_rows_per_task(x.cols)};
+    int64_t tasks = (x.rows + job.task_rows - 1) / job.task_rows;
+    ace_pool_run(cpu->pool, tasks, scatter_task, &job);
 }

@@ -426,6 +426,16 @@ static void fill(ace_device *d, ace_tensor y, float value)
     }
 }
 
+static void scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    (void)d;
+    for (int64_t r = 0; r < x.rows; r++) {
+        for (int64_t c = 0; c < x.cols; c++) {
+            put(y, c / y.cols * to->head_rows + to->rows[r], c % y.cols, get(x, r, c));
+        }
+    }
+}
+
 static ace_status matrix_image(ace_device *d, const ace_matrix_shape *shape,
                                const ace_matrix_part *parts, int n_parts, void *to, ace_error *err)
 {
@@ -468,6 +478,7 @@ static const ace_device_ops reference_ops = {
     .add = add,
     .copy = copy,
     .fill = fill,
+    .scatter = scatter,
     .close = close_device,
 };
 

@@ -133,6 +133,21 @@ typedef struct ace_conv_transpose {
     ace_tensor bias; /* f32 [1, C_out], or empty */
 } ace_conv_transpose;
 
+/* Rows to places that a table names, in a pool for each head: y [heads·head_rows, cols],
+ * x [n, heads·cols]. Row rows[i] of head h's pool gets x[i, h·cols … (h + 1)·cols - 1], converted
+ * as a copy is. */
+typedef struct ace_scatter {
+    int64_t head_rows;
+    const int64_t *rows; /* host [n], all different */
+} ace_scatter;
+
+/* What a device does with the operations of a step. */
+typedef enum ace_step_state {
+    ACE_STEP_ISSUE,   /* runs them as always and keeps nothing */
+    ACE_STEP_RECORD,  /* keeps them, and runs them when the step ends */
+    ACE_STEP_REPLAYED /* has run them as they were kept: nothing is to be issued */
+} ace_step_state;
+
 /* Device memory as it is now, in bytes. */
 typedef struct ace_device_memory {
     size_t total; /* of the device */
@@ -197,6 +212,20 @@ typedef struct ace_device_ops {
     void (*add)(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
     void (*copy)(ace_device *, ace_tensor y, ace_tensor x); /* converts between f32 and bf16 */
     void (*fill)(ace_device *, ace_tensor y, float value);
+    void (*scatter)(ace_device *, ace_tensor y, ace_tensor x, const ace_scatter *);
+
+    /* Steps that come again: the same operations at the same addresses, again and again. NULL: the
+     * device issues everything anew. Between begin and end of a step come operations and uploads,
+     * and nothing else. Until it is forgotten, addresses on the device stay valid, and so do those
+     * of host memory: what uploads read, and the tables of attention and scatter. That memory is
+     * read anew at every replay; between begin and end it does not change.
+     *
+     * A key, not 0, names a step. end_step after RECORD: false when the operations could not be
+     * kept; then none of them has run, and they are to be issued again. After ISSUE it is true. A
+     * forgotten step begins as a new one; key 0 forgets all. Steps do not nest. */
+    ace_step_state (*begin_step)(ace_device *, uint64_t key);
+    bool (*end_step)(ace_device *);
+    void (*forget_step)(ace_device *, uint64_t key);
 
     /* True when it can do nothing more until it is opened again. From any thread. NULL: never so. */
     bool (*is_lost)(const ace_device *);

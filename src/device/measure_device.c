@@ -129,6 +129,11 @@ static void measure_fill(ace_device *d, ace_tensor y, float value)
     (void)d, (void)y, (void)value;
 }
 
+static void measure_scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    (void)d, (void)y, (void)x, (void)to;
+}
+
 static void measure_close(ace_device *d)
 {
     ace_free(d);
@@ -155,6 +160,7 @@ static const ace_device_ops measure_ops = {
     .add = measure_binary,
     .copy = measure_unary,
     .fill = measure_fill,
+    .scatter = measure_scatter,
     .close = measure_close,
 };
 

@@ -333,6 +333,33 @@ void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x)
     finished_pass(s, start, "copy", y, x, (ace_tensor){.addr = 0});
 }
 
+static bool rows_fit(ace_tensor x, const ace_scatter *to)
+{
+    bool fit = true;
+    for (int64_t i = 0; fit && i < x.rows; i++) {
+        fit = to->rows[i] >= 0 && to->rows[i] < to->head_rows;
+    }
+    return fit;
+}
+
+void ace_scatter_rows(ace_stream *s, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    bool valid = is_work_type(y) && is_work_type(x) && to->head_rows > 0 &&
+                 y.rows % to->head_rows == 0 && x.cols == y.rows / to->head_rows * y.cols;
+    if (refuse(s, valid && rows_fit(x, to), "scatter")) {
+        return;
+    }
+    double start = started(s);
+    s->device->ops->scatter(s->device, y, x, to);
+    finished(s, start,
+             (ace_operation){.name = "scatter",
+                             .x = x,
+                             .y = y,
+                             .read = bytes_of(x),
+                             .written = bytes_of(x) / (double)ace_dtype_bytes(x.dtype) *
+                                        (double)ace_dtype_bytes(y.dtype)});
+}
+
 void ace_fill(ace_stream *s, ace_tensor y, float value)
 {
     if (refuse(s, is_work_type(y), "fill")) {

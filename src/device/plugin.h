@@ -13,7 +13,7 @@
 #define ACE_PLUGIN_ENTRY "acestep_device_plugin"
 
 /* ACE_PLUGIN_ABI is raised when the meaning of anything below or of device/device.h changes. */
-enum { ACE_PLUGIN_ABI = 2, ACE_PLUGIN_SIZES = 9 };
+enum { ACE_PLUGIN_ABI = 3, ACE_PLUGIN_SIZES = 9 };
 
 /* Tells structs of other shape apart, whoever forgot to raise the number. */
 #define ACE_PLUGIN_SIZE_LIST                                                                       \

@@ -37,6 +37,7 @@ static const ace_device_ops sim_ops = {
     .add = ace_sim_add,
     .copy = ace_sim_copy,
     .fill = ace_sim_fill,
+    .scatter = ace_sim_scatter,
     .close = close_device,
 };
 

@@ -116,3 +116,9 @@ void ace_sim_fill(ace_device *device, ace_tensor y, float value)
     ace_sim *sim = ace_sim_of(device);
     sim->inner->ops->fill(sim->inner, inner_tensor(sim, y), value);
 }
+
+void ace_sim_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    ace_sim *sim = ace_sim_of(device);
+    sim->inner->ops->scatter(sim->inner, inner_tensor(sim, y), inner_tensor(sim, x), to);
+}

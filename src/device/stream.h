@@ -29,6 +29,7 @@ typedef struct ace_stream {
     ace_status status;
     ace_dtype activation; /* type of the work tensors between products: F32 or BF16. The residual
                              stream, norms' statistics, softmax and sampling are f32 always */
+    bool keeps_steps;     /* steps that come again may be recorded and replayed (step.h) */
     ace_progress *progress;
     void *progress_context;
     ace_stream_counters counters;
@@ -92,5 +93,6 @@ void ace_silu_mul(ace_stream *s, ace_tensor y, ace_tensor gate, ace_tensor up);
 void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x);
 void ace_fill(ace_stream *s, ace_tensor y, float value);
+void ace_scatter_rows(ace_stream *s, ace_tensor y, ace_tensor x, const ace_scatter *to);
 
 #endif

@@ -277,6 +277,13 @@ static void fill(ace_device *d, ace_tensor y, float value)
     to_host(m);
 }
 
+static void scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    mirror *m = mirror_of(d);
+    m->inner->ops->scatter(m->inner, to_device(m, y), to_device(m, x), to);
+    to_host(m);
+}
+
 static void close_device(ace_device *d)
 {
     free(d);
@@ -301,6 +308,7 @@ static const ace_device_ops mirror_ops = {
     .add = add,
     .copy = copy,
     .fill = fill,
+    .scatter = scatter,
     .close = close_device,
 };
 

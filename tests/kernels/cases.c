@@ -12,4 +12,5 @@ const case_operation case_operations[CASE_OPERATIONS] = {
     {"add", case_add},
     {"copy", case_copy},
     {"fill", case_fill},
+    {"scatter", case_scatter},
 };

@@ -16,6 +16,7 @@ void case_silu_mul(trial *t);
 void case_add(trial *t);
 void case_copy(trial *t);
 void case_fill(trial *t);
+void case_scatter(trial *t);
 
 /* All of them, by the name of the operation. */
 typedef struct case_operation {
@@ -23,7 +24,7 @@ typedef struct case_operation {
     void (*run)(trial *);
 } case_operation;
 
-enum { CASE_OPERATIONS = 11 };
+enum { CASE_OPERATIONS = 12 };
 extern const case_operation case_operations[CASE_OPERATIONS];
 
 /* Prints the speed of every operation at published shapes. */

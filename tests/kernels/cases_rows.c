@@ -1,4 +1,4 @@
-/* Norms and elementwise operations. */
+/* Norms, elementwise operations, scattered rows. */
 #include "cases.h"
 
 #include <stdio.h>
@@ -130,4 +130,33 @@ void case_fill(trial *t)
     describe(t, y, y);
     trial_freeze(t);
     t->device->ops->fill(t->device, y, trial_real(t, -3.0f, 3.0f)); /* exact */
+}
+
+/* The first n of `size` rows in random order. */
+static const int64_t *random_rows(trial *t, int64_t size, int64_t n)
+{
+    int64_t *rows = trial_bytes(t, (size_t)size * sizeof *rows);
+    for (int64_t i = 0; i < size; i++) {
+        rows[i] = i;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t other = trial_between(t, i, size - 1);
+        int64_t row = rows[other];
+        rows[other] = rows[i];
+        rows[i] = row;
+    }
+    return rows;
+}
+
+void case_scatter(trial *t)
+{
+    int64_t heads = trial_between(t, 1, 8);
+    int64_t head_rows = trial_size(t, 60);
+    int64_t n = trial_between(t, 1, head_rows);
+    ace_tensor y = new_output(t, heads * head_rows, trial_size(t, 140), -2.0f, 2.0f);
+    ace_tensor x = trial_input(t, n, heads * y.cols, trial_work_type(t), -2.0f, 2.0f);
+    ace_scatter to = {head_rows, random_rows(t, head_rows, n)};
+    describe(t, y, x);
+    trial_freeze(t);
+    t->device->ops->scatter(t->device, y, x, &to); /* exact */
 }
