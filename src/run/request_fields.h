@@ -198,6 +198,7 @@
     TEXT(src_audio_label, "", 4096, "", "debug",                                                   \
          "what tags and sidecar call src_audio; empty: its path")                                  \
     TEXT(reference_audio_label, "", 4096, "", "debug", "the same for reference_audio")             \
+    TEXT(lora_label, "", 4096, "", "debug", "the same for lora")                                   \
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \
     REAL(cache_least, 64, 0, 65536, "", "debug", "MB a component must take to be kept")             \
     TEXT(trace, "", 4096, "", "debug", "file for the times of all operations, to open in Perfetto") \

@@ -85,6 +85,8 @@ typedef struct ace_jobs_options {
     /* The real path of a file that a request names (ace_server_input_path). NULL: the name itself.
      */
     ace_status (*input_path)(ace_server *server, const char *named, char **out, ace_error *err);
+    /* The same for an adapter in the option lora. NULL: input_path. */
+    ace_status (*adapter_path)(ace_server *server, const char *named, char **out, ace_error *err);
     /* A new event is there (ace_http_wake). Called from any thread, perhaps with locks held: it
      * must not call back into this file. May be NULL. */
     void (*changed)(ace_server *server);

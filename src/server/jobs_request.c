@@ -119,9 +119,27 @@ static char *scale_of(char *adapter)
     return *end == '\0' ? colon : NULL;
 }
 
-/* "PATH:SCALE,PATH": each path by itself. */
+static ace_status adapter_path(ace_jobs *jobs, const char *named, char **out, ace_error *err)
+{
+    return jobs->options.adapter_path != NULL
+               ? jobs->options.adapter_path(jobs->options.server, named, out, err)
+               : real_path(jobs, named, out, err);
+}
+
+/* Those that the server itself has set may lie anywhere. */
+static ace_status server_adapter_path(ace_jobs *jobs, const char *named, char **out, ace_error *err)
+{
+    ace_error unheard = {.code = ACESTEP_OK};
+    if (adapter_path(jobs, named, out, &unheard) == ACESTEP_OK) {
+        return ACESTEP_OK;
+    }
+    *out = ace_strdup(named);
+    return *out != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "lora: no host memory");
+}
+
+/* "NAME:SCALE,PATH": each by itself. The song tells the names. */
 static ace_status resolve_adapters(ace_jobs *jobs, acestep_request *request, const char *lora,
-                                   ace_error *err)
+                                   bool trusted, ace_error *err)
 {
     enum { ROOM = 16384 };
     char *names = ace_strdup(lora);
@@ -139,7 +157,8 @@ static ace_status resolve_adapters(ace_jobs *jobs, acestep_request *request, con
             (void)snprintf(scale, sizeof scale, "%s", colon);
             *colon = '\0';
         }
-        status = real_path(jobs, one, &path, err);
+        status = trusted ? server_adapter_path(jobs, one, &path, err)
+                         : adapter_path(jobs, one, &path, err);
         if (status == ACESTEP_OK && n + strlen(path) + sizeof scale + 2 > ROOM) {
             status = ace_fail(err, ACESTEP_ARGUMENT, "lora: too many adapters");
         }
@@ -150,6 +169,9 @@ static ace_status resolve_adapters(ace_jobs *jobs, acestep_request *request, con
     }
     if (status == ACESTEP_OK) {
         status = ace_request_put(request, "lora", out, err);
+    }
+    if (status == ACESTEP_OK && !trusted) {
+        status = ace_request_put(request, "lora_label", lora, err);
     }
     ace_free(names);
     ace_free(out);
@@ -166,7 +188,6 @@ static ace_status open_defaults(ace_jobs *jobs, acestep_request **out, ace_error
     return status == ACESTEP_OK ? ACESTEP_OK : ace_fail(err, status, "%s", failure.message);
 }
 
-/* Adapters that the server itself has set need no permission. */
 static bool is_servers_own(ace_jobs *jobs, const char *lora)
 {
     acestep_request *request = NULL;
@@ -191,8 +212,8 @@ static ace_status resolve_files(ace_jobs *jobs, const json_t *asked, acestep_req
         status = resolve_file(jobs, request, files[i],
                               json_string_value(json_object_get(asked, files[i])), err);
     }
-    if (status == ACESTEP_OK && lora != NULL && lora[0] != '\0' && !is_servers_own(jobs, lora)) {
-        status = resolve_adapters(jobs, request, lora, err);
+    if (status == ACESTEP_OK && lora != NULL && lora[0] != '\0') {
+        status = resolve_adapters(jobs, request, lora, is_servers_own(jobs, lora), err);
     }
     return status;
 }

@@ -30,6 +30,10 @@ ace_http_handler ace_native_preset_show;
 ace_http_handler ace_native_preset_put;
 ace_http_handler ace_native_preset_remove;
 
+ace_http_handler ace_native_adapter_list; /* native_adapters.c */
+ace_http_handler ace_native_adapter_add;
+ace_http_handler ace_native_adapter_remove;
+
 /* native_health.c: src/server/openapi.json, as embedded by cmake/openapi.cmake. */
 extern const char ace_openapi_json[];
 extern const char ace_openapi_json_end[];

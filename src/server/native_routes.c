@@ -19,6 +19,12 @@ const ace_http_route ace_native_routes[] = {
      1 << 20},
     {"DELETE", "/v1/presets/{name}", ace_native_preset_remove, ACE_RIGHT_GENERATE, 0, 0},
 
+    {"GET", "/v1/adapters", ace_native_adapter_list, ACE_RIGHT_READ, ACE_ROUTE_SLOW, 0},
+    {"POST", "/v1/adapters", ace_native_adapter_add, ACE_RIGHT_ADMIN,
+     ACE_ROUTE_SLOW | ACE_ROUTE_FILES | ACE_ROUTE_RAW, 65536},
+    {"DELETE", "/v1/adapters/{name}", ace_native_adapter_remove, ACE_RIGHT_ADMIN, ACE_ROUTE_SLOW,
+     0},
+
     {"GET", "/health", ace_native_health, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/livez", ace_native_live, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/readyz", ace_native_ready, ACE_RIGHT_NONE, 0, 0},

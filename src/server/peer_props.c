@@ -1,5 +1,6 @@
 /* GET /props: models, limits and the request with all its defaults. */
 #include "acestep.h"
+#include "server/adapters.h"
 #include "server/compat_models.h"
 #include "server/peer_routes.h"
 #include "server/reference_result.h"
@@ -23,17 +24,30 @@ static json_t *default_request(void)
         "", "adapter_scale", 1.0);
 }
 
+static json_t *adapter_names(ace_server *server)
+{
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_t *names = json_array();
+    json_t *all = ace_adapters_list(server);
+    json_array_foreach (all, i, one) {
+        json_array_append(names, json_object_get(one, "name"));
+    }
+    json_decref(all);
+    return names;
+}
+
 void ace_peer_props(ace_http_request *request, ace_server *server)
 {
     json_t *models = ace_compat_models(server);
     json_t *reply = json_pack(
-        "{s:s, s:{s:O?, s:O?, s:O?, s:O?}, s:[], s:{s:i}, s:o, s:{s:{s:i, s:f, s:f}, s:{s:i, s:f, "
+        "{s:s, s:{s:O?, s:O?, s:O?, s:O?}, s:o, s:{s:i}, s:o, s:{s:{s:i, s:f, s:f}, s:{s:i, s:f, "
         "s:f}}}",
         "version", acestep_version(), "models", "lm", json_object_get(models, "lm"), "embedding",
         json_object_get(models, "embedding"), "dit", json_object_get(models, "dit"), "vae",
-        json_object_get(models, "vae"), "adapters", "cli", "max_batch", 8, "default",
-        default_request(), "presets", "turbo", "inference_steps", 8, "guidance_scale", 1.0, "shift",
-        3.0, "sft", "inference_steps", 50, "guidance_scale", 1.0, "shift", 1.0);
+        json_object_get(models, "vae"), "adapters", adapter_names(server), "cli", "max_batch", 8,
+        "default", default_request(), "presets", "turbo", "inference_steps", 8, "guidance_scale",
+        1.0, "shift", 3.0, "sft", "inference_steps", 50, "guidance_scale", 1.0, "shift", 1.0);
     json_decref(models);
     ace_http_reply_json(request, 200, reply);
 }

@@ -97,7 +97,7 @@ static ace_status load(ace_server *server, adapters *all, const char *path, ace_
         return ace_fail(err, ACESTEP_ARGUMENT,
                         "lora_path: the path of an adapter is expected, without commas and colons");
     }
-    ace_status status = ace_server_input_path(server, path, &real, err);
+    ace_status status = ace_server_adapter_path(server, path, &real, err);
     if (status == ACESTEP_OK && all->n == MOST_ADAPTERS) {
         status =
             ace_fail(err, ACESTEP_ARGUMENT, "lora: %d adapters are loaded already", MOST_ADAPTERS);

@@ -66,7 +66,7 @@ static ace_status make_folder(const char *path, ace_error *err)
 
 static ace_status make_folders(acestep_server *s, ace_error *err)
 {
-    static const char *const names[] = {"uploads", "presets"};
+    static const char *const names[] = {"uploads", "presets", "adapters"};
     s->folder = s->options.data_dir[0] != '\0' ? ace_strdup(s->options.data_dir) : default_folder();
     if (s->folder == NULL) {
         return ace_fail(err, ACESTEP_ARGUMENT, "--data-dir: say where jobs and songs are to be kept; "
@@ -97,6 +97,7 @@ static ace_status open_jobs(acestep_server *s, ace_error *err)
                                 .server = &s->shared,
                                 .defaults = ace_server_defaults,
                                 .input_path = ace_server_input_path,
+                                .adapter_path = ace_server_adapter_path,
                                 .changed = ace_http_wake};
     return ace_jobs_open(&options, &s->shared.jobs, err);
 }

@@ -15,7 +15,7 @@ typedef struct ace_settings_store ace_settings_store; /* server/defaults.h */
 struct ace_server {
     ace_http *http;
     ace_jobs *jobs;
-    const char *data_folder; /* holds jobs.db, results/, uploads/, presets/ */
+    const char *data_folder; /* holds jobs.db, results/, uploads/, presets/, adapters/ */
     const ace_server_options *options;
     ace_settings_store *settings;
     ace_downloads *downloads;
@@ -36,6 +36,10 @@ extern const ace_http_route *const ace_server_tables[];
  * a path within the folders of --allowed-path, links resolved. *out is the real path (ace_free).
  * ARGUMENT for anything else, without telling whether it exists. */
 ace_status ace_server_input_path(ace_server *server, const char *named, char **out, ace_error *err);
+
+/* The same for an adapter: one by its name (server/adapters.h), or a path as above. */
+ace_status ace_server_adapter_path(ace_server *server, const char *named, char **out,
+                                   ace_error *err);
 
 /* A copy of this server's defaults: what --option and PATCH /v1/system have set. The caller frees. */
 ace_status ace_server_defaults(ace_server *server, acestep_request **out, ace_error *err);

@@ -23,6 +23,8 @@
     TEXT(allowed_host, "", "", "further names of this server, with commas between them")           \
     TEXT(cors, "", "", "origins whose pages may call this server, with commas between them, or *") \
     TEXT(allowed_path, "", "", "folders whose audio files a request may name, with : between them") \
+    TEXT(adapters, "", "adapter_dir,lora_dir",                                                     \
+         "folders with adapters that requests may name, with : between them")                      \
     TEXT(data_dir, "", "", "jobs, songs and uploads; empty: XDG_DATA_HOME/acestep, else "          \
                            "~/.local/share/acestep")                                               \
     INT(max_upload, 512, 1, 1048576, "", "MB of files in one request")                             \
