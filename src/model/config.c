@@ -108,7 +108,7 @@ static ace_block_config read_block(reader *r)
         .window = read_size_or(r, "sliding_window", LARGEST_SIZE, 128),
     };
     b.kv_heads = read_size_or(r, "num_key_value_heads", 1024, b.heads);
-    b.head_dim = read_size_or(r, "head_dim", 1024, b.hidden / b.heads);
+    b.head_dim = read_size_or(r, "head_dim", ACE_MAX_HEAD_DIM, b.hidden / b.heads);
     return b;
 }
 
@@ -117,6 +117,7 @@ static void check_block(reader *r, const ace_block_config *b)
     require(r, b->heads % b->kv_heads == 0,
             "num_attention_heads is no multiple of num_key_value_heads");
     require(r, b->head_dim > 0 && b->head_dim % 2 == 0, "head_dim is odd");
+    require(r, b->head_dim <= ACE_MAX_HEAD_DIM, "head_dim is too large");
     /* variants of the architecture that no published checkpoint uses */
     const char *act = json_string_value(json_object_get(r->root, "hidden_act"));
     require(r, act == NULL || strcmp(act, "silu") == 0, "hidden_act is not silu");

@@ -10,7 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ACE_MAX_LAYERS = 96, ACE_MAX_FSQ_LEVELS = 8, ACE_MAX_VAE_BLOCKS = 8 };
+enum {
+    ACE_MAX_LAYERS = 96,
+    ACE_MAX_HEAD_DIM = 1024,
+    ACE_MAX_FSQ_LEVELS = 8,
+    ACE_MAX_VAE_BLOCKS = 8
+};
 
 /* A pre-norm transformer with grouped-query attention, per-head RMS norm, RoPE and SwiGLU (Qwen3).
  */

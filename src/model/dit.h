@@ -7,6 +7,7 @@
 #ifndef ACE_MODEL_DIT_H
 #define ACE_MODEL_DIT_H
 
+#include "device/step.h"
 #include "model/dit_adapters.h"
 #include "model/observer.h"
 #include "model/transformer.h"
@@ -91,7 +92,20 @@ typedef struct ace_dit_inputs {
  * q [batch·tokens, heads·head_dim], k [conditions·kv_length, kv_heads·head_dim]. */
 typedef void ace_dit_hear(void *context, ace_stream *s, int64_t layer, ace_tensor q, ace_tensor k);
 
-enum { ACE_DIT_MAX_BATCH = 16, ACE_DIT_MAX_CONDITIONS = 16 };
+enum {
+    ACE_DIT_MAX_BATCH = 16,
+    ACE_DIT_MAX_CONDITIONS = 16,
+    ACE_DIT_EVALUATIONS = 4 /* kinds that come again: two branches, from two places in Heun's way */
+};
+
+/* One kind of evaluation, as a step: what a recording of it cannot read anew. */
+typedef struct ace_dit_evaluation {
+    struct ace_dit_session *session;
+    ace_step step;
+    const float *x; /* the caller's */
+    bool null_branch, same_x;
+    ace_tensor out; /* f32 [batch·tokens, patch·latent_channels] */
+} ace_dit_evaluation;
 
 /* The device side of a batch: context, cross-attention keys and values of every layer, tables.
  * Lives in the stream's arena from begin until the caller resets it. */
@@ -112,6 +126,9 @@ typedef struct ace_dit_session {
     /* The next evaluation is of the x that is on the device already (the other branch of guidance):
      * it is not copied again. Set by the caller, reset by the evaluation. */
     bool same_x;
+    ace_dit_evaluation evaluation[ACE_DIT_EVALUATIONS];
+    int next_evaluation;
+    float sinusoid[2][ACE_DIT_MAX_BATCH * ACE_DIT_SINUSOID]; /* of t and of t - t_r */
     ace_dit_hear *hear; /* NULL but in ace_dit_listen */
     void *hear_context;
 } ace_dit_session;
@@ -130,9 +147,10 @@ void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const 
 void ace_dit_listen(ace_dit_session *d, const float *x, const float *t, int64_t last,
                     ace_dit_hear *hear, void *context);
 
-/* temb [rows, hidden] and its projection [rows, 6·hidden] of host times [rows]. */
-void ace_dit_time(ace_stream *s, const ace_dit *m, const ace_time_embedding *e, const float *t,
-                  int64_t rows, ace_tensor temb, ace_tensor projection);
+/* temb [rows, hidden] and its projection [rows, 6·hidden] of the times whose sinusoids the host
+ * has, [rows, ACE_DIT_SINUSOID]. */
+void ace_dit_time(ace_stream *s, const ace_dit *m, const ace_time_embedding *e,
+                  const float *sinusoids, int64_t rows, ace_tensor temb, ace_tensor projection);
 
 /* [cos | sin] of 1000·t·10000^(-i/128): host, f64 inside. out [256]. */
 void ace_dit_sinusoid(double t, float *out);

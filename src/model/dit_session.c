@@ -313,21 +313,26 @@ static void run_layer(ace_dit_session *d, int64_t i, ace_tensor x, ace_tensor ti
     ace_reset(s, &mark);
 }
 
+/* What the times of an evaluation are seen as: t, and t - r. */
+static void write_times(ace_dit_session *d, const float *t, const float *t_r)
+{
+    for (int64_t b = 0; b < d->batch; b++) {
+        float difference = t[b] - t_r[b];
+        ace_dit_sinusoid((double)t[b], d->sinusoid[0] + b * ACE_DIT_SINUSOID);
+        ace_dit_sinusoid((double)difference, d->sinusoid[1] + b * ACE_DIT_SINUSOID);
+    }
+}
+
 /* temb(t) + temb_r(t - r), and the same of their projections, [batch, …]. */
-static void embed_time(ace_dit_session *d, const float *t, const float *t_r, ace_tensor temb,
-                       ace_tensor projection)
+static void embed_time(ace_dit_session *d, ace_tensor temb, ace_tensor projection)
 {
     ace_stream *s = d->stream;
     const ace_dit *m = d->model;
-    float difference[ACE_DIT_MAX_BATCH];
-    for (int64_t b = 0; b < d->batch; b++) {
-        difference[b] = t[b] - t_r[b];
-    }
     ace_arena_mark mark = ace_mark(s);
     ace_tensor temb_r = ace_new(s, ACE_F32, temb.rows, temb.cols);
     ace_tensor projection_r = ace_new(s, ACE_F32, projection.rows, projection.cols);
-    ace_dit_time(s, m, &m->time, t, d->batch, temb, projection);
-    ace_dit_time(s, m, &m->time_r, difference, d->batch, temb_r, projection_r);
+    ace_dit_time(s, m, &m->time, d->sinusoid[0], d->batch, temb, projection);
+    ace_dit_time(s, m, &m->time_r, d->sinusoid[1], d->batch, temb_r, projection_r);
     observe(d, "temb_t", temb);
     observe(d, "timestep_proj_t",
             ace_reshape(projection, d->batch * ACE_DIT_MODULATIONS, temb.cols));
@@ -393,7 +398,8 @@ static void observe_norm_out(const ace_dit_session *d, ace_tensor x)
     }
 }
 
-static void unpatch(ace_dit_session *d, ace_tensor x, ace_tensor temb, float *v)
+/* Tokens to frames, f32 [batch·tokens, patch·latent_channels]. */
+static ace_tensor unpatch(ace_dit_session *d, ace_tensor x, ace_tensor temb)
 {
     ace_stream *s = d->stream;
     const ace_dit_config *c = &d->model->config;
@@ -411,11 +417,17 @@ static void unpatch(ace_dit_session *d, ace_tensor x, ace_tensor temb, float *v)
     ace_epilogue bias = {.bias = d->model->patch_out_bias};
     ace_rms_norm(s, normed, x, &norm);
     ace_linear(s, out, normed, &d->model->patch_out, &bias);
+    return out;
+}
+
+static void download_frames(ace_dit_session *d, ace_tensor out, float *v)
+{
+    const ace_dit_config *c = &d->model->config;
     for (int64_t b = 0; b < d->batch; b++) {
         ace_tensor frames = ace_reshape(ace_rows(out, b * d->tokens, d->tokens),
                                         d->tokens * c->patch, c->latent_channels);
         float *to = v != NULL ? v + b * d->frames * c->latent_channels : NULL;
-        ace_download(s, to, ace_rows(frames, 0, d->frames));
+        ace_download(d->stream, to, ace_rows(frames, 0, d->frames));
     }
 }
 
@@ -425,38 +437,71 @@ typedef struct evaluation {
     ace_tensor temb, six, x;
 } evaluation;
 
-static evaluation begin_evaluation(ace_dit_session *d, const float *x, const float *t,
-                                   const float *t_r)
+/* x: host, or NULL for the one that is there. Of the times that were written before. */
+static evaluation begin_evaluation(ace_dit_session *d, const float *x, bool same_x)
 {
     ace_stream *s = d->stream;
     const ace_dit_config *c = &d->model->config;
     int64_t hidden = c->decoder.hidden;
     evaluation e;
-    if (!d->same_x) {
+    if (!same_x) {
         ace_upload(s, ace_cols(d->input, c->in_channels - c->latent_channels, c->latent_channels),
                    x);
     }
-    d->same_x = false;
     e.temb = ace_new(s, ACE_F32, d->batch, hidden);
     ace_tensor time = ace_new(s, ACE_F32, d->batch, ACE_DIT_MODULATIONS * hidden);
-    embed_time(d, t, t_r, e.temb, time);
+    embed_time(d, e.temb, time);
     e.six = ace_reshape(time, d->batch * ACE_DIT_MODULATIONS, hidden);
     e.x = ace_new(s, ACE_F32, d->batch * d->tokens, hidden);
     patch(d, e.x);
     return e;
 }
 
+static void evaluate(void *context)
+{
+    ace_dit_evaluation *of = context;
+    ace_dit_session *d = of->session;
+    evaluation e = begin_evaluation(d, of->x, of->same_x);
+    run_layers(d, d->model->config.layers, e.x, e.six, of->null_branch);
+    of->out = unpatch(d, e.x, e.temb);
+}
+
+/* The evaluation of this kind that was there before, or one in place of the oldest. */
+static ace_dit_evaluation *evaluation_of(ace_dit_session *d, const float *x, bool null_branch)
+{
+    for (int i = 0; i < ACE_DIT_EVALUATIONS; i++) {
+        ace_dit_evaluation *of = &d->evaluation[i];
+        if (of->session == d && of->x == x && of->null_branch == null_branch &&
+            of->same_x == d->same_x) {
+            return of;
+        }
+    }
+    ace_dit_evaluation *of = &d->evaluation[d->next_evaluation];
+    d->next_evaluation = (d->next_evaluation + 1) % ACE_DIT_EVALUATIONS;
+    ace_step_forget(d->stream, &of->step);
+    *of =
+        (ace_dit_evaluation){.session = d, .x = x, .null_branch = null_branch, .same_x = d->same_x};
+    return of;
+}
+
 void ace_dit_velocity(ace_dit_session *d, const float *x, const float *t, const float *t_r,
                       bool null_branch, float *v)
 {
     ace_stream *s = d->stream;
+    const ace_dit *m = d->model;
     if (s->status != ACESTEP_OK) {
         return;
     }
     ace_arena_mark mark = ace_mark(s);
-    evaluation e = begin_evaluation(d, x, t, t_r);
-    run_layers(d, d->model->config.layers, e.x, e.six, null_branch);
-    unpatch(d, e.x, e.temb, v);
+    ace_dit_evaluation *of = evaluation_of(d, x, null_branch);
+    d->same_x = false;
+    write_times(d, t, t_r);
+    if (m->source == NULL && m->observer.observe == NULL) {
+        ace_step_run(s, &of->step, evaluate, of);
+    } else { /* layers come and go, or somebody looks on */
+        evaluate(of);
+    }
+    download_frames(d, of->out, v);
     ace_reset(s, &mark);
 }
 
@@ -470,7 +515,9 @@ void ace_dit_listen(ace_dit_session *d, const float *x, const float *t, int64_t 
     ace_arena_mark mark = ace_mark(s);
     d->hear = hear;
     d->hear_context = context;
-    evaluation e = begin_evaluation(d, x, t, t);
+    write_times(d, t, t);
+    evaluation e = begin_evaluation(d, x, d->same_x);
+    d->same_x = false;
     run_layers(d, last + 1, e.x, e.six, false);
     d->hear = NULL;
     ace_reset(s, &mark);

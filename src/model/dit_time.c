@@ -15,15 +15,11 @@ void ace_dit_sinusoid(double t, float *out)
     }
 }
 
-void ace_dit_time(ace_stream *s, const ace_dit *m, const ace_time_embedding *e, const float *t,
-                  int64_t rows, ace_tensor temb, ace_tensor projection)
+void ace_dit_time(ace_stream *s, const ace_dit *m, const ace_time_embedding *e,
+                  const float *sinusoids, int64_t rows, ace_tensor temb, ace_tensor projection)
 {
-    float sinusoid[ACE_DIT_MAX_BATCH * ACE_DIT_SINUSOID];
-    for (int64_t i = 0; i < rows; i++) {
-        ace_dit_sinusoid((double)t[i], sinusoid + i * ACE_DIT_SINUSOID);
-    }
     ace_arena_mark mark = ace_mark(s);
-    ace_tensor in = ace_new_from(s, ACE_F32, rows, ACE_DIT_SINUSOID, sinusoid);
+    ace_tensor in = ace_new_from(s, ACE_F32, rows, ACE_DIT_SINUSOID, sinusoids);
     ace_tensor hidden = ace_new(s, ACE_F32, rows, m->config.decoder.hidden);
     ace_epilogue bias_1 = {.bias = e->bias_1};
     ace_epilogue bias_2 = {.bias = e->bias_2};

@@ -9,6 +9,7 @@
 #ifndef ACE_MODEL_LANGUAGE_MODEL_H
 #define ACE_MODEL_LANGUAGE_MODEL_H
 
+#include "device/step.h"
 #include "model/observer.h"
 #include "model/transformer.h"
 
@@ -58,6 +59,36 @@ int64_t ace_lm_cache_tokens(const ace_lm_shape *shape);
 size_t ace_lm_cache_bytes(const ace_qwen3_config *c, const ace_lm_shape *shape,
                           ace_dtype activation);
 
+/* Items of equally many new tokens going through the layers together. */
+typedef struct ace_lm_pass {
+    int64_t batch, length;
+    ace_tensor rope; /* by row, modulo its own rows */
+    int64_t kv_len;  /* no item has more keys, its new ones included */
+    ace_key_rows keys[ACE_LM_MAX_SEQUENCES];
+    int32_t valid[ACE_LM_MAX_SEQUENCES]; /* keys of each item */
+    int64_t to[ACE_LM_MAX_SEQUENCES];    /* row of the cache for each item's first new token */
+} ace_lm_pass;
+
+/* The logits asked for: columns first … first + count - 1 of the vocabulary for the last `rows`
+ * tokens. NULL in the place of this, or count 0: none. */
+typedef struct ace_lm_logits {
+    int64_t first, count;
+    int64_t rows;  /* when decoding: one to each sequence, whatever this says */
+    float *values; /* host [rows, count]; may be NULL while measuring */
+} ace_lm_logits;
+
+/* One token for each of several sequences: tables that the step reads, and what it is made of. */
+typedef struct ace_lm_decoding {
+    ace_step step;
+    ace_lm_pass pass;
+    double frequency[ACE_MAX_HEAD_DIM / 2];
+    float rope[ACE_LM_MAX_SEQUENCES * ACE_MAX_HEAD_DIM]; /* [n, head_dim] */
+    int n;
+    const float *embeddings; /* the caller's */
+    ace_lm_logits range;
+    ace_tensor logits;
+} ace_lm_decoding;
+
 /* Lives in the stream's arena from begin until the caller resets it; host state is in the struct.
  */
 typedef struct ace_lm_session {
@@ -72,18 +103,11 @@ typedef struct ace_lm_session {
     int64_t prompt_used[ACE_LM_MAX_PROMPTS];  /* tokens so far */
     int64_t own_first[ACE_LM_MAX_SEQUENCES];
     int64_t own_used[ACE_LM_MAX_SEQUENCES];
+    ace_lm_decoding decoding;
     /* A long prompt takes seconds: its layers report `progress` up to `progress` + `progress_share`
      * of the stage. Set by the caller; share 0: silent. */
     double progress, progress_share;
 } ace_lm_session;
-
-/* The logits asked for: columns first … first + count - 1 of the vocabulary for the last `rows`
- * tokens. NULL in the place of this, or count 0: none. */
-typedef struct ace_lm_logits {
-    int64_t first, count;
-    int64_t rows;  /* when decoding: one to each sequence, whatever this says */
-    float *values; /* host [rows, count]; may be NULL while measuring */
-} ace_lm_logits;
 
 /* The cache under the tag "kv". FAILED for a shape that is none. */
 void ace_lm_begin(ace_stream *s, const ace_language_model *m, const ace_lm_shape *shape,

@@ -59,17 +59,28 @@ void ace_block_load(ace_loader *l, const ace_block_config *c, const char *prefix
     ace_mlp_load(l, c, norm, part, &out->mlp);
 }
 
+void ace_rope_frequencies(int64_t head_dim, double theta, double *out)
+{
+    for (int64_t i = 0; i < head_dim / 2; i++) {
+        out[i] = pow(theta, -2.0 * (double)i / (double)head_dim);
+    }
+}
+
+void ace_rope_row(int64_t head_dim, const double *frequency, int64_t position, float *row)
+{
+    for (int64_t i = 0; i < head_dim / 2; i++) {
+        double angle = (double)position * frequency[i];
+        row[i] = (float)cos(angle);
+        row[head_dim / 2 + i] = (float)sin(angle);
+    }
+}
+
 static void fill_rope(const void *context, int64_t positions, int64_t head_dim, float *values)
 {
-    double theta = *(const double *)context;
-    int64_t half = head_dim / 2;
-    for (int64_t i = 0; i < half; i++) {
-        double frequency = pow(theta, -2.0 * (double)i / (double)head_dim);
-        for (int64_t p = 0; p < positions; p++) {
-            double angle = (double)p * frequency;
-            values[p * head_dim + i] = (float)cos(angle);
-            values[p * head_dim + half + i] = (float)sin(angle);
-        }
+    double frequency[ACE_MAX_HEAD_DIM / 2];
+    ace_rope_frequencies(head_dim, *(const double *)context, frequency);
+    for (int64_t p = 0; p < positions; p++) {
+        ace_rope_row(head_dim, frequency, p, values + p * head_dim);
     }
 }
 

@@ -53,6 +53,10 @@ void ace_block_forward(ace_stream *s, const ace_block_config *c, const ace_block
 /* cos | sin of position·theta^(-2i/head_dim), f32 [positions, head_dim], computed in f64. */
 ace_tensor ace_rope_table(ace_stream *s, int64_t positions, int64_t head_dim, double theta);
 
+/* theta^(-2i/head_dim), of head_dim / 2 pairs, and one row of that table, on the host. */
+void ace_rope_frequencies(int64_t head_dim, double theta, double *out);
+void ace_rope_row(int64_t head_dim, const double *frequency, int64_t position, float *row);
+
 /* ---- pieces that the diffusion transformer shares
  * --------------------------------------------------- */
 

@@ -507,6 +507,7 @@ ace_status ace_job_run(ace_workshop *w, const ace_request *request, ace_job *job
                       .expected = plan,
                       .activation = w->precisions.activation,
                       .matrix = w->precisions.plain,
+                      .keeps_steps = job->memory.compile_model,
                       .progress = progress,
                       .progress_context = context,
                       .warnings = warnings,

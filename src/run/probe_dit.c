@@ -5,7 +5,7 @@
 #include <string.h>
 
 static void put_time(ace_probe *p, ace_stage *stage, const ace_dit *dit,
-                     const ace_time_embedding *embedding, const float *t, int64_t rows,
+                     const ace_time_embedding *embedding, const float *sinusoids, int64_t rows,
                      const char *temb_name, const char *projection_name)
 {
     int64_t hidden = dit->config.decoder.hidden;
@@ -17,7 +17,7 @@ static void put_time(ace_probe *p, ace_stage *stage, const ace_dit *dit,
     ace_arena_mark mark = ace_mark(s);
     ace_tensor y = ace_new(s, ACE_F32, rows, hidden);
     ace_tensor z = ace_new(s, ACE_F32, rows, ACE_DIT_MODULATIONS * hidden);
-    ace_dit_time(s, dit, embedding, t, rows, y, z);
+    ace_dit_time(s, dit, embedding, sinusoids, rows, y, z);
     ace_download(s, temb, y);
     ace_download(s, projection, z);
     ace_reset(s, &mark);
@@ -27,7 +27,7 @@ static void put_time(ace_probe *p, ace_stage *stage, const ace_dit *dit,
 
 static void run_time(ace_probe *p, ace_stage *stage, const ace_dit *dit)
 {
-    static const float zero[1] = {0};
+    float zero[ACE_DIT_SINUSOID];
     const ace_weight *shape = ace_probe_tensor(p, "in.t", false);
     float *t = ace_probe_f32(p, "in.t", false);
     if (p->status != ACESTEP_OK) {
@@ -43,8 +43,9 @@ static void run_time(ace_probe *p, ace_stage *stage, const ace_dit *dit)
     for (int64_t i = 0; i < n && p->status == ACESTEP_OK; i++) {
         ace_dit_sinusoid((double)t[i], sinusoid + i * ACE_DIT_SINUSOID);
     }
+    ace_dit_sinusoid(0, zero);
     ace_probe_put(p, "out.sinusoid", sinusoid, 2, dim);
-    put_time(p, stage, dit, &dit->time, t, n, "out.temb", "out.timestep_proj");
+    put_time(p, stage, dit, &dit->time, sinusoid, n, "out.temb", "out.timestep_proj");
     put_time(p, stage, dit, &dit->time_r, zero, 1, "out.temb_r_zero", "out.timestep_proj_r_zero");
 }
 

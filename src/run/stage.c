@@ -1,6 +1,7 @@
 #include "run/stage.h"
 
 #include "base/clock.h"
+#include "device/step.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,7 @@ ace_status ace_stage_begin(ace_runner *r, const char *key, const char *name, ace
     memset(stage, 0, sizeof *stage);
     stage->runner = r;
     ace_stream_init(&stage->stream, r->device, &stage->arena, r->activation, r->error);
+    stage->stream.keeps_steps = r->keeps_steps;
     r->log.workspace_bytes = r->device->workspace_bytes;
     int i = r->log.count;
     if (i >= ACE_MAX_STAGES || (!is_rehearsal(r) && i >= r->expected->count)) {
@@ -219,6 +221,7 @@ void ace_stage_close_work(ace_stage *stage)
     }
     note_work(stage);
     record_work(stage);
+    ace_step_forget_all(stage->runner->device);
     ace_arena_close(&stage->arena);
     if (!is_rehearsal(stage->runner) && ledger_of(stage->runner) != NULL) {
         ace_ledger_free_work(ledger_of(stage->runner));

@@ -55,6 +55,7 @@ typedef struct ace_runner {
     ace_stage_log log;
     ace_dtype activation; /* F32 or BF16 */
     ace_dtype matrix;     /* of stages that load into their own arena */
+    bool keeps_steps;     /* of evaluations that come again: the setting "compile model" */
     ace_job_progress *progress;
     void *progress_context;
     ace_vae_place vae_place; /* how the songs were decoded in the end */

@@ -184,7 +184,7 @@ static void sinusoid_matches(void **state)
         bench_loaded(&b);
         ace_tensor y = ace_new(&b.stream, ACE_F32, n, config.decoder.hidden);
         ace_tensor p = ace_new(&b.stream, ACE_F32, n, 6 * config.decoder.hidden);
-        ace_dit_time(&b.stream, dit, &dit->time, t, n, y, p);
+        ace_dit_time(&b.stream, dit, &dit->time, sinusoid, n, y, p);
         ace_download(&b.stream, temb, y);
         ace_download(&b.stream, projection, p);
         bench_check(&b);
