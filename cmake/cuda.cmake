@@ -102,7 +102,7 @@ foreach(target cuda_emulated_driver cuda_emulated_blas acestep_cuda_emulated)
     CXX_EXTENSIONS OFF BUILD_RPATH "\$ORIGIN")
   target_include_directories(${target} BEFORE PRIVATE ${EMULATOR})
   target_compile_options(${target} PRIVATE
-    $<$<COMPILE_LANGUAGE:CXX>:-O3;-Wall;-Wextra;-fno-exceptions;-fno-rtti>)
+    $<$<COMPILE_LANGUAGE:CXX>:-O3;-ffp-contract=off;-Wall;-Wextra;-fno-exceptions;-fno-rtti>)
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE C)
 endforeach()
 target_link_libraries(cuda_emulated_driver PRIVATE acestep_flags Threads::Threads)

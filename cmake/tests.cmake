@@ -107,6 +107,7 @@ endforeach()
 # tests/cuda: the CUDA plug-in, in an emulator where there is a C++ compiler (cmake/cuda.cmake), and by
 # scripts/gpu-check on a card.
 add_executable(cuda_check ${CMAKE_SOURCE_DIR}/tests/cuda/cuda_check.c
+  ${CMAKE_SOURCE_DIR}/tests/cuda/choice_cases.c
   ${CMAKE_SOURCE_DIR}/tests/cuda/mirror_device.c ${CMAKE_SOURCE_DIR}/tests/kernels/trial.c
   ${CMAKE_SOURCE_DIR}/tests/kernels/cases.c ${CMAKE_SOURCE_DIR}/tests/kernels/cases_attention.c
   ${CMAKE_SOURCE_DIR}/tests/kernels/cases_product.c ${CMAKE_SOURCE_DIR}/tests/kernels/cases_rows.c)
@@ -137,13 +138,14 @@ if(TARGET acestep_cuda_emulated)
     COMMAND cuda_check --plugin-dir ${EMULATOR_FOLDER} --own-products --seed 1000)
   set(CUDA_TESTS cuda_emulated_kernels cuda_emulated_own_kernels)
   if(CMOCKA_FOUND)
-    foreach(part device operations)
+    foreach(part device operations choose)
       add_executable(test_cuda_${part} ${CMAKE_SOURCE_DIR}/tests/cuda/test_cuda_${part}.c)
       target_include_directories(test_cuda_${part} PRIVATE tests/cuda)
       target_link_libraries(test_cuda_${part} PRIVATE test_support)
       add_test(NAME cuda_emulated_${part} COMMAND test_cuda_${part})
       list(APPEND CUDA_TESTS cuda_emulated_${part})
     endforeach()
+    target_sources(test_cuda_choose PRIVATE ${CMAKE_SOURCE_DIR}/tests/cuda/choice_cases.c)
     add_test(NAME cuda_emulated_recorded COMMAND test_probe WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     list(APPEND CUDA_TESTS cuda_emulated_recorded)
   endif()

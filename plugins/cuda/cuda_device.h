@@ -131,6 +131,9 @@ void ace_cuda_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_cuda_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cuda_fill(ace_device *, ace_tensor y, float value);
 void ace_cuda_scatter(ace_device *, ace_tensor y, ace_tensor x, const ace_scatter *);
+/* choose.c */
+ace_status ace_cuda_choose(ace_device *, ace_tensor logits, const ace_choice *, int n,
+                           int32_t *chosen, ace_error *);
 /* After it: finds a refused launch, and waits where somebody watches the times. */
 void ace_cuda_launched(ace_cuda *cuda, const char *operation);
 

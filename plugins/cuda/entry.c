@@ -66,6 +66,7 @@ static const ace_device_ops cuda_ops = {
     .copy = ace_cuda_copy,
     .fill = ace_cuda_fill,
     .scatter = ace_cuda_scatter,
+    .choose = ace_cuda_choose,
     .is_lost = is_lost,
     .close = close_device,
 };

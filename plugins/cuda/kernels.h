@@ -112,6 +112,13 @@ void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, int64_t head_rows, const 
 void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b, float value,
                        cudaStream_t stream);
 
+/* ---- choosing -----------------------------------------------------------------------------------
+ */
+
+/* A block for each of n choices, whose lists are on the device, as are they and chosen [n]. */
+void ace_cuda_choose_columns(ace_tensor logits, const ace_choice *choices, int n, int32_t *chosen,
+                             cudaStream_t stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/dtype.h"
 #include "base/status.h"
+#include "device/choice.h"
 #include "device/tensor.h"
 
 #include <stdbool.h>
@@ -226,6 +227,11 @@ typedef struct ace_device_ops {
     ace_step_state (*begin_step)(ace_device *, uint64_t key);
     bool (*end_step)(ace_device *);
     void (*forget_step)(ace_device *, uint64_t key);
+
+    /* Columns of rows of f32 logits, which are used up; chosen: host [n], ACE_CHOICE_NONE where all
+     * that are permitted are -inf, or one is NaN or +inf. NULL: the host chooses (lm/sampler.h). */
+    ace_status (*choose)(ace_device *, ace_tensor logits, const ace_choice *, int n, int32_t *chosen,
+                         ace_error *);
 
     /* True when it can do nothing more until it is opened again. From any thread. NULL: never so. */
     bool (*is_lost)(const ace_device *);

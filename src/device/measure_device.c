@@ -5,6 +5,7 @@
 
 typedef struct measure_device {
     ace_device base;
+    ace_device_ops ops; /* what the target leaves out, is left out */
     const ace_device *target;
 } measure_device;
 
@@ -134,6 +135,13 @@ static void measure_scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace
     (void)d, (void)y, (void)x, (void)to;
 }
 
+static ace_status measure_choose(ace_device *d, ace_tensor logits, const ace_choice *choices, int n,
+                                 int32_t *chosen, ace_error *err)
+{
+    (void)d, (void)logits, (void)choices, (void)n, (void)chosen, (void)err;
+    return ACESTEP_OK;
+}
+
 static void measure_close(ace_device *d)
 {
     ace_free(d);
@@ -171,7 +179,9 @@ ace_status ace_measure_device_open(const ace_device *target, ace_device **out, a
         return ace_fail(err, ACESTEP_MEMORY, "measure device: no host memory");
     }
     d->base.name = "measure";
-    d->base.ops = &measure_ops;
+    d->ops = measure_ops;
+    d->ops.choose = target->ops->choose != NULL ? measure_choose : NULL;
+    d->base.ops = &d->ops;
     d->base.alignment = target->alignment;
     d->base.workspace_bytes = target->workspace_bytes;
     d->target = target;

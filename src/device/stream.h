@@ -95,4 +95,13 @@ void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x);
 void ace_fill(ace_stream *s, ace_tensor y, float value);
 void ace_scatter_rows(ace_stream *s, ace_tensor y, ace_tensor x, const ace_scatter *to);
 
+/* ---- choosing (choice.c) -----------------------------------------------------------------------
+ */
+
+/* Does the device choose? */
+bool ace_stream_chooses(const ace_stream *s);
+/* As ace_device_ops.choose. On a device that only counts, choices and chosen may be NULL. */
+void ace_choose(ace_stream *s, ace_tensor logits, const ace_choice *choices, int n,
+                int32_t *chosen);
+
 #endif

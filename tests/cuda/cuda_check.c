@@ -6,6 +6,7 @@
  * --own-products does without cuBLASLt. A failure prints the operation and seed that repeat it.
  * Exit status 3: the plug-in or a card is not there. */
 #include "cases.h"
+#include "choice_cases.h"
 #include "cpu/reference_device.h"
 #include "device/plugin.h"
 #include "mirror_device.h"
@@ -66,6 +67,21 @@ static int check_operation(const case_operation *op, const options *o, const dev
     return failures;
 }
 
+/* Choices are whole numbers: they are right, or so close to an edge that rounding decides. */
+static int check_choices(const options *o, ace_device *cuda)
+{
+    choice_tally t;
+    choice_cases_run(cuda, o->seed, o->cases, &t);
+    bool well = t.wrong == 0 && t.at_edge <= 1 + t.choices / 100;
+    printf("%-15s %4lld choices, at an edge: %lld, wrong: %lld%s\n", "choose", (long long)t.choices,
+           (long long)t.at_edge, (long long)t.wrong, well ? "" : "  FAILED");
+    if (t.wrong > 0) {
+        fprintf(stderr, "FAIL --op choose --seed %llu\n  %s\n", (unsigned long long)o->seed,
+                t.first_wrong);
+    }
+    return !well;
+}
+
 static int open_devices(const options *o, devices *d)
 {
     const ace_plugin *plugin = NULL;
@@ -123,6 +139,9 @@ int main(int argc, char **argv)
             if (o.op == NULL || strcmp(o.op, case_operations[i].name) == 0) {
                 failures += check_operation(&case_operations[i], &o, &d);
             }
+        }
+        if (o.op == NULL || strcmp(o.op, "choose") == 0) {
+            failures += check_choices(&o, d.cuda);
         }
         failures = failures != 0;
     }

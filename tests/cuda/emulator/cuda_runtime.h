@@ -85,6 +85,22 @@ static inline unsigned __float_as_uint(float f)
     return u;
 }
 
+/* Rounded each, never joined to one fma (cmake/cuda.cmake forbids it to the C++ compiler). */
+static inline float __fadd_rn(float a, float b)
+{
+    return a + b;
+}
+
+static inline float __fsub_rn(float a, float b)
+{
+    return a - b;
+}
+
+static inline float __fmul_rn(float a, float b)
+{
+    return a * b;
+}
+
 /* One instruction on a card; here a call, unless it is two roundings instead of one. */
 #define fmaf(a, b, c) ((a) * (b) + (c))
 
