@@ -1,4 +1,4 @@
-#include "lm/writer.h"
+#include "lm/choice.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -19,6 +19,8 @@ typedef struct writing {
     uint8_t *mark;        /* [count], for the penalty */
     float *probability;   /* [count], where somebody observes */
     ace_lm_scratch scratch;
+    ace_lm_choices choices;
+    bool chosen; /* by the device, in this step */
     int64_t written;
     double lap; /* when the work at hand began */
     ace_lm_times times;
@@ -133,8 +135,22 @@ static void read_waiting(writing *g, int i, bool twin)
     }
 }
 
-/* One token of every live sequence. Rows of the logits are in the order of live texts, so they are
- * put where each text expects its own. */
+/* Can the device choose for every live text? An observer wants to see the logits. */
+static bool list_choices(writing *g)
+{
+    bool listed = ace_stream_chooses(g->w->session->stream) && g->w->observe == NULL;
+    ace_lm_choices_clear(&g->choices);
+    for (int i = 0; i < g->n && listed; i++) {
+        listed =
+            !is_live(&g->text[i]) || ace_lm_choices_add(&g->choices, &g->text[i], g->w->vocabulary,
+                                                        g->first, g->count, g->mark);
+    }
+    ace_lm_choices_place_twins(&g->choices);
+    return listed;
+}
+
+/* One token of every live sequence, and where the device chooses, the next one. Rows of the logits
+ * are in the order of live texts, so they are put where each text expects its own. */
 static void decode_live(writing *g)
 {
     int sequences[ACE_LM_MAX_SEQUENCES];
@@ -152,10 +168,16 @@ static void decode_live(writing *g)
         }
     }
     ace_lm_logits logits = {.first = g->first, .count = g->count, .values = g->logits};
+    g->chosen = list_choices(g);
+    if (g->chosen) {
+        logits.choices = g->choices.of;
+        logits.n_choices = g->choices.n;
+        logits.chosen = g->choices.chosen;
+    }
     if (embed(g, ids, n)) {
         ace_lm_decode(g->w->session, sequences, n, g->embedding, &logits);
     }
-    for (int k = n - 1; k >= 0 && going(g); k--) { /* rows only move up: last first */
+    for (int k = n - 1; k >= 0 && going(g) && !g->chosen; k--) { /* rows only move up: last first */
         if (row[k] != k) {
             memcpy(g->logits + row[k] * g->count, g->logits + k * g->count,
                    (size_t)g->count * sizeof *g->logits);
@@ -166,6 +188,7 @@ static void decode_live(writing *g)
 static void advance(writing *g)
 {
     bool together = true;
+    g->chosen = false;
     for (int i = 0; i < g->n; i++) {
         together = together && (!is_live(&g->text[i]) || waiting(&g->text[i]) == 1);
     }
@@ -280,6 +303,8 @@ static void penalise(writing *g, const ace_lm_text *t, const candidates *c)
     }
 }
 
+static const char broken_logits[] = "its logits are no numbers";
+
 static void choose(writing *g, int i)
 {
     ace_lm_text *t = &g->text[i];
@@ -305,13 +330,25 @@ static void choose(writing *g, int i)
     int64_t k = ace_lm_sample(&sampling, c.z, c.n, uniform, &g->scratch);
     lap(g, &g->times.sampling);
     if (k < 0) {
-        fail(g, ACESTEP_MODEL, "its logits are no numbers");
+        fail(g, ACESTEP_MODEL, broken_logits);
         return;
     }
     bool alone = allowed.choice == ACE_LM_MOST_LIKELY;
     float margin =
         g->w->observe == NULL || alone ? ACE_LM_NO_MARGIN : margin_of(g, sampling, c.z, c.n);
     append(g, i, c.ids != NULL ? c.ids[k] : (int32_t)(c.first + k), alone ? 1 : n_allowed, margin);
+    lap(g, &g->times.rules);
+}
+
+/* What the device chose for the k-th live text. */
+static void take_chosen(writing *g, int i, int k)
+{
+    int32_t column = g->choices.chosen[k];
+    if (column < 0) {
+        fail(g, ACESTEP_MODEL, broken_logits);
+        return;
+    }
+    append(g, i, (int32_t)(g->first + column), 0, ACE_LM_NO_MARGIN);
     lap(g, &g->times.rules);
 }
 
@@ -391,7 +428,8 @@ static void prepare(writing *g)
     g->mark = ace_calloc((size_t)columns, sizeof *g->mark);
     g->probability = ace_malloc_array((size_t)columns, sizeof *g->probability);
     if (g->probability == NULL || g->logits == NULL || g->listed == NULL || g->embedding == NULL ||
-        g->mark == NULL || !ace_lm_scratch_create(columns, &g->scratch)) {
+        g->mark == NULL || !ace_lm_scratch_create(columns, &g->scratch) ||
+        (ace_stream_chooses(g->w->session->stream) && !ace_lm_choices_create(&g->choices))) {
         fail(g, ACESTEP_MEMORY, "no host memory");
     }
 }
@@ -415,12 +453,15 @@ static bool any_live(writing *g)
 static void step(writing *g)
 {
     int64_t longest = 0;
+    int live = 0;
     choose_range(g);
     lap(g, &g->times.rules);
     advance(g);
     lap(g, &g->times.model);
     for (int i = 0; i < g->n && going(g); i++) {
-        if (is_live(&g->text[i])) {
+        if (is_live(&g->text[i]) && g->chosen) {
+            take_chosen(g, i, live++);
+        } else if (is_live(&g->text[i])) {
             choose(g, i);
         }
         longest = g->text[i].n > longest ? g->text[i].n : longest;
@@ -451,5 +492,6 @@ ace_status ace_lm_write(const ace_lm_writer *w, ace_lm_text *texts, int n)
     ace_free(g.mark);
     ace_free(g.probability);
     ace_lm_scratch_free(&g.scratch);
+    ace_lm_choices_free(&g.choices);
     return g.status != ACESTEP_OK ? g.status : w->session->stream->status;
 }

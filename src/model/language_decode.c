@@ -104,7 +104,9 @@ void ace_lm_decode(ace_lm_session *d, const int *sequences, int n, const float *
     } else {
         decode(d);
     }
-    if (range.count > 0) {
+    if (range.n_choices > 0) {
+        ace_choose(s, d->decoding.logits, range.choices, range.n_choices, range.chosen);
+    } else if (range.count > 0) {
         ace_download(s, range.values, d->decoding.logits);
     }
     ace_reset(s, &mark);

@@ -75,6 +75,11 @@ typedef struct ace_lm_logits {
     int64_t first, count;
     int64_t rows;  /* when decoding: one to each sequence, whatever this says */
     float *values; /* host [rows, count]; may be NULL while measuring */
+    /* When decoding on a device that chooses: columns come down in place of the values. Rows are
+     * the sequences' in their order. choices and chosen may be NULL while measuring. */
+    const ace_choice *choices;
+    int n_choices;
+    int32_t *chosen; /* host [n_choices] */
 } ace_lm_logits;
 
 /* One token for each of several sequences: tables that the step reads, and what it is made of. */
@@ -95,10 +100,10 @@ typedef struct ace_lm_session {
     ace_stream *stream;
     const ace_language_model *model;
     ace_lm_shape shape;
-    int64_t tokens;                   /* of the cache */
-    ace_tensor rope;                  /* f32 [tokens of the longest sequence, head_dim] */
-    ace_tensor cache[ACE_MAX_LAYERS]; /* [2·kv_heads·tokens, head_dim]: the keys of one
-                                         head after another, then the values */
+    int64_t tokens;                           /* of the cache */
+    ace_tensor rope;                          /* f32 [tokens of the longest sequence, head_dim] */
+    ace_tensor cache[ACE_MAX_LAYERS];         /* [2·kv_heads·tokens, head_dim]: the keys of one
+                                                 head after another, then the values */
     int64_t prompt_first[ACE_LM_MAX_PROMPTS]; /* rows of the cache */
     int64_t prompt_used[ACE_LM_MAX_PROMPTS];  /* tokens so far */
     int64_t own_first[ACE_LM_MAX_SEQUENCES];

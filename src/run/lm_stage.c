@@ -156,6 +156,7 @@ static void walk_codes(ace_lm_run *run, int64_t most)
         for (int i = 0; i < n * sequences; i++) {
             ace_lm_rewind(run->session, i, 0);
         }
+        logits.n_choices = ace_stream_chooses(&run->stage.stream) ? n : 0;
         walk_decoding(run, n * sequences, at_most(steps, most), &logits);
     }
 }

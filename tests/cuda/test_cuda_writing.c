@@ -1,0 +1,257 @@
+/* Codes that the language model writes on the card, in the emulator: those that the card chooses
+ * are those that the host chooses from its logits, alone and in any company. */
+#include "emulated_card.h"
+#include "lm/writer.h"
+#include "support/bench_device.h"
+#include "support/golden.h"
+
+#include <math.h>
+
+static const char folder[] = "acestep-5Hz-lm-0.6B";
+
+enum { CODEBOOK = 1000, TARGET = 10, MOST = TARGET + 1, TEXTS = 4, PROMPT = 3 };
+
+typedef struct studio {
+    test_bench b;
+    ace_device_ops host_chooses; /* the card's table without `choose` */
+    const ace_device_ops *card_chooses;
+    ace_tokenizer *tokenizer;
+    ace_lm_vocabulary vocabulary;
+    ace_lm_grammar grammar; /* rules for codes need the vocabulary alone */
+    ace_language_model model;
+    ace_lm_session session;
+    ace_arena_mark loaded;
+} studio;
+
+static studio *s;
+
+static int open_studio(void **state)
+{
+    ace_qwen3_config c = bench_qwen3_config(folder);
+    (void)state;
+    s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    bench_open(&s->b, open_card(SIZE_MAX, 0), folder, ACE_F32);
+    ace_language_model_load(&s->b.loader, &c, &s->model);
+    bench_loaded(&s->b);
+    s->loaded = ace_mark(&s->b.stream);
+    s->card_chooses = s->b.device->ops;
+    s->host_chooses = *s->card_chooses;
+    s->host_chooses.choose = NULL;
+    assert_int_equal(ace_tokenizer_open(golden_path(folder), &s->tokenizer, &s->b.error),
+                     ACESTEP_OK);
+    assert_int_equal(
+        ace_lm_vocabulary_open(s->tokenizer, c.vocabulary, CODEBOOK, &s->vocabulary, &s->b.error),
+        ACESTEP_OK);
+    s->grammar.vocabulary = &s->vocabulary;
+    return 0;
+}
+
+static int close_studio(void **state)
+{
+    (void)state;
+    ace_lm_vocabulary_close(&s->vocabulary);
+    ace_tokenizer_free(s->tokenizer);
+    bench_close(&s->b);
+    free(s);
+    return 0;
+}
+
+/* Four songs: guided and not, in both orders of the filters, with every filter and the penalty; the
+ * last one ends where it likes. */
+static ace_lm_how how_of(int song)
+{
+    static const ace_lm_how how[TEXTS] = {
+        {{.temperature = 0.85, .top_p = 0.9}, .guidance = 2, .repetition_penalty = 1},
+        {{.temperature = 1.3, .top_k = 40, .top_p = 0.95, .min_p = 0.01, .order = ACE_LM_ORDER_PT},
+         .guidance = 1,
+         .repetition_penalty = 1.2},
+        {{.temperature = 0, .top_p = 1}, .guidance = 1.5, .repetition_penalty = 1.1},
+        {{.temperature = 1, .top_p = 1}, .guidance = 1, .repetition_penalty = 1},
+    };
+    return how[song];
+}
+
+typedef struct written {
+    int32_t ids[MOST];
+    int64_t n;
+} written;
+
+static void read_prompt(int prompt)
+{
+    int64_t hidden = s->model.config.block.hidden;
+    float *x = calloc((size_t)(PROMPT * hidden), sizeof *x);
+    assert_non_null(x);
+    for (int64_t i = 0; i < PROMPT * hidden; i++) {
+        x[i] = value_at(i * (3 + prompt)) / 500;
+    }
+    ace_lm_read_prompt(&s->session, prompt, x, PROMPT, NULL);
+    free(x);
+}
+
+/* Songs first … first + n - 1 side by side; without rules where they are free. */
+static ace_status write_songs(int first, int n, bool free_text, written *out)
+{
+    ace_lm_shape shape = {.prompts = 2,
+                          .prompt_tokens = {PROMPT, PROMPT},
+                          .sequences = 2 * TEXTS,
+                          .prompt_of = {0, 1, 0, 1, 0, 1, 0, 1},
+                          .own_tokens = MOST + 1};
+    ace_lm_text texts[TEXTS];
+    ace_lm_writer writer = {.session = &s->session,
+                            .weights = s->b.weights,
+                            .vocabulary = &s->vocabulary,
+                            .error = &s->b.error};
+    ace_reset(&s->b.stream, &s->loaded);
+    ace_lm_begin(&s->b.stream, &s->model, &shape, &s->session);
+    read_prompt(0);
+    read_prompt(1);
+    for (int i = 0; i < n; i++) {
+        ace_lm_rules rules = {.codes = true, .target = first + i < TEXTS - 1 ? TARGET : -1};
+        ace_lm_how how = how_of(first + i);
+        texts[i] = (ace_lm_text){.sequence = 2 * i,
+                                 .twin = how.guidance > 1 ? 2 * i + 1 : -1,
+                                 .first = 5,
+                                 .twin_first = 6,
+                                 .how = how,
+                                 .stop = -1,
+                                 .seed = 40 + (uint64_t)(first + i),
+                                 .most = MOST,
+                                 .id = out[i].ids};
+        assert_true(free_text || ace_lm_constraint_create(&s->grammar, &rules, &texts[i].constraint,
+                                                          &s->b.error) == ACESTEP_OK);
+    }
+    ace_status status = ace_lm_write(&writer, texts, n);
+    for (int i = 0; i < n; i++) {
+        out[i].n = texts[i].n;
+        ace_lm_constraint_free(texts[i].constraint);
+    }
+    return status;
+}
+
+static void assert_same(const written *a, const written *b)
+{
+    assert_int_equal(a->n, b->n);
+    assert_memory_equal(a->ids, b->ids, (size_t)a->n * sizeof *a->ids);
+}
+
+static double downloaded(void)
+{
+    return s->b.stream.counters.downloaded;
+}
+
+/* By the card and by the host, with the bytes that come down. */
+static void compare(bool free_text, written card[TEXTS])
+{
+    written host[TEXTS];
+    double before = downloaded();
+    assert_int_equal(write_songs(0, TEXTS, free_text, card), ACESTEP_OK);
+    double by_card = downloaded() - before;
+    s->b.device->ops = &s->host_chooses;
+    before = downloaded();
+    assert_int_equal(write_songs(0, TEXTS, free_text, host), ACESTEP_OK);
+    double by_host = downloaded() - before;
+    s->b.device->ops = s->card_chooses;
+    double computed = 0;
+    for (int i = 0; i < TEXTS; i++) {
+        assert_same(&card[i], &host[i]);
+        /* where the target is reached the end follows without a choice */
+        computed += (double)card[i].n - (!free_text && i < TEXTS - 1);
+    }
+    assert_true(by_card == computed * sizeof(int32_t));
+    assert_true(by_host > 500 * by_card);
+}
+
+static void card_writes_what_the_host_would(void **state)
+{
+    written together[TEXTS];
+    written alone;
+    (void)state;
+    compare(false, together);
+    for (int i = 0; i < TEXTS; i++) {
+        assert_true(i == TEXTS - 1 || together[i].n == MOST);
+        assert_int_equal(write_songs(i, 1, false, &alone), ACESTEP_OK);
+        assert_same(&alone, &together[i]);
+    }
+    /* the penalty is felt: what the most likely token was, is not written again and again */
+    assert_true(memcmp(together[0].ids, together[1].ids, sizeof together[0].ids) != 0);
+}
+
+static void without_rules_too(void **state)
+{
+    written together[TEXTS];
+    (void)state;
+    compare(true, together);
+}
+
+static void logits_that_are_no_numbers(void **state)
+{
+    written out[TEXTS];
+    ace_tensor norm = s->model.norm;
+    float *weights = calloc((size_t)norm.cols, sizeof *weights);
+    (void)state;
+    assert_non_null(weights);
+    ace_download(&s->b.stream, weights, norm);
+    ace_fill(&s->b.stream, norm, NAN);
+    for (int host = 0; host < 2; host++) {
+        s->b.device->ops = host == 1 ? &s->host_chooses : s->card_chooses;
+        s->b.error = (ace_error){.code = ACESTEP_OK};
+        assert_int_equal(write_songs(0, TEXTS, false, out), ACESTEP_MODEL);
+        assert_string_equal(s->b.error.message, "language model: its logits are no numbers");
+    }
+    s->b.device->ops = s->card_chooses;
+    ace_upload(&s->b.stream, norm, weights);
+    free(weights);
+}
+
+/* Choices that do not fit the logits end in an error, and nothing is launched. */
+static void choices_that_do_not_fit(void **state)
+{
+    static const int32_t column[] = {8};
+    static const ace_choice right = {.row = 0,
+                                     .twin = ACE_CHOICE_NONE,
+                                     .count = 8,
+                                     .also = ACE_CHOICE_NONE,
+                                     .penalty = 1,
+                                     .top_p = 1,
+                                     .temperature = 1};
+    ace_choice wrong[9];
+    (void)state;
+    for (int i = 0; i < 9; i++) {
+        wrong[i] = right;
+    }
+    wrong[0].row = 2;
+    wrong[1].twin = 0;
+    wrong[2].twin = 2;
+    wrong[3].first = 1;
+    wrong[4].count = 0;
+    wrong[5].also = 8;
+    wrong[6].uniform = 1;
+    wrong[7].penalised = column;
+    wrong[7].n_penalised = 1;
+    wrong[8].n_penalised = ACE_CHOICE_PENALISED + 1;
+    for (int i = -1; i < 9; i++) {
+        ace_error err = {.code = ACESTEP_OK};
+        ace_stream stream;
+        int32_t chosen = -7;
+        ace_stream_init(&stream, s->b.device, &s->b.arena, ACE_F32, &err);
+        ace_reset(&stream, &s->loaded);
+        ace_tensor logits = ace_new(&stream, ACE_F32, 2, 8);
+        ace_fill(&stream, logits, 1);
+        ace_choose(&stream, logits, i < 0 ? &right : &wrong[i], 1, &chosen);
+        assert_int_equal(stream.status, i < 0 ? ACESTEP_OK : ACESTEP_FAILED);
+        assert_int_equal(chosen, i < 0 ? 0 : -7);
+        assert_true(i < 0 || strstr(err.message, "do not fit 2 rows of 8 logits") != NULL);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(card_writes_what_the_host_would),
+        cmocka_unit_test(without_rules_too),
+        cmocka_unit_test(logits_that_are_no_numbers),
+        cmocka_unit_test(choices_that_do_not_fit),
+    };
+    return cmocka_run_group_tests(tests, open_studio, close_studio);
+}
