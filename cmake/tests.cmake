@@ -138,7 +138,7 @@ if(TARGET acestep_cuda_emulated)
     COMMAND cuda_check --plugin-dir ${EMULATOR_FOLDER} --own-products --seed 1000)
   set(CUDA_TESTS cuda_emulated_kernels cuda_emulated_own_kernels)
   if(CMOCKA_FOUND)
-    foreach(part device operations choose writing)
+    foreach(part device operations choose writing recovery)
       add_executable(test_cuda_${part} ${CMAKE_SOURCE_DIR}/tests/cuda/test_cuda_${part}.c)
       target_include_directories(test_cuda_${part} PRIVATE tests/cuda)
       target_link_libraries(test_cuda_${part} PRIVATE test_support)
@@ -155,6 +155,9 @@ if(TARGET acestep_cuda_emulated)
     add_test(NAME cuda_emulated_songs
       COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_cuda.py
               $<TARGET_FILE:acestep_program> ${EMULATOR_FOLDER})
-    set_tests_properties(cuda_emulated_songs PROPERTIES TIMEOUT 900 LABELS cuda)
+    add_test(NAME cuda_emulated_server
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_cuda_server.py
+              $<TARGET_FILE:acestep_program> ${EMULATOR_FOLDER})
+    set_tests_properties(cuda_emulated_songs cuda_emulated_server PROPERTIES TIMEOUT 900 LABELS cuda)
   endif()
 endif()

@@ -67,12 +67,22 @@ char *acestep_request_json(const acestep_request *request, bool asked_only);
 acestep_status acestep_engine_open(const acestep_request *request, acestep_engine **out,
                                    acestep_error *err);
 void acestep_engine_close(acestep_engine *engine);
+/* Closes the device and opens it anew, and forgets what was on it. The request's engine options are
+ * those that it was opened with. */
+acestep_status acestep_engine_reopen_device(acestep_engine *engine, const acestep_request *request,
+                                            acestep_error *err);
 /* One line about what these checkpoints are, to be shown before they are used; "" when there is nothing to say. */
 const char *acestep_engine_note(const acestep_engine *engine);
 /* The options that an engine is opened with, as a JSON object: an engine serves every request for which
  * this is the same text. NULL when memory is short. */
 char *acestep_engine_options_json(const acestep_request *request);
-/* {"device", "cpu", "threads", "precision", "models": {…}, "card": {…}} */
+/* {"device", "health", "cpu", "threads", "precision", "models": {…}, "card": {…}}
+ *
+ * "health" is the graphics card's: {"state", "cause", "problem", "losses", "reopened"}. When a card
+ * fails, the job at hand ends in an error and state is "lost"; the next job opens it anew, and
+ * state is "ok" again, or "fallback" where it cannot be opened: then jobs run without it, with
+ * warning W14, and it is tried again from time to time. cause: of the last loss; problem: why it
+ * could not be opened; or null. */
 char *acestep_engine_json(const acestep_engine *engine);
 
 /* ---- the machine ------------------------------------------------------------------------------- */

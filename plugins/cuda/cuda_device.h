@@ -39,6 +39,7 @@ typedef struct ace_cuda_ring {
 
 typedef struct ace_cuda {
     ace_device base;
+    struct ace_cuda *next; /* of the open devices: cards.c */
     const ace_plugin_services *host;
     int card;
     char card_name[96];
@@ -84,6 +85,14 @@ bool ace_cuda_is_alive(ace_cuda *cuda);
 bool ace_cuda_may_launch(ace_cuda *cuda);
 /* The error of a dead device. */
 ace_status ace_cuda_dead(ace_cuda *cuda, ace_error *err);
+
+/* cards.c */
+/* Before anything else is asked of the card: fails while its context is broken. */
+ace_status ace_cuda_card_enter(ace_cuda *cuda, ace_error *err);
+/* After everything: the last device on a card with a broken context resets it. */
+void ace_cuda_card_leave(ace_cuda *cuda);
+/* A sticky error: all devices on the card are dead. */
+void ace_cuda_card_fails(int card, const char *cause);
 
 /* memory.c */
 ace_status ace_cuda_open_memory(ace_cuda *cuda, const ace_plugin_options *options, ace_error *err);

@@ -34,6 +34,7 @@ static void close_device(ace_device *device)
         (void)cudaStreamDestroy(cuda->compute);
     }
     ace_cuda_close_memory(cuda);
+    ace_cuda_card_leave(cuda);
     (void)pthread_mutex_destroy(&cuda->writing);
     (void)pthread_mutex_destroy(&cuda->telling);
     host->release(cuda);
@@ -111,7 +112,10 @@ static ace_status choose_card(ace_cuda *cuda, ace_error *err)
 
 static ace_status open_parts(ace_cuda *cuda, const ace_plugin_options *options, ace_error *err)
 {
-    ace_status status = choose_card(cuda, err);
+    ace_status status = ace_cuda_card_enter(cuda, err);
+    if (status == ACESTEP_OK) {
+        status = choose_card(cuda, err);
+    }
     if (status == ACESTEP_OK) {
         status = ace_cuda_open_memory(cuda, options, err);
     }

@@ -1,5 +1,6 @@
-/* What goes wrong on the card. The driver calls most errors sticky: after one, every later call
- * fails too, until the process ends. So the first one is kept, and the device does nothing more. */
+/* What goes wrong on the card. The driver calls most errors sticky: after one, every later call in
+ * the same context fails too. So the first one is kept, and the device does nothing more; closing
+ * it and opening another one makes a new context (cards.c). */
 #include "cuda_device.h"
 
 #include <stdarg.h>
@@ -18,13 +19,25 @@ void ace_cuda_give_up(ace_cuda *cuda, const char *format, ...)
     (void)pthread_mutex_unlock(&cuda->telling);
 }
 
+/* An error that is not sticky goes with the call that tells of it; a sticky one comes back. */
+static bool is_sticky(void)
+{
+    (void)cudaGetLastError();
+    return cudaDeviceSynchronize() != cudaSuccess;
+}
+
 bool ace_cuda_check(ace_cuda *cuda, cudaError_t code, const char *doing)
 {
+    char cause[sizeof cuda->cause];
     if (code == cudaSuccess) {
         return true;
     }
-    ace_cuda_give_up(cuda, "%s (%s) while %s", cudaGetErrorString(code), cudaGetErrorName(code),
-                     doing);
+    (void)snprintf(cause, sizeof cause, "%s (%s) while %s", cudaGetErrorString(code),
+                   cudaGetErrorName(code), doing);
+    ace_cuda_give_up(cuda, "%s", cause);
+    if (is_sticky()) {
+        ace_cuda_card_fails(cuda->card, cause);
+    }
     return false;
 }
 
@@ -38,8 +51,8 @@ ace_status ace_cuda_dead(ace_cuda *cuda, ace_error *err)
     (void)pthread_mutex_lock(&cuda->telling);
     ace_status status =
         ace_fail(err, ACESTEP_FAILED,
-                 "cuda: card %d (%s) has failed: %s; start the program again, and should it happen "
-                 "again, try --device cpu",
+                 "cuda: card %d (%s) has failed: %s; try again, which opens it anew, and should it "
+                 "happen again, try --device cpu",
                  cuda->card, cuda->card_name, cuda->cause);
     (void)pthread_mutex_unlock(&cuda->telling);
     return status;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "cpu/cpu_device.h"
 #include "run/probe.h"
+#include "run/recovery.h"
 #include "sample/solver.h"
 #include "weights/demo_model.h"
 
@@ -42,9 +43,24 @@ void acestep_engine_close(acestep_engine *engine)
     }
 }
 
+acestep_status acestep_engine_reopen_device(acestep_engine *engine, const acestep_request *request,
+                                            acestep_error *err)
+{
+    return ace_workshop_reopen(&engine->workshop, request->options, ace_inner_error(err));
+}
+
 const char *acestep_engine_note(const acestep_engine *engine)
 {
     return engine->workshop.models.set.card.note;
+}
+
+static json_t *health_json(const ace_workshop *w)
+{
+    const ace_card_health *h = &w->health;
+    return json_pack("{s:s, s:s?, s:s?, s:i, s:i}", "state", ace_card_health_state(w), "cause",
+                     h->cause[0] != '\0' ? h->cause : NULL, "problem",
+                     h->problem[0] != '\0' ? h->problem : NULL, "losses", h->losses, "reopened",
+                     h->reopened);
 }
 
 char *acestep_engine_json(const acestep_engine *engine)
@@ -52,14 +68,15 @@ char *acestep_engine_json(const acestep_engine *engine)
     const ace_workshop *w = &engine->workshop;
     const ace_models *m = &w->models;
     json_t *root = json_pack(
-        "{s:s, s:s, s:i, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:f, s:f, s:b, s:b, s:b}}",
-        "device", w->device->name, "cpu", ace_cpu_level_name(ace_cpu_device_level(w->cpu)),
-        "threads", ace_cpu_device_threads(w->cpu), "precision", ace_dtype_name(w->precisions.plain),
-        "models", "name", m->set.dit_name, "dit", m->set.dit, "vae", m->set.vae, "text_encoder",
-        m->set.text_encoder, "lm", m->set.lm, "card", "name", m->name, "note", m->set.card.note,
-        "min_duration", m->set.card.min_duration, "max_duration", m->set.card.max_duration, "lm",
-        (int)m->set.card.lm, "audio_input", (int)m->set.card.audio_input, "turbo",
-        (int)m->dit_config.turbo);
+        "{s:s?, s:o, s:s, s:i, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:s, s:s, s:f, s:f, s:b, s:b, "
+        "s:b}}",
+        "device", w->device != NULL ? w->device->name : NULL, "health", health_json(w), "cpu",
+        ace_cpu_level_name(ace_cpu_device_level(w->cpu)), "threads", ace_cpu_device_threads(w->cpu),
+        "precision", ace_dtype_name(w->precisions.plain), "models", "name", m->set.dit_name, "dit",
+        m->set.dit, "vae", m->set.vae, "text_encoder", m->set.text_encoder, "lm", m->set.lm, "card",
+        "name", m->name, "note", m->set.card.note, "min_duration", m->set.card.min_duration,
+        "max_duration", m->set.card.max_duration, "lm", (int)m->set.card.lm, "audio_input",
+        (int)m->set.card.audio_input, "turbo", (int)m->dit_config.turbo);
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     return text;
@@ -132,6 +149,9 @@ acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request
     if (plan == NULL || job == NULL) {
         status = ace_fail(inner, ACESTEP_MEMORY, "plan: no host memory");
     } else {
+        status = ace_workshop_recover(&engine->workshop, options, inner);
+    }
+    if (status == ACESTEP_OK) {
         status = ace_job_create(&engine->workshop, &options, 1, &plan->warnings, job, inner);
     }
     if (status == ACESTEP_OK) {
@@ -246,7 +266,10 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
 {
     double start = ace_clock_seconds();
     bool computes = requests[0]->exec == 0;
-    ace_status status = ace_job_create(w, requests, n, &result->plan.warnings, &result->job, err);
+    ace_status status = ace_workshop_recover(w, requests[0], err);
+    if (status == ACESTEP_OK) {
+        status = ace_job_create(w, requests, n, &result->plan.warnings, &result->job, err);
+    }
     if (status == ACESTEP_OK && computes) {
         status = prepare_output(requests[0], &result->job, output, err);
     }
@@ -261,6 +284,7 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
         status = ace_job_run(w, requests[0], &result->job, &result->plan.stages, progress, context,
                              &result->plan.warnings, &result->found, result->song,
                              &result->n_songs, err);
+        ace_workshop_look(w);
     }
     double written = ace_clock_seconds();
     if (status == ACESTEP_OK && computes) {

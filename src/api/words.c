@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "run/recovery.h"
 #include "text/audio_codes.h"
 
 #include <stdio.h>
@@ -22,14 +23,17 @@ static ace_status run(ace_workshop *w, const ace_request *request, ace_goal goal
     int n_songs = 0;
     acestep_plan *plan = &out->plan;
     double start = ace_clock_seconds();
-    ace_status status =
-        ace_job_create_words(w, request, goal, &plan->warnings, &out->job, err);
+    ace_status status = ace_workshop_recover(w, request, err);
+    if (status == ACESTEP_OK) {
+        status = ace_job_create_words(w, request, goal, &plan->warnings, &out->job, err);
+    }
     if (status == ACESTEP_OK) {
         status = ace_plan_for(w, request, &out->job, plan, err);
     }
     if (status == ACESTEP_OK) {
         status = ace_job_run(w, request, &out->job, &plan->stages, progress, context,
                              &plan->warnings, &out->found, songs, &n_songs, err);
+        ace_workshop_look(w);
     }
     out->seconds = ace_clock_seconds() - start - out->found.aside_seconds;
     return status;

@@ -136,11 +136,8 @@ static void open_keepers(const ace_request *r, ace_workshop *w)
     }
 }
 
-ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *err)
+static ace_status open_host(const ace_request *r, ace_workshop *w, ace_error *err)
 {
-    memset(w, 0, sizeof *w);
-    w->shape = r->exec == 1;
-    detect(r, w);
     ace_status status = ace_tier_table_load(r->gpu_tiers, &w->tiers, err);
     if (status == ACESTEP_OK) {
         status = ace_models_open(r, &w->models, err);
@@ -153,14 +150,33 @@ ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *e
         status = ace_measure_device_open(w->cpu, &w->cpu_measure, err);
     }
     if (status == ACESTEP_OK) {
-        status = open_device(r, w, err);
-    }
-    if (status == ACESTEP_OK) {
         w->precisions = precisions_of(choose_precision(r, &w->models));
-        ace_residency_init(&w->residency, w->device, w->measure, &w->models, w->precisions);
         ace_residency_init(&w->host_residency, w->shape ? w->cpu_measure : w->cpu, w->cpu_measure,
                            &w->models, w->precisions);
+    }
+    return status;
+}
+
+ace_status ace_workshop_open_device(const ace_request *r, ace_workshop *w, ace_error *err)
+{
+    detect(r, w);
+    ace_status status = open_device(r, w, err);
+    if (status == ACESTEP_OK) {
+        ace_residency_init(&w->residency, w->device, w->measure, &w->models, w->precisions);
         open_keepers(r, w);
+    }
+    return status;
+}
+
+ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *err)
+{
+    memset(w, 0, sizeof *w);
+    w->shape = r->exec == 1;
+    ace_status status = open_host(r, w, err);
+    if (status == ACESTEP_OK) {
+        status = ace_workshop_open_device(r, w, err);
+    }
+    if (status == ACESTEP_OK) {
         status = ace_ledger_open(&w->residency.ledger, r->trace_mem, err);
     }
     if (status != ACESTEP_OK) {
@@ -169,10 +185,10 @@ ace_status ace_workshop_open(const ace_request *r, ace_workshop *w, ace_error *e
     return status;
 }
 
-void ace_workshop_close(ace_workshop *w)
+void ace_workshop_close_device(ace_workshop *w)
 {
     ace_residency_close(&w->residency);
-    ace_residency_close(&w->host_residency);
+    w->host_residency.silence = NULL;
     ace_silence_timbre_close(&w->silence);
     if (w->measure != w->cpu_measure) {
         ace_device_close(w->measure);
@@ -182,6 +198,17 @@ void ace_workshop_close(ace_workshop *w)
         ace_device_close(w->device);
     }
     ace_device_close(w->card);
+    w->measure = NULL;
+    w->device = NULL;
+    w->card = NULL;
+    w->plugin = NULL;
+    w->warnings.count = 0;
+}
+
+void ace_workshop_close(ace_workshop *w)
+{
+    ace_workshop_close_device(w);
+    ace_residency_close(&w->host_residency);
     ace_device_close(w->cpu_measure);
     ace_device_close(w->cpu);
     ace_models_close(&w->models);

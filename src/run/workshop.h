@@ -7,6 +7,15 @@
 #include "plan/settings.h"
 #include "run/residency.h"
 
+/* What has become of the card: run/recovery.h. */
+typedef struct ace_card_health {
+    bool lost; /* it has failed and is not open anew: card is NULL where that was tried in vain */
+    int losses, reopened;
+    double tried;      /* ace_clock_seconds() of the last try to open it anew */
+    char cause[1024];  /* of the last loss; "": there was none */
+    char problem[256]; /* why it could not be opened anew; "" */
+} ace_card_health;
+
 typedef struct ace_workshop {
     ace_hardware hardware;
     const ace_plugin *plugin; /* for the card; NULL: there is no card to compute on */
@@ -26,10 +35,16 @@ typedef struct ace_workshop {
     ace_residency host_residency; /* of the CPU, for jobs that fit nowhere else */
     ace_job_trace *trace;         /* of all jobs, opened by somebody else; NULL: each has its own */
     ace_warnings warnings;        /* of opening: the device was not there, … */
+    ace_card_health health;
 } ace_workshop;
 
 ace_status ace_workshop_open(const ace_request *r, ace_workshop *out, ace_error *err);
 void ace_workshop_close(ace_workshop *w); /* a zeroed one is fine */
+
+/* The half of it that depends on the device, all that it holds included. What fails to open is to
+ * be closed. */
+ace_status ace_workshop_open_device(const ace_request *r, ace_workshop *w, ace_error *err);
+void ace_workshop_close_device(ace_workshop *w);
 
 /* Bytes that a plan may use of the device now: what is free and what the engine holds already, less
  * a margin for what other programs do meanwhile. */

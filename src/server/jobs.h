@@ -67,6 +67,8 @@ typedef struct ace_jobs_engine {
     /* acestep_plan_json and acestep_plan_svg (svg may be NULL); acestep_free. */
     acestep_status (*plan)(void *engine, const acestep_request *request, char **json, char **svg,
                            acestep_error *err);
+    /* acestep_engine_reopen_device */
+    acestep_status (*reopen)(void *engine, const acestep_request *request, acestep_error *err);
 } ace_jobs_engine;
 
 /* ---- life
@@ -221,6 +223,14 @@ json_t *ace_jobs_engine_state(ace_jobs *jobs);
 ace_status ace_jobs_load(ace_jobs *jobs, json_t *options, ace_error *err);
 void ace_jobs_unload(ace_jobs *jobs);
 
+/* Closes the engine's device and opens it anew, as soon as no job runs; nothing where no engine is
+ * open. Returns at once, with an event "engine" in the end. */
+void ace_jobs_reopen_device(ace_jobs *jobs);
+
+/* {"name": the open engine's or null, "state": "ok|lost|fallback", "cause": of the last loss or
+ * null, "problem": why it is not open anew or null, "losses", "reopened": since the start} */
+json_t *ace_jobs_device_state(ace_jobs *jobs);
+
 /* ---- figures
  * ----------------------------------------------------------------------------------------- */
 
@@ -236,6 +246,7 @@ typedef struct ace_jobs_statistics {
     double audio_seconds;   /* … and their length together */
     double busy_seconds;    /* the worker has spent on jobs since the start */
     uint64_t engine_loads;
+    uint64_t device_losses, device_reopened;
     uint64_t warnings; /* clamps and fallbacks since the start */
     uint64_t result_bytes;
 } ace_jobs_statistics;

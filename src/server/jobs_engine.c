@@ -75,7 +75,13 @@ static acestep_status plan(void *engine, const acestep_request *request, char **
     return status;
 }
 
-const ace_jobs_engine ace_jobs_public_engine = {open_engine, close_engine, describe, run, plan};
+static acestep_status reopen(void *engine, const acestep_request *request, acestep_error *err)
+{
+    return acestep_engine_reopen_device(engine, request, err);
+}
+
+const ace_jobs_engine ace_jobs_public_engine = {open_engine, close_engine, describe,
+                                                run,         plan,         reopen};
 
 /* ---- slots
  * ------------------------------------------------------------------------------------------ */
@@ -131,8 +137,8 @@ void ace_engine_set_state(ace_jobs *jobs, ace_engine_state state)
     }
 }
 
-/* What everybody may read about the slot, which is the worker's alone. */
-static void show(ace_jobs *jobs, ace_engine_state state, const char *error)
+/* The slot is the worker's alone. */
+void ace_worker_show(ace_jobs *jobs, ace_engine_state state, const char *error)
 {
     char *json =
         jobs->slot.engine != NULL ? jobs->options.engine->describe(jobs->slot.engine) : NULL;
@@ -168,12 +174,13 @@ ace_status ace_worker_engine(ace_jobs *jobs, const acestep_request *request, ace
         ace_slot_open(&jobs->slot, jobs->options.engine, request, &opened, &failure);
     if (!ready || status != ACESTEP_OK) {
         bool open = jobs->slot.engine != NULL;
-        show(jobs, open ? ACE_ENGINE_LOADED : ACE_ENGINE_UNLOADED, failure.message);
+        ace_worker_show(jobs, open ? ACE_ENGINE_LOADED : ACE_ENGINE_UNLOADED, failure.message);
     }
     if (opened) {
         (void)pthread_mutex_lock(&jobs->lock);
         jobs->counted.engine_loads++;
         (void)pthread_mutex_unlock(&jobs->lock);
+        ace_device_forget(jobs);
     }
     return status == ACESTEP_OK ? ACESTEP_OK : ace_fail(err, status, "%s", failure.message);
 }
@@ -183,7 +190,8 @@ void ace_worker_unload(ace_jobs *jobs)
     if (jobs->slot.engine != NULL) {
         announce(jobs, ACE_ENGINE_UNLOADING);
         ace_slot_close(&jobs->slot, jobs->options.engine);
-        show(jobs, ACE_ENGINE_UNLOADED, "");
+        ace_device_forget(jobs);
+        ace_worker_show(jobs, ACE_ENGINE_UNLOADED, "");
     }
 }
 

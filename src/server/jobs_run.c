@@ -212,6 +212,7 @@ static ace_status run_open(ace_jobs *jobs, ace_jobs_entry *e, acestep_request *r
     status = go_on ? jobs->options.engine->run(jobs->slot.engine, e->kind, request, progress,
                                                &state, &text, &failure)
                    : ACESTEP_CANCELLED;
+    ace_device_look(jobs);
     (void)pthread_mutex_lock(&jobs->lock);
     ace_engine_set_state(jobs, ACE_ENGINE_LOADED);
     (void)pthread_mutex_unlock(&jobs->lock);

@@ -27,6 +27,13 @@ typedef enum ace_engine_state {
     ACE_ENGINE_UNLOADING
 } ace_engine_state;
 
+/* The card of the open engine. */
+typedef struct ace_device_record {
+    char state[16]; /* "" as "ok" */
+    char cause[1024], problem[256];
+    uint64_t losses, reopened; /* that the open engine has counted */
+} ace_device_record;
+
 struct ace_jobs {
     ace_jobs_options options; /* its strings are copies */
     char *folder;
@@ -50,7 +57,8 @@ struct ace_jobs {
     char *engine_key;    /* a copy of the slot's */
     char engine_error[1024];
     acestep_request *load; /* asked for by ace_jobs_load; NULL: nothing */
-    bool unload;
+    bool unload, reopen;
+    ace_device_record device;
 
     ace_jobs_statistics counted; /* those fields that count since the start */
     double average[ACE_JOB_KINDS];
@@ -109,6 +117,14 @@ void ace_slot_close(ace_engine_slot *slot, const ace_jobs_engine *functions);
 ace_status ace_worker_engine(ace_jobs *jobs, const acestep_request *request, ace_error *err);
 void ace_worker_unload(ace_jobs *jobs);
 void ace_engine_set_state(ace_jobs *jobs, ace_engine_state state); /* with the lock */
+/* What everybody may read about the worker's engine. Without the lock. */
+void ace_worker_show(ace_jobs *jobs, ace_engine_state state, const char *error);
+
+/* jobs_device.c: by the worker, without the lock. */
+void ace_device_forget(ace_jobs *jobs); /* of an engine that is closed */
+/* After a job: has the card been lost, or opened anew? */
+void ace_device_look(ace_jobs *jobs);
+void ace_device_reopen(ace_jobs *jobs);
 
 /* jobs_result.c: the folders of a job's files. */
 void ace_result_folder(const ace_jobs *jobs, const char *id, bool part, char *path);

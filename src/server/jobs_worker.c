@@ -99,14 +99,19 @@ static void run_first(ace_jobs *jobs)
 /* ---- between jobs
  * ----------------------------------------------------------------------------------- */
 
-/* Loading and unloading that was asked for. With the lock, which is open meanwhile. */
+/* Loading, unloading and opening anew that was asked for. With the lock, which is open meanwhile.
+ */
 static void obey(ace_jobs *jobs)
 {
     acestep_request *load = jobs->load;
+    bool reopen = jobs->reopen && load == NULL && !jobs->unload;
     jobs->load = NULL;
     jobs->unload = false;
+    jobs->reopen = jobs->reopen && !reopen;
     (void)pthread_mutex_unlock(&jobs->lock);
-    if (load != NULL) {
+    if (reopen) {
+        ace_device_reopen(jobs);
+    } else if (load != NULL) {
         ace_error err = {.code = ACESTEP_OK};
         if (ace_worker_engine(jobs, load, &err) != ACESTEP_OK) {
             ace_log(ACE_LOG_WARNING, "jobs", "the engine was not loaded: %s", err.message);
@@ -159,7 +164,7 @@ void *ace_jobs_work(void *context)
     (void)pthread_mutex_lock(&jobs->lock);
     while (!jobs->stopping) {
         bool worked = true;
-        if (jobs->load != NULL || jobs->unload) {
+        if (jobs->load != NULL || jobs->unload || jobs->reopen) {
             obey(jobs);
         } else if (jobs->queue != NULL) {
             run_first(jobs);

@@ -21,9 +21,10 @@ void ace_native_health(ace_http_request *request, ace_server *server)
                              (int)(name != NULL), "llm_initialized", (int)has_lm, "loaded_model",
                              name, "loaded_lm_model", has_lm ? lm : NULL);
     ace_http_reply_json(request, 200,
-                        json_pack("{s:s, s:s, s:o, s:i, s:n, s:I, s:n}", "status", "ok", "version",
-                                  acestep_version(), "data", data, "code", 200, "error",
-                                  "timestamp", (json_int_t)time(NULL) * 1000, "extra"));
+                        json_pack("{s:s, s:s, s:o, s:o, s:i, s:n, s:I, s:n}", "status", "ok",
+                                  "version", acestep_version(), "device",
+                                  ace_jobs_device_state(server->jobs), "data", data, "code", 200,
+                                  "error", "timestamp", (json_int_t)time(NULL) * 1000, "extra"));
     json_decref(state);
 }
 

@@ -31,6 +31,7 @@ ace_http_handler ace_native_item_codes;
 
 ace_http_handler ace_native_engine_load; /* native_jobs_engine.c */
 ace_http_handler ace_native_engine_unload;
+ace_http_handler ace_native_device_reopen;
 
 /* A record with addresses of audio that work without a key; the same for a list of them. In place.
  */

@@ -29,5 +29,6 @@ const ace_http_route ace_job_routes[] = {
     {"POST", "/v1/understand", ace_native_understand, GENERATE, FILES, 0},
     {"POST", "/v1/models/load", ace_native_engine_load, ACE_RIGHT_ADMIN, SLOW, 65536},
     {"POST", "/v1/models/unload", ace_native_engine_unload, ACE_RIGHT_ADMIN, SLOW, 65536},
+    {"POST", "/v1/device/reopen", ace_native_device_reopen, ACE_RIGHT_ADMIN, SLOW, 65536},
     {NULL, NULL, NULL, 0, 0, 0},
 };

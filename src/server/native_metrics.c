@@ -63,6 +63,10 @@ static void put_jobs(FILE *out, const ace_jobs_statistics *s)
     figure(out, "busy_seconds_total", "counter", "Spent on jobs.", s->busy_seconds);
     figure(out, "model_loads_total", "counter", "Times the engine was opened.",
            (double)s->engine_loads);
+    figure(out, "device_lost_total", "counter", "Times the graphics card has failed.",
+           (double)s->device_losses);
+    figure(out, "device_reopened_total", "counter", "Times it was opened anew.",
+           (double)s->device_reopened);
     figure(out, "fallback_total", "counter", "Warnings: what was clamped or ran another way.",
            (double)s->warnings);
     figure(out, "result_bytes", "gauge", "Bytes of the songs that are kept.",

@@ -245,8 +245,20 @@ static void shortage_of_host_memory(void **state)
 /* ---- errors
  * ----------------------------------------------------------------------------------------- */
 
-/* Exit status 0 when everything is as it should be: in a process of its own, because the card stays
- * broken. */
+/* In a process of its own, whose kernels count from 1 on, and whose card stays broken. */
+static void in_a_child(int (*work)(void))
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(setenv("ACE_EMULATOR_FAIL_KERNEL", "1", 1) == 0 ? work() : 9);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* Exit status 0 when everything is as it should be. */
 static int break_card(void)
 {
     float value = 0;
@@ -276,20 +288,96 @@ static int break_card(void)
 static void an_error_sticks(void **state)
 {
     (void)state;
-    int status = -1;
-    pid_t child = fork();
-    if (child == 0) {
-        _exit(setenv("ACE_EMULATOR_FAIL_KERNEL", "1", 1) == 0 ? break_card() : 9);
+    in_a_child(break_card);
+}
+
+/* Breaks the card by way of this device, which is then lost. */
+static bool lose(ace_device *d)
+{
+    float value = 0;
+    ace_tensor t = {reserve_there(d, 256), ACE_F32, 1, 1, 1};
+    d->ops->fill(d, t, 1);
+    bool failed = d->ops->download(d, &value, t, NULL) == ACESTEP_FAILED;
+    d->ops->release(d, t.addr, 256);
+    return failed && ace_device_is_lost(d);
+}
+
+static bool works(ace_device *d)
+{
+    float value = 0;
+    ace_tensor t = {reserve_there(d, 256), ACE_F32, 1, 1, 1};
+    d->ops->fill(d, t, 4);
+    bool well = d->ops->download(d, &value, t, NULL) == ACESTEP_OK && value == 4;
+    d->ops->release(d, t.addr, 256);
+    return well && !ace_device_is_lost(d);
+}
+
+static bool opens(void)
+{
+    const ace_plugin_options options = {.cap_bytes = SIZE_MAX, .vendor_libraries = true};
+    ace_device *d = NULL;
+    ace_error err = {.code = ACESTEP_OK};
+    bool well = ace_plugin_open(emulated_plugin(), &options, &d, &err) == ACESTEP_OK && works(d);
+    bool said = strstr(err.message, "has failed") != NULL;
+    ace_device_close(d);
+    return well || !said;
+}
+
+static int lose_and_open(void)
+{
+    ace_device *d = open_card(SIZE_MAX, 0);
+    ace_device *second = open_card(SIZE_MAX, 0);
+    uint64_t addr = 0;
+    ace_error err = {.code = ACESTEP_OK};
+    if (!lose(d)) {
+        return 1;
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    if (!ace_device_is_lost(second) || /* they share the context, and the cause */
+        second->ops->reserve(second, 1, &addr, &err) != ACESTEP_FAILED ||
+        strstr(err.message, "illegal memory access") == NULL) {
+        return 2;
+    }
+    ace_device_close(d);
+    if (opens()) { /* not while the second is there */
+        return 3;
+    }
+    ace_device_close(second);
+    return opens() ? 0 : 4;
+}
+
+static void a_lost_card_is_opened_anew(void **state)
+{
+    (void)state;
+    in_a_child(lose_and_open);
+}
+
+static int lose_for_good(void)
+{
+    (void)setenv("ACE_EMULATOR_REPAIR", "0", 1);
+    ace_device *d = open_card(SIZE_MAX, 0);
+    if (!lose(d)) {
+        return 1;
+    }
+    ace_device_close(d);
+    if (opens()) {
+        return 2;
+    }
+    (void)setenv("ACE_EMULATOR_REPAIR", "1", 1); /* it is asked again */
+    return opens() ? 0 : 3;
+}
+
+static void a_card_that_cannot_be_reset(void **state)
+{
+    (void)state;
+    in_a_child(lose_for_good);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_error_sticks), /* before any kernel has run */
+        cmocka_unit_test(a_lost_card_is_opened_anew), /* before any kernel has run */
+        cmocka_unit_test(a_card_that_cannot_be_reset),
+        cmocka_unit_test(an_error_sticks),
         cmocka_unit_test(the_cap_holds),
         cmocka_unit_test(the_driver_may_have_less_than_the_cap),
         cmocka_unit_test(copies_are_exact),

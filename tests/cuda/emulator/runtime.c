@@ -6,7 +6,9 @@
  *   ACE_EMULATOR_CARDS         how many; 1
  *   ACE_EMULATOR_CAPABILITY    75 … ; 80
  *   ACE_EMULATOR_PINNED        0: no pinned memory
- *   ACE_EMULATOR_FAIL_KERNEL   the kernel of this number, from 1 on, fails as a bad address does */
+ *   ACE_EMULATOR_FAIL_KERNEL   the kernel of this number, from 1 on, fails as a bad address does
+ *   ACE_EMULATOR_REPAIR        the reset of this number, and those after it, repair the card; 1. 0:
+ *                              none does */
 #include "runtime.h"
 
 #include <pthread.h>
@@ -16,6 +18,8 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t mutex; /* recursive: work issued by one thread may be done by another */
+
+static _Thread_local int chosen;
 
 ace_emulator_card ace_emulator_state;
 #define card ace_emulator_state
@@ -135,12 +139,46 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int device)
 cudaError_t cudaSetDevice(int device)
 {
     ace_emulator_lock();
-    return ace_emulator_leave(
-        device >= 0 && device < ace_emulator_cards() ? cudaSuccess : cudaErrorInvalidDevice);
+    bool valid = device >= 0 && device < ace_emulator_cards();
+    chosen = valid ? device : chosen;
+    return ace_emulator_leave(valid ? cudaSuccess : cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    ace_emulator_lock();
+    *device = chosen;
+    return ace_emulator_leave(cudaSuccess);
 }
 
 /* ---- memory
  * --------------------------------------------------------------------------------------- */
+
+static void forget(ace_emulator_block *table)
+{
+    for (int i = 0; i < ACE_EMULATOR_BLOCKS; i++) {
+        free(table[i].memory);
+        table[i] = (ace_emulator_block){0};
+    }
+}
+
+/* Everything of the context goes, memory first. */
+cudaError_t cudaDeviceReset(void)
+{
+    ace_emulator_lock();
+    long repairs = ace_emulator_setting("ACE_EMULATOR_REPAIR", 1);
+    card.resets++;
+    if (card.broken != cudaSuccess && (repairs == 0 || card.resets < repairs)) {
+        return ace_emulator_leave(card.broken);
+    }
+    forget(card.device);
+    forget(card.pinned);
+    card.held = 0;
+    card.has_context = false;
+    card.broken = cudaSuccess;
+    card.last = cudaSuccess;
+    return ace_emulator_leave(cudaSuccess);
+}
 
 /* Room for a block in a table; NULL when it is full. */
 static ace_emulator_block *empty_place(ace_emulator_block *table)

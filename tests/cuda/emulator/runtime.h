@@ -32,6 +32,7 @@ typedef struct ace_emulator_card {
     cudaError_t broken; /* sticky */
     cudaError_t last;
     uint64_t kernels;
+    long resets;
 } ace_emulator_card;
 
 /* Between lock and unlock, or leave, which gives back what the call is to return. */
