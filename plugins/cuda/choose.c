@@ -10,7 +10,7 @@ enum {
     CHOSEN_AT = LISTS_AT + ACE_CHOICE_PENALISED * sizeof(int32_t),
     TABLE_END = CHOSEN_AT + ACE_CHOICES_MOST * sizeof(int32_t)
 };
-_Static_assert(TABLE_END <= ACE_CUDA_TABLE_BYTES, "the choices' tables fit");
+_Static_assert((size_t)TABLE_END <= (size_t)ACE_CUDA_TABLE_BYTES, "the choices' tables fit");
 
 static bool send_choices(ace_cuda *cuda, const ace_choice *choices, int n)
 {

@@ -30,28 +30,26 @@ typedef struct block_memory {
 
 /* The row, as one thread sees it: its own columns are every 32nd of its warp's run. */
 typedef struct row_view {
-    float *z;
+    unsigned *word; /* of each column: the bits of its logit, later its key */
     block_memory *shared;
     int first, end; /* of the warp's run */
     int lane, warp, warps;
-    int permitted, permitted_end, also;
 } row_view;
 
 __device__ static row_view view_of(const ace_tensor &logits, const ace_choice &c, int warps,
                                    block_memory *shared)
 {
     row_view v;
+    v.word = (unsigned *)logits.addr + c.row * logits.row_stride;
     v.shared = shared;
-    v.z = (float *)logits.addr + c.row * logits.row_stride;
     v.lane = (int)threadIdx.x % ACE_WARP;
     v.warp = (int)threadIdx.x / ACE_WARP;
     v.warps = warps;
-    v.permitted = (int)c.first;
-    v.permitted_end = (int)(c.first + c.count);
-    v.also = (int)c.also;
-    bool before = v.also >= 0 && v.also < v.permitted;
-    int first = before ? v.also : v.permitted;
-    int end = v.also >= v.permitted_end ? v.also + 1 : v.permitted_end;
+    int first = (int)c.first;
+    int end = (int)(c.first + c.count);
+    int also = (int)c.also;
+    end = also >= end ? also + 1 : end;
+    first = also >= 0 && also < first ? also : first;
     int run = (end - first + warps - 1) / warps;
     run = (run + ACE_WARP - 1) / ACE_WARP * ACE_WARP;
     v.first = first + v.warp * run;
@@ -59,12 +57,11 @@ __device__ static row_view view_of(const ace_tensor &logits, const ace_choice &c
     return v;
 }
 
-__device__ static inline unsigned key_at(const row_view &v, int i)
+__device__ static inline unsigned key_of(float z)
 {
-    bool permitted = (i >= v.permitted && i < v.permitted_end) || i == v.also;
-    unsigned bits = __float_as_uint(v.z[i] + 0.0f); /* -0 becomes 0: they are equal */
+    unsigned bits = __float_as_uint(z + 0.0f); /* -0 becomes 0: they are equal */
     unsigned key = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-    if (!permitted || key == KEY_OF_MINUS_INFINITY) {
+    if (key == KEY_OF_MINUS_INFINITY) {
         return NO_KEY;
     }
     return key >= KEY_OF_INFINITY || key < KEY_OF_MINUS_INFINITY ? BROKEN_KEY : key;
@@ -93,16 +90,18 @@ __device__ static void guide(const row_view &v, const ace_tensor &logits, const 
         return;
     }
     const float *twin = (const float *)logits.addr + c.twin * logits.row_stride;
+#pragma unroll 4
     for (int i = v.first + v.lane; i < v.end; i += ACE_WARP) {
-        v.z[i] = guided(v.z[i], twin[i], c.guidance);
+        v.word[i] = __float_as_uint(guided(__uint_as_float(v.word[i]), twin[i], c.guidance));
     }
 }
 
 __device__ static void penalise(const row_view &v, const ace_choice &c)
 {
     for (int64_t k = threadIdx.x; k < c.n_penalised; k += v.warps * ACE_WARP) {
-        float z = v.z[c.penalised[k]];
-        v.z[c.penalised[k]] = z > 0.0f ? z / c.penalty : z * c.penalty;
+        unsigned *word = &v.word[c.penalised[k]];
+        float z = __uint_as_float(*word);
+        *word = __float_as_uint(z > 0.0f ? z / c.penalty : z * c.penalty);
     }
 }
 
@@ -161,14 +160,17 @@ __device__ static void block_sums(const row_view &v, uint64_t part[PARTS])
     }
 }
 
-/* The smallest and the largest key of the row; both NO_KEY where there is none. */
-__device__ static void extremes(const row_view &v, unsigned *lowest, unsigned *highest)
+/* Keys in the place of logits; the smallest and the largest, or NO_KEY for both. */
+__device__ static void make_keys(const row_view &v, const ace_choice &c, unsigned *lowest,
+                                 unsigned *highest)
 {
     unsigned low = BROKEN_KEY;
     unsigned high = NO_KEY;
 #pragma unroll 4
     for (int i = v.first + v.lane; i < v.end; i += ACE_WARP) {
-        unsigned key = key_at(v, i);
+        bool permitted = (i >= c.first && i < c.first + c.count) || i == c.also;
+        unsigned key = permitted ? key_of(__uint_as_float(v.word[i])) : NO_KEY;
+        v.word[i] = key;
         low = key != NO_KEY && key < low ? key : low;
         high = key > high ? key : high;
     }
@@ -217,7 +219,7 @@ __device__ static uint64_t whole_of(const row_view &v, const measure &m, unsigne
     uint64_t part[PARTS] = {0};
 #pragma unroll 4
     for (int i = v.first + v.lane; i < v.end; i += ACE_WARP) {
-        unsigned key = key_at(v, i);
+        unsigned key = v.word[i];
         part[0] += key >= least ? amount_of(m, key) : 0;
     }
     block_sums(v, part);
@@ -236,7 +238,7 @@ __device__ static unsigned cut_at(const row_view &v, const measure &m, unsigned 
         uint64_t part[PARTS] = {0}; /* from low + k · step to high */
 #pragma unroll 4
         for (int i = v.first + v.lane; i < v.end; i += ACE_WARP) {
-            unsigned key = key_at(v, i);
+            unsigned key = v.word[i];
             if (key >= low + step && key <= high) {
                 uint64_t amount = amount_of(m, key);
 #pragma unroll
@@ -288,7 +290,7 @@ __device__ static uint64_t held_by_row(const row_view &v, const kept &k, const m
     uint64_t sum = 0;
 #pragma unroll 4
     for (int i = v.first + v.lane; i < v.end; i += ACE_WARP) {
-        sum += held_by(k, m, key_at(v, i), i);
+        sum += held_by(k, m, v.word[i], i);
     }
     for (int step = ACE_WARP / 2; step > 0; step /= 2) {
         sum += other_lane(sum, v.lane ^ step);
@@ -309,9 +311,9 @@ __device__ static uint64_t held_by_row(const row_view &v, const kept &k, const m
 __device__ static void find_in_run(const row_view &v, const kept &k, const measure &m,
                                    uint64_t before, uint64_t wanted)
 {
-    for (int from = v.first; before < wanted; from += ACE_WARP) {
+    for (int from = v.first; from < v.end && before < wanted; from += ACE_WARP) {
         int i = from + v.lane;
-        uint64_t own = i < v.end ? held_by(k, m, key_at(v, i), i) : 0;
+        uint64_t own = i < v.end ? held_by(k, m, v.word[i], i) : 0;
         uint64_t sum = own; /* of the lanes up to this one */
         for (int step = 1; step < ACE_WARP; step *= 2) {
             uint64_t other = other_lane(sum, v.lane >= step ? v.lane - step : v.lane);
@@ -426,7 +428,7 @@ __global__ static void __launch_bounds__(MOST_WARPS *ACE_WARP)
     __syncthreads();
     penalise(v, c);
     __syncthreads();
-    extremes(v, &lowest, &highest);
+    make_keys(v, c, &lowest, &highest);
     int column = ACE_CHOICE_NONE;
     if (highest != NO_KEY && highest != BROKEN_KEY) {
         column = pick(v, c, lowest, highest);
