@@ -4,7 +4,7 @@ file(GLOB CUDA_HOST_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/plugins/cuda/*
 file(GLOB CUDA_KERNEL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/plugins/cuda/*.cu)
 file(GLOB CUDA_HEADERS CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/plugins/cuda/*.h ${CMAKE_SOURCE_DIR}/plugins/cuda/*.cuh)
-list(FILTER CUDA_HOST_SOURCES EXCLUDE REGEX "library_check.c$")
+list(FILTER CUDA_HOST_SOURCES EXCLUDE REGEX "_check.c$")
 # What the plug-in shares with the program, it has a copy of.
 set(CUDA_SHARED_SOURCES ${CMAKE_SOURCE_DIR}/src/base/status.c ${CMAKE_SOURCE_DIR}/src/base/dtype.c
   ${CMAKE_SOURCE_DIR}/src/base/block_formats.c)
@@ -63,6 +63,9 @@ if(NVCC_PROGRAM AND CUDA_RUNTIME_INCLUDE AND CUDA_RUNTIME_LIBRARY)
   if(EXISTS ${CUDA_RUNTIME_INCLUDE}/cublasLt.h)
     target_sources(acestep_cuda PRIVATE ${CMAKE_SOURCE_DIR}/plugins/cuda/library_check.c)
   endif()
+  if(EXISTS ${CUDA_RUNTIME_INCLUDE}/cuda.h)
+    target_sources(acestep_cuda PRIVATE ${CMAKE_SOURCE_DIR}/plugins/cuda/reservation_check.c)
+  endif()
   target_include_directories(acestep_cuda SYSTEM PRIVATE ${CUDA_RUNTIME_INCLUDE})
   target_link_libraries(acestep_cuda PRIVATE ${CUDA_RUNTIME_LIBRARY} rt)
   # beside the program, where it looks first
@@ -86,7 +89,7 @@ enable_language(CXX)
 set(EMULATOR ${CMAKE_SOURCE_DIR}/tests/cuda/emulator)
 set(EMULATOR_FOLDER ${CMAKE_BINARY_DIR}/cuda_emulated)
 add_library(cuda_emulated_driver SHARED EXCLUDE_FROM_ALL
-  ${EMULATOR}/runtime.c ${EMULATOR}/streams.c ${EMULATOR}/driver.c ${EMULATOR}/grid.cpp)
+  ${EMULATOR}/runtime.c ${EMULATOR}/streams.c ${EMULATOR}/driver.c ${EMULATOR}/virtual_memory.c ${EMULATOR}/grid.cpp)
 set_target_properties(cuda_emulated_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1)
 add_library(cuda_emulated_blas SHARED EXCLUDE_FROM_ALL ${EMULATOR}/cublaslt.c)
 set_target_properties(cuda_emulated_blas PROPERTIES OUTPUT_NAME cublasLt SOVERSION 13)

@@ -13,6 +13,7 @@
 #include "device/plugin.h"
 #include "kernels.h"
 #include "library.h"
+#include "reservation.h"
 
 #include <cuda_runtime_api.h>
 #include <pthread.h>
@@ -46,6 +47,7 @@ typedef struct ace_cuda {
     int capability; /* 10 · major + minor */
     int processors; /* multiprocessors */
 
+    ace_cuda_reservation reservation;
     size_t cap, held, context; /* bytes; context: measured, outside the cap */
     unsigned char *workspace;  /* on the card, base.workspace_bytes */
     struct {

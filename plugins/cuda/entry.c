@@ -35,6 +35,7 @@ static void close_device(ace_device *device)
     }
     ace_cuda_close_memory(cuda);
     ace_cuda_card_leave(cuda);
+    ace_cuda_reservation_close(&cuda->reservation);
     (void)pthread_mutex_destroy(&cuda->writing);
     (void)pthread_mutex_destroy(&cuda->telling);
     host->release(cuda);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "emulated_card.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,6 +83,163 @@ static void the_driver_may_have_less_than_the_cap(void **state)
     assert_int_equal(ace_plugin_open(emulated_plugin(), &options, &d, &err), ACESTEP_MEMORY);
     assert_non_null(strstr(err.message, "workspace"));
     assert_int_equal(unsetenv("ACE_EMULATOR_MB"), 0);
+}
+
+/* What the emulator keeps of the driver's virtual-memory functions. */
+static void *emulator_function(const char *name)
+{
+    void *library = dlopen("libcuda.so.1", RTLD_NOW);
+    void *function = library != NULL ? dlsym(library, name) : NULL;
+    assert_non_null(function);
+    return function;
+}
+
+static int leftovers(void)
+{
+    int (*count)(void);
+    void *function = emulator_function("ace_emulator_leftovers");
+    memcpy(&count, &function, sizeof count);
+    return count();
+}
+
+static void count_calls_anew(void)
+{
+    void (*count)(void);
+    void *function = emulator_function("ace_emulator_count_calls_anew");
+    memcpy(&count, &function, sizeof count);
+    count();
+}
+
+/* Blocks of every size come and go: addresses are used again, and no memory stays behind. */
+static void blocks_come_and_go(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 12, ROUNDS = 400 };
+    ace_device *d = open_card(160 * MIB, 0);
+    size_t held;
+    size_t room = memory_of(d, &held);
+    struct {
+        uint64_t addr;
+        size_t bytes;
+    } block[BLOCKS] = {{0}};
+    unsigned random = 1;
+    int served = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        random = random * 1664525u + 1013904223u;
+        int b = (int)(random >> 16) % BLOCKS;
+        if (block[b].addr != 0) {
+            float end = 0; /* every block is its own to the last number */
+            ace_tensor t = {block[b].addr + block[b].bytes - 4, ACE_F32, 1, 1, 1};
+            assert_int_equal(d->ops->download(d, &end, t, NULL), ACESTEP_OK);
+            assert_true(end == (float)b);
+            d->ops->release(d, block[b].addr, block[b].bytes);
+            block[b].addr = 0;
+            continue;
+        }
+        block[b].bytes = (1 + (random >> 8) % (8 * MIB / 4)) * 4;
+        if (d->ops->reserve(d, block[b].bytes, &block[b].addr, NULL) != ACESTEP_OK) {
+            block[b].addr = 0; /* the cap */
+            continue;
+        }
+        served++;
+        ace_tensor t = {block[b].addr, ACE_F32, 1, (int64_t)block[b].bytes / 4,
+                        (int64_t)block[b].bytes / 4};
+        d->ops->fill(d, t, (float)b);
+    }
+    assert_true(served > ROUNDS / 4);
+    for (int b = 0; b < BLOCKS; b++) {
+        if (block[b].addr != 0) {
+            d->ops->release(d, block[b].addr, block[b].bytes);
+        }
+    }
+    assert_int_equal(memory_of(d, &held), room);
+    assert_int_equal(held, 0);
+    assert_int_equal(leftovers(), 2); /* the addresses and the workspace */
+    ace_device_close(d);
+    assert_int_equal(leftovers(), 0);
+}
+
+/* A block that operations still write goes when they are done: else they would fault. */
+static void release_waits_for_operations(void **state)
+{
+    (void)state;
+    ace_device *d = open_card(SIZE_MAX, 0);
+    ace_tensor t = {reserve_there(d, MIB), ACE_F32, 1, 1 << 18, 1 << 18};
+    d->ops->fill(d, t, 1);
+    d->ops->release(d, t.addr, MIB);
+    ace_device_close(d);
+}
+
+static void without_virtual_memory(void **state)
+{
+    assert_int_equal(setenv("ACE_EMULATOR_VMM", "0", 1), 0);
+    the_cap_holds(state);
+    ace_device *d = open_card(SIZE_MAX, 0);
+    assert_int_equal(leftovers(), 0);
+    ace_device_close(d);
+    assert_int_equal(unsetenv("ACE_EMULATOR_VMM"), 0);
+}
+
+/* Opens, reserves twice, releases one; whatever fails, one error says so. */
+static ace_status use_memory(ace_error *err)
+{
+    const ace_plugin_options options = {.cap_bytes = SIZE_MAX};
+    ace_device *d = NULL;
+    uint64_t a = 0;
+    uint64_t b = 0;
+    ace_status status = ace_plugin_open(emulated_plugin(), &options, &d, err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    status = d->ops->reserve(d, 3 * MIB, &a, err);
+    if (status == ACESTEP_OK) {
+        status = d->ops->reserve(d, 5 * MIB, &b, err);
+        d->ops->release(d, a, 3 * MIB);
+    }
+    if (b != 0) { /* an error of a release comes to light with what follows */
+        uint64_t c = 0;
+        ace_status next = d->ops->reserve(d, MIB, &c, status == ACESTEP_OK ? err : NULL);
+        status = status == ACESTEP_OK ? next : status;
+    }
+    assert_int_equal(unsetenv("ACE_EMULATOR_FAIL_CALL"), 0);
+    ace_device_close(d); /* what was not released goes with it */
+    return status;
+}
+
+static void every_call_of_the_driver_may_fail(void **state)
+{
+    static const struct {
+        const char *code;
+        ace_status wanted;
+        const char *says;
+    } ways[] = {{"999", ACESTEP_FAILED, "error 999 of the driver"},
+                {"2", ACESTEP_MEMORY, "the driver does not have"}};
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        int failures = 0;
+        bool complete = false;
+        assert_int_equal(setenv("ACE_EMULATOR_FAIL_CODE", ways[way].code, 1), 0);
+        for (int n = 1; !complete && n < 100; n++) {
+            char number[8];
+            ace_error err = {.code = ACESTEP_OK};
+            (void)snprintf(number, sizeof number, "%d", n);
+            count_calls_anew();
+            assert_int_equal(setenv("ACE_EMULATOR_FAIL_CALL", number, 1), 0);
+            ace_status status = use_memory(&err);
+            if (status != ACESTEP_OK) {
+                failures++;
+                bool released = strstr(err.message, "giving memory back") != NULL;
+                assert_int_equal(status, released ? ACESTEP_FAILED : ways[way].wanted);
+                if (!released && strstr(err.message, ways[way].says) == NULL) {
+                    fail_msg("%s", err.message);
+                }
+            }
+            complete = status == ACESTEP_OK && n > 2; /* the first two: cudaMalloc does instead */
+            assert_int_equal(leftovers(), 0);
+        }
+        assert_int_equal(failures, 3 * 4 + 1 + 4); /* workspace and blocks; unmap; the last block */
+    }
+    assert_int_equal(unsetenv("ACE_EMULATOR_FAIL_CODE"), 0);
 }
 
 /* ---- copies
@@ -282,7 +440,7 @@ static int break_card(void)
     int free_bytes = (int)memory_of(d, &held);
     d->ops->release(d, t.addr, 256);
     ace_device_close(d);
-    return free_bytes;
+    return leftovers() == 0 ? free_bytes : 3; /* the reset card takes everything back */
 }
 
 static void an_error_sticks(void **state)
@@ -380,6 +538,10 @@ int main(void)
         cmocka_unit_test(an_error_sticks),
         cmocka_unit_test(the_cap_holds),
         cmocka_unit_test(the_driver_may_have_less_than_the_cap),
+        cmocka_unit_test(blocks_come_and_go),
+        cmocka_unit_test(release_waits_for_operations),
+        cmocka_unit_test(without_virtual_memory),
+        cmocka_unit_test(every_call_of_the_driver_may_fail),
         cmocka_unit_test(copies_are_exact),
         cmocka_unit_test(a_write_from_another_thread_keeps_the_order),
         cmocka_unit_test(cards_that_cannot_be_used),

@@ -1,10 +1,10 @@
-/* The functions of the driver's library that the program asks for cards with
- * (src/hardware/nvidia.c). */
+/* The functions of the driver's library that say what cards there are, for the program
+ * (src/hardware/nvidia.c) and the plug-in (reservation.c). */
 #include "runtime.h"
 
 #include <stdio.h>
 
-enum { WELL = 0, INVALID = 1, CAPABILITY_MAJOR = 75, CAPABILITY_MINOR = 76 };
+enum { WELL = 0, INVALID = 1, CAPABILITY_MAJOR = 75, CAPABILITY_MINOR = 76, VIRTUAL_MEMORY = 102 };
 
 int cuInit(unsigned flags);
 int cuDeviceGetCount(int *count);
@@ -52,6 +52,8 @@ int cuDeviceGetAttribute(int *value, int attribute, int device)
         *value = ace_emulator_capability() / 10;
     } else if (attribute == CAPABILITY_MINOR) {
         *value = ace_emulator_capability() % 10;
+    } else if (attribute == VIRTUAL_MEMORY) {
+        *value = ace_emulator_setting("ACE_EMULATOR_VMM", 1) != 0;
     } else {
         return INVALID;
     }

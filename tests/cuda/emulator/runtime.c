@@ -6,6 +6,9 @@
  *   ACE_EMULATOR_CARDS         how many; 1
  *   ACE_EMULATOR_CAPABILITY    75 … ; 80
  *   ACE_EMULATOR_PINNED        0: no pinned memory
+ *   ACE_EMULATOR_VMM           0: no virtual-memory functions (virtual_memory.c)
+ *   ACE_EMULATOR_FAIL_CALL     the call of one of them of this number, from 1 on, fails
+ *   ACE_EMULATOR_FAIL_CODE     with this error; 999, an unknown one
  *   ACE_EMULATOR_FAIL_KERNEL   the kernel of this number, from 1 on, fails as a bad address does
  *   ACE_EMULATOR_REPAIR        the reset of this number, and those after it, repair the card; 1. 0:
  *                              none does */
@@ -157,7 +160,9 @@ cudaError_t cudaGetDevice(int *device)
 static void forget(ace_emulator_block *table)
 {
     for (int i = 0; i < ACE_EMULATOR_BLOCKS; i++) {
-        free(table[i].memory);
+        if (!table[i].is_mapped) {
+            free(table[i].memory);
+        }
         table[i] = (ace_emulator_block){0};
     }
 }
@@ -171,6 +176,7 @@ cudaError_t cudaDeviceReset(void)
     if (card.broken != cudaSuccess && (repairs == 0 || card.resets < repairs)) {
         return ace_emulator_leave(card.broken);
     }
+    ace_emulator_unmap_all();
     forget(card.device);
     forget(card.pinned);
     card.held = 0;
@@ -180,8 +186,7 @@ cudaError_t cudaDeviceReset(void)
     return ace_emulator_leave(cudaSuccess);
 }
 
-/* Room for a block in a table; NULL when it is full. */
-static ace_emulator_block *empty_place(ace_emulator_block *table)
+ace_emulator_block *ace_emulator_empty_place(ace_emulator_block *table)
 {
     for (int i = 0; i < ACE_EMULATOR_BLOCKS; i++) {
         if (table[i].memory == NULL) {
@@ -206,13 +211,13 @@ ace_emulator_block *ace_emulator_find(ace_emulator_block *table, const void *ins
 /* New memory holds NaN, as f32 and as bf16. */
 static cudaError_t allocate(ace_emulator_block *table, void **out, size_t bytes)
 {
-    ace_emulator_block *b = empty_place(table);
+    ace_emulator_block *b = ace_emulator_empty_place(table);
     void *memory = NULL;
     if (b == NULL || posix_memalign(&memory, 256, bytes) != 0) {
         return cudaErrorMemoryAllocation;
     }
     memset(memory, 0xff, bytes);
-    *b = (ace_emulator_block){memory, bytes};
+    *b = (ace_emulator_block){.memory = memory, .bytes = bytes};
     *out = memory;
     return cudaSuccess;
 }
@@ -220,7 +225,7 @@ static cudaError_t allocate(ace_emulator_block *table, void **out, size_t bytes)
 static cudaError_t give_back(ace_emulator_block *table, void *memory)
 {
     ace_emulator_block *b = ace_emulator_find(table, memory);
-    if (b == NULL || b->memory != memory) {
+    if (b == NULL || b->memory != memory || b->is_mapped) {
         return cudaErrorInvalidValue;
     }
     free(memory);
@@ -233,7 +238,7 @@ static size_t pages(size_t bytes)
     return (bytes + ACE_EMULATOR_PAGE - 1) / ACE_EMULATOR_PAGE * ACE_EMULATOR_PAGE;
 }
 
-static size_t taken(void)
+size_t ace_emulator_taken(void)
 {
     return card.held + (card.has_context ? ACE_EMULATOR_CONTEXT : 0);
 }
@@ -242,7 +247,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
 {
     ace_emulator_lock();
     card.has_context = true;
-    if (taken() + pages(bytes) > ace_emulator_total()) {
+    if (ace_emulator_taken() + pages(bytes) > ace_emulator_total()) {
         return ace_emulator_leave(cudaErrorMemoryAllocation);
     }
     cudaError_t code = allocate(card.device, out, bytes);
@@ -283,6 +288,6 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
 {
     ace_emulator_lock();
     *total = ace_emulator_total();
-    *free_bytes = *total > taken() ? *total - taken() : 0;
+    *free_bytes = *total > ace_emulator_taken() ? *total - ace_emulator_taken() : 0;
     return ace_emulator_leave(cudaSuccess);
 }

@@ -23,6 +23,7 @@ enum { ACE_EMULATOR_BLOCKS = 4096 };
 typedef struct ace_emulator_block {
     unsigned char *memory;
     size_t bytes;
+    bool is_mapped; /* by virtual_memory.c, and not cudaFree's */
 } ace_emulator_block;
 
 typedef struct ace_emulator_card {
@@ -41,6 +42,14 @@ void ace_emulator_lock(void);
 void ace_emulator_unlock(void);
 cudaError_t ace_emulator_leave(cudaError_t code);
 
+/* Mapped memory goes, with or without a handle; reserved addresses stay (virtual_memory.c). */
+void ace_emulator_unmap_all(void);
+
+/* Held and what the context takes. */
+size_t ace_emulator_taken(void);
+
+/* Room for a block in a table; NULL when it is full. */
+ace_emulator_block *ace_emulator_empty_place(ace_emulator_block *table);
 /* The block that holds this address; NULL: none. */
 ace_emulator_block *ace_emulator_find(ace_emulator_block *table, const void *inside);
 
