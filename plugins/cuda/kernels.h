@@ -74,12 +74,13 @@ void ace_cuda_finish(const ace_cuda_product *p, const float *values, const float
 /* ---- attention ----------------------------------------------------------------------------------
  */
 
-enum { ACE_CUDA_MAX_HEAD = 256 };
+enum { ACE_CUDA_MAX_HEAD = 256, ACE_CUDA_MOST_SPLITS = 32 };
 
 /* Tables are on the device, for `batch` items from `first` on; NULL as in ace_attention. */
 typedef struct ace_cuda_attention {
     ace_tensor y, q, k, v;
     int64_t first, batch, q_len, kv_len, heads, kv_heads, head_dim, window, kv_head_rows;
+    int group; /* heads that share a key head */
     float scale;
     int causal, uniform_when_hidden;
     const int32_t *kv_valid, *kv_index;
@@ -89,7 +90,17 @@ typedef struct ace_cuda_attention {
     float *partial; /* with splits > 1: [batch·q_len·heads, splits, head_dim + 2] */
 } ace_cuda_attention;
 
-void ace_cuda_attend(const ace_cuda_attention *a, cudaStream_t stream);
+/* f32 or bf16, any heads of at most ACE_CUDA_MAX_HEAD. */
+void ace_cuda_attend_general(const ace_cuda_attention *a, cudaStream_t stream);
+/* The other two: q, k and v bf16, head_dim a multiple of 16 of at most ACE_CUDA_WIDE_HEAD, every
+ * head of q, k, v and y at a multiple of 16 bytes. On tensor cores, from capability 8.0 on: */
+enum { ACE_CUDA_WIDE_HEAD = 128 };
+void ace_cuda_attend_tensor(const ace_cuda_attention *a, cudaStream_t stream);
+/* With q_len 1, at most ACE_CUDA_ONE_QUERY_HEADS heads of a group, no uniform_when_hidden. */
+enum { ACE_CUDA_ONE_QUERY_HEADS = 8 };
+void ace_cuda_attend_one_query(const ace_cuda_attention *a, cudaStream_t stream);
+/* Behind any of them when splits > 1: y from `partial`. */
+void ace_cuda_combine_splits(const ace_cuda_attention *a, cudaStream_t stream);
 
 /* ---- rows ---------------------------------------------------------------------------------------
  */

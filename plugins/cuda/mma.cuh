@@ -109,10 +109,17 @@ template <int STILL_OUT> __device__ static inline void ace_wait_groups()
 #endif
 }
 
-/* Two numbers as bf16 in a word, the first in the lower half. */
+/* Two numbers as bf16 in a word, the first in the lower half; one instruction where there is one,
+ * which rounds as ace_round_bf16 does. */
 __device__ static inline unsigned ace_pair_bf16(float first, float second)
 {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    unsigned pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+    return pair;
+#else
     return (unsigned)ace_round_bf16(first) | (unsigned)ace_round_bf16(second) << 16;
+#endif
 }
 
 #endif

@@ -7,6 +7,7 @@ const case_operation case_operations[CASE_OPERATIONS] = {
     {"rms_norm", case_rms_norm},
     {"head_norm", case_head_norm},
     {"attention", case_attention},
+    {"attention_wide", case_attention_wide},
     {"silu", case_silu},
     {"silu_mul", case_silu_mul},
     {"add", case_add},

@@ -9,6 +9,7 @@ void case_linear(trial *t);
 void case_conv(trial *t);
 void case_conv_transpose(trial *t);
 void case_attention(trial *t);
+void case_attention_wide(trial *t);
 void case_rms_norm(trial *t);
 void case_head_norm(trial *t);
 void case_silu(trial *t);

@@ -60,10 +60,49 @@ static ace_attention random_options(trial *t)
     return a;
 }
 
-void case_attention(trial *t)
+/* What kernels for wide loads and tensor cores want: whole pieces of 16 numbers, and more of them
+ * than fit into one tile. */
+static ace_attention wide_options(trial *t)
 {
+    static const int64_t dims[] = {16, 48, 64, 64, 96, 128, 128, 128};
+    static const int64_t groups[] = {1, 2, 3, 4, 8};
     ace_attention a = random_options(t);
-    ace_dtype dtype = trial_work_type(t);
+    a.kv_heads = trial_between(t, 1, 2);
+    a.heads = a.kv_heads * groups[trial_between(t, 0, 4)];
+    a.head_dim = dims[trial_between(t, 0, 7)];
+    a.scale = trial_real(t, 0.5f, 4.0f) / sqrtf((float)a.head_dim);
+    return a;
+}
+
+/* Rows of keys and values that no item reads hold NaN. What only a mask hides is read, and gets a
+ * weight of zero. */
+static void poison(trial *t, const ace_attention *a, ace_tensor k, ace_tensor v)
+{
+    bool *is_read = trial_bytes(t, (size_t)k.rows * sizeof *is_read);
+    int64_t pools = a->kv_head_rows > 0 ? a->kv_heads : 1;
+    for (int64_t b = 0; b < a->batch; b++) {
+        for (int64_t j = 0; j < a->kv_len; j++) {
+            int64_t row = (a->kv_index != NULL ? a->kv_index[b] : b) * a->kv_len + j;
+            if (a->kv_rows != NULL) {
+                ace_key_rows r = a->kv_rows[b];
+                row = j < r.shared ? r.shared_first + j : r.own_first + j - r.shared;
+            }
+            bool is_there = a->kv_valid == NULL || j < a->kv_valid[b];
+            for (int64_t p = 0; p < pools; p++) {
+                is_read[p * a->kv_head_rows + row] |= is_there;
+            }
+        }
+    }
+    for (int64_t r = 0; r < k.rows; r++) {
+        for (int64_t c = 0; !is_read[r] && c < k.cols; c++) {
+            trial_set_element(k, r, c, NAN);
+            trial_set_element(v, r, c, NAN);
+        }
+    }
+}
+
+static void check(trial *t, ace_attention a, ace_dtype dtype)
+{
     int64_t kv_blocks = a.batch;
     if (trial_chance(t, 30)) {
         kv_blocks = trial_between(t, 1, 3);
@@ -94,10 +133,27 @@ void case_attention(trial *t)
         a.kv_index != NULL ? ", index" : "", a.kv_rows != NULL ? ", rows" : "",
         a.kv_head_rows > 0 ? " by head" : "", a.kv_mask != NULL ? ", mask" : "",
         a.uniform_when_hidden ? ", uniform" : "", ace_dtype_name(dtype), ace_dtype_name(y.dtype));
+    if (!a.uniform_when_hidden) {
+        poison(t, &a, k, v);
+    }
     /* Values are below one and weights sum to one. f32: scores of magnitude up to 16 (160 products
      * of numbers below one, times 4/√160) carry a relative error near 2^-22, which is the weights'
      * error. bf16: weights may be rounded to bf16, by 2^-8 at most. */
     trial_bound(t, 16 * 0x1p-22 + (dtype == ACE_BF16 ? 0x1p-8 : 0), 0);
     trial_freeze(t);
     t->device->ops->attention(t->device, y, q, k, v, &a);
+}
+
+void case_attention(trial *t)
+{
+    ace_attention a = random_options(t);
+    check(t, a, trial_work_type(t));
+}
+
+/* All heads at multiples of 16 bytes. */
+void case_attention_wide(trial *t)
+{
+    t->grain = 8;
+    ace_attention a = wide_options(t);
+    check(t, a, ACE_BF16);
 }

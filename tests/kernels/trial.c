@@ -33,6 +33,7 @@ void trial_begin(trial *t, ace_device *device, uint64_t seed)
     memset(t, 0, sizeof *t);
     t->device = device;
     t->state = seed;
+    t->grain = 1;
 }
 
 void trial_end(trial *t)
@@ -126,7 +127,7 @@ float trial_element(ace_tensor t, int64_t row, int64_t col)
     return ((const float *)(uintptr_t)t.addr)[i];
 }
 
-static void set_element(ace_tensor t, int64_t row, int64_t col, float value)
+void trial_set_element(ace_tensor t, int64_t row, int64_t col, float value)
 {
     int64_t i = row * t.row_stride + col;
     if (t.dtype == ACE_BF16) {
@@ -141,6 +142,8 @@ static ace_tensor new_view(trial *t, int64_t rows, int64_t cols, ace_dtype dtype
 {
     int64_t before = !gapless && trial_chance(t, 40) ? trial_between(t, 0, 20) : 0;
     int64_t after = !gapless && trial_chance(t, 40) ? trial_between(t, 0, 20) : 0;
+    before -= before % t->grain;
+    after -= after % t->grain;
     int64_t stride = before + cols + after;
     size_t size = ace_dtype_bytes(dtype);
     size_t bytes = (size_t)((rows - 1) * stride + before + cols) * size + 2 * guard;
@@ -159,7 +162,7 @@ static void fill_random(trial *t, ace_tensor view, float low, float high)
 {
     for (int64_t r = 0; r < view.rows; r++) {
         for (int64_t c = 0; c < view.cols; c++) {
-            set_element(view, r, c, trial_real(t, low, high));
+            trial_set_element(view, r, c, trial_real(t, low, high));
         }
     }
 }
@@ -181,7 +184,7 @@ ace_tensor trial_output(trial *t, int64_t rows, int64_t cols, ace_dtype dtype, b
     ace_tensor view = new_view(t, rows, cols, dtype, GUARD_BYTES, gapless);
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t c = 0; c < cols; c++) {
-            set_element(view, r, c, NAN);
+            trial_set_element(view, r, c, NAN);
         }
     }
     t->blocks[t->n_blocks - 1].written = view;

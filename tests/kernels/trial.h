@@ -25,6 +25,7 @@ typedef struct trial_block {
 typedef struct trial {
     ace_device *device;
     uint64_t state; /* of the random numbers */
+    int64_t grain;  /* gaps in views are multiples of so many numbers; 1 unless a case says so */
     trial_block blocks[TRIAL_BLOCKS];
     int n_blocks;
     ace_tensor output;
@@ -68,5 +69,6 @@ void trial_check_guards(trial *t);
 /* The largest error in parts of the bound; a failure is noted in the trial. */
 double trial_compare(trial *t, const trial *reference);
 float trial_element(ace_tensor t, int64_t row, int64_t col);
+void trial_set_element(ace_tensor t, int64_t row, int64_t col, float value);
 
 #endif
