@@ -26,13 +26,13 @@ static const way *way_for(const ace_cuda *cuda, const ace_cuda_attention *a)
     bool is_wide = a->q.dtype == ACE_BF16 && a->k.dtype == ACE_BF16 && a->v.dtype == ACE_BF16 &&
                    a->head_dim % 16 == 0 && a->head_dim <= ACE_CUDA_WIDE_HEAD && is_aligned(a->q) &&
                    is_aligned(a->k) && is_aligned(a->v) && is_aligned(a->y);
-    if (!is_wide) {
+    if (!cuda->flash_attention || !is_wide) {
         return &general;
     }
     if (a->q_len == 1 && a->group <= ACE_CUDA_ONE_QUERY_HEADS && !a->uniform_when_hidden) {
         return &one_query;
     }
-    return cuda->capability >= 80 ? &tensor : &general;
+    return cuda->capability >= ACE_CUDA_FLASH_CAPABILITY ? &tensor : &general;
 }
 
 /* Bytes of one item's row in each table, and where the tables of `batch` items begin. */

@@ -46,6 +46,7 @@ typedef struct ace_cuda {
     char card_name[96];
     int capability; /* 10 · major + minor */
     int processors; /* multiprocessors */
+    bool flash_attention; /* other kernels of attention than the general one */
 
     ace_cuda_reservation reservation;
     size_t cap, held, context; /* bytes; context: measured, outside the cap */

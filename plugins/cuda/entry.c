@@ -151,6 +151,7 @@ static ace_status open_device(const ace_plugin_options *options, const ace_plugi
     cuda->host = host;
     cuda->card = options->card;
     cuda->library.wanted = options->vendor_libraries;
+    cuda->flash_attention = options->flash_attention;
     atomic_init(&cuda->dead, false);
     (void)pthread_mutex_init(&cuda->writing, NULL);
     (void)pthread_mutex_init(&cuda->telling, NULL);

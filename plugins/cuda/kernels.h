@@ -94,7 +94,7 @@ typedef struct ace_cuda_attention {
 void ace_cuda_attend_general(const ace_cuda_attention *a, cudaStream_t stream);
 /* The other two: q, k and v bf16, head_dim a multiple of 16 of at most ACE_CUDA_WIDE_HEAD, every
  * head of q, k, v and y at a multiple of 16 bytes. On tensor cores, from capability 8.0 on: */
-enum { ACE_CUDA_WIDE_HEAD = 128 };
+enum { ACE_CUDA_WIDE_HEAD = 128, ACE_CUDA_FLASH_CAPABILITY = 80 };
 void ace_cuda_attend_tensor(const ace_cuda_attention *a, cudaStream_t stream);
 /* With q_len 1, at most ACE_CUDA_ONE_QUERY_HEADS heads of a group, no uniform_when_hidden. */
 enum { ACE_CUDA_ONE_QUERY_HEADS = 8 };

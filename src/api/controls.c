@@ -121,7 +121,7 @@ static void add_memory(const ace_info *info, json_t *out)
     json_object_set_new(out, "compile_model",
                         control(json_boolean(s->compile_model), on_off(), s->int8,
                                 s->int8 ? "INT8 needs it" : ""));
-    bool flash = info->hardware.device == ACE_DEVICE_CUDA;
+    bool flash = ace_hardware_has_flash_attention(&info->hardware);
     json_object_set_new(out, "use_flash_attention",
                         control(json_boolean(s->flash_attention), on_off(), !flash,
                                 flash ? "" : "not available on this device"));

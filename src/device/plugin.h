@@ -37,6 +37,7 @@ typedef struct ace_plugin_options {
     size_t cap_bytes;  /* most that the device may hold; SIZE_MAX: what the card has */
     size_t free_bytes; /* what the driver called free before the device was opened; 0: unknown */
     bool vendor_libraries; /* may be loaded for products, where they are installed */
+    bool flash_attention;  /* false: attention by its general kernel alone */
 } ace_plugin_options;
 
 typedef struct ace_plugin {

@@ -164,6 +164,11 @@ static void use_sim(ace_hardware *h)
     h->cap_bytes = ace_simulated_cap(h->gb);
 }
 
+bool ace_hardware_has_flash_attention(const ace_hardware *h)
+{
+    return h->device == ACE_DEVICE_CUDA && h->gpu[h->chosen].capability_major >= 8;
+}
+
 static void use_card(ace_hardware *h)
 {
     const ace_gpu *gpu = &h->gpu[h->chosen];

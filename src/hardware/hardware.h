@@ -64,6 +64,9 @@ typedef struct ace_hardware {
  * never crashes: what cannot be known is 0. */
 void ace_hardware_detect(const ace_hardware_wishes *wishes, ace_hardware *out);
 
+/* The chosen card has tensor cores for bf16: compute capability 8.0 and newer. */
+bool ace_hardware_has_flash_attention(const ace_hardware *h);
+
 /* max(0.5, gb - 0.5) in bytes: what a program may hold of a simulated card. */
 uint64_t ace_simulated_cap(double gb);
 

@@ -320,7 +320,7 @@ static void choose_compile(resolver *r)
 static void choose_attention(resolver *r)
 {
     ace_settings *s = r->out;
-    s->flash_attention = r->hardware->device == ACE_DEVICE_CUDA;
+    s->flash_attention = ace_hardware_has_flash_attention(r->hardware);
     s->flash_source = ACE_VALUE_DETECTED;
     if (r->wishes->flash_attention == ACE_SWITCH_OFF) {
         s->flash_attention = false;

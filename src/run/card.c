@@ -26,6 +26,11 @@ void ace_card_detect(const ace_request *r, const ace_error *problem, ace_hardwar
     *plugin = hardware->device == ACE_DEVICE_CUDA ? *plugin : NULL;
 }
 
+static bool may_flash(const ace_request *r)
+{
+    return (ace_switch)r->use_flash_attention != ACE_SWITCH_OFF;
+}
+
 ace_status ace_card_open(const ace_request *r, const ace_hardware *hardware,
                          const ace_plugin *plugin, ace_device **out, ace_error *err)
 {
@@ -35,7 +40,8 @@ ace_status ace_card_open(const ace_request *r, const ace_hardware *hardware,
                                         .cap_bytes =
                                             is_whole ? SIZE_MAX : (size_t)hardware->cap_bytes,
                                         .free_bytes = (size_t)gpu->free_bytes,
-                                        .vendor_libraries = r->cublas};
+                                        .vendor_libraries = r->cublas,
+                                        .flash_attention = may_flash(r)};
     return ace_plugin_open(plugin, &options, out, err);
 }
 
@@ -43,5 +49,5 @@ int ace_card_numerics(const ace_request *r, const ace_hardware *hardware)
 {
     const ace_gpu *gpu = &hardware->gpu[hardware->chosen];
     return 1 << 16 | (10 * gpu->capability_major + gpu->capability_minor) << 1 |
-           (r->cublas ? 1 : 0);
+           (r->cublas ? 1 : 0) | (may_flash(r) ? 0 : 1 << 17);
 }

@@ -1,10 +1,12 @@
 /* Compares every operation of the CUDA plug-in with the reference device: the cases of
  * kernel_check, on a card or in the emulator.
  *
- *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--op NAME] [--seed N] [--cases N]
+ *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--tiled-attention]
+ *              [--op NAME] [--seed N] [--cases N]
  *
- * --own-products does without cuBLASLt. A failure prints the operation and seed that repeat it.
- * Exit status 3: the plug-in or a card is not there. */
+ * --own-products does without cuBLASLt, --tiled-attention with the general kernel of attention
+ * alone. A failure prints the operation and seed that repeat it. Exit status 3: the plug-in or a
+ * card is not there. */
 #include "cases.h"
 #include "choice_cases.h"
 #include "cpu/reference_device.h"
@@ -105,6 +107,10 @@ static bool parse(int argc, char **argv, options *o)
             o->plugin.vendor_libraries = false;
             continue;
         }
+        if (strcmp(argv[i], "--tiled-attention") == 0) {
+            o->plugin.flash_attention = false;
+            continue;
+        }
         if (strcmp(argv[i], "--plugin-dir") == 0) {
             o->folder = value;
         } else if (strcmp(argv[i], "--card") == 0) {
@@ -127,7 +133,9 @@ static bool parse(int argc, char **argv, options *o)
 int main(int argc, char **argv)
 {
     options o = {
-        .plugin = {.cap_bytes = SIZE_MAX, .vendor_libraries = true}, .seed = 1, .cases = 200};
+        .plugin = {.cap_bytes = SIZE_MAX, .vendor_libraries = true, .flash_attention = true},
+        .seed = 1,
+        .cases = 200};
     devices d = {0};
     if (!parse(argc, argv, &o)) {
         return 2;

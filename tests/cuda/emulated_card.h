@@ -26,8 +26,10 @@ static inline const ace_plugin *emulated_plugin(void)
 
 static inline ace_device *open_card(size_t cap, size_t free_bytes)
 {
-    const ace_plugin_options options = {
-        .cap_bytes = cap, .free_bytes = free_bytes, .vendor_libraries = true};
+    const ace_plugin_options options = {.cap_bytes = cap,
+                                        .free_bytes = free_bytes,
+                                        .vendor_libraries = true,
+                                        .flash_attention = true};
     ace_device *d = NULL;
     ace_error err = {.code = ACESTEP_OK};
     if (ace_plugin_open(emulated_plugin(), &options, &d, &err) != ACESTEP_OK) {

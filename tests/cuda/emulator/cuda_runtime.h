@@ -41,6 +41,8 @@ enum { ACE_EMULATOR_WORDS = 8 };
 /* Every lane of the warp brings n ≤ ACE_EMULATOR_WORDS words; gives those of lane 0, and the
  * others' from ACE_EMULATOR_WORDS on, and so forth. Good until the lane's next exchange but one. */
 const unsigned *ace_emulator_exchange(unsigned mask, const void *words, int n);
+/* Ends the program when the card has less than this: an instruction that it does not know. */
+void ace_emulator_need(int capability);
 /* Of 16 bytes, from nowhere: zeros; groups as cp.async has them. */
 void ace_emulator_copy_late(void *to, const void *from);
 void ace_emulator_end_group();

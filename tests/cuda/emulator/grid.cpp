@@ -16,6 +16,8 @@
 #include <ucontext.h>
 #endif
 
+extern "C" int ace_emulator_capability(void); /* runtime.h */
+
 ace_emulator_position ace_emulator_at;
 
 namespace
@@ -60,6 +62,7 @@ fibre *here; /* the stack in use */
 thread threads[MOST_THREADS];
 thread *running;
 int n_threads, n_started;
+int capability; /* of the card */
 bool turned; /* the last thread comes first */
 unsigned exchanged[2][MOST_THREADS][MOST_WORDS];
 void (*the_kernel)(void *);
@@ -257,6 +260,13 @@ void wait_as(state is)
 
 } // namespace
 
+void ace_emulator_need(int needed)
+{
+    if (capability < needed) {
+        fail("an instruction that cards of this compute capability do not have");
+    }
+}
+
 void __syncthreads()
 {
     wait_as(AT_BARRIER);
@@ -281,6 +291,7 @@ const unsigned *ace_emulator_exchange(unsigned mask, const void *words, int n)
 void ace_emulator_copy_late(void *to, const void *from)
 {
     thread *t = running;
+    ace_emulator_need(80);
     if (t->n_late == MOST_COPIES) {
         fail("more copies under way than are emulated");
     }
@@ -320,6 +331,7 @@ void ace_emulator_run(const ace_emulator_grid &g, void (*kernel)(void *), void *
         g.grid.x > 0x7fffffffu || g.grid.y > 65535 || g.grid.z > 65535) {
         fail("a grid or block of a size that no card takes");
     }
+    capability = ace_emulator_capability();
     the_kernel = kernel;
     the_context = context;
     ace_emulator_at.grid = g.grid;

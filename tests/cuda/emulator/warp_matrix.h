@@ -29,6 +29,7 @@ static inline unsigned ace_emulator_b(const unsigned *all, int k, int column, in
 /* Number i of a lane's four results: row lane / 4 + 8·(i / 2), column 2·(lane % 4) + i % 2. */
 static inline void ace_emulator_mma_bf16(float *d, const unsigned *a, const unsigned *b)
 {
+    ace_emulator_need(80);
     const unsigned mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
     const unsigned *all = ace_emulator_exchange(0xffffffffu, mine, 6);
     for (int i = 0; i < 4; i++) {
@@ -45,6 +46,7 @@ static inline void ace_emulator_mma_bf16(float *d, const unsigned *a, const unsi
 
 static inline void ace_emulator_mma_int8(int *d, const unsigned *a, const unsigned *b)
 {
+    ace_emulator_need(80);
     const unsigned mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
     const unsigned *all = ace_emulator_exchange(0xffffffffu, mine, 6);
     for (int i = 0; i < 4; i++) {
