@@ -25,7 +25,7 @@ typedef struct case_operation {
     void (*run)(trial *);
 } case_operation;
 
-enum { CASE_OPERATIONS = 12 };
+enum { CASE_OPERATIONS = 13 };
 extern const case_operation case_operations[CASE_OPERATIONS];
 
 /* Prints the speed of every operation at published shapes. */
