@@ -6,11 +6,24 @@
 
 /* Where they lie among the tables. */
 enum {
-    LISTS_AT = ACE_CHOICES_MOST * sizeof(ace_choice),
+    MASK_AT = ACE_CHOICES_MOST * sizeof(ace_choice),
+    LISTS_AT = MASK_AT + ACE_CHOICE_COLUMNS / 8,
     CHOSEN_AT = LISTS_AT + ACE_CHOICE_PENALISED * sizeof(int32_t),
     TABLE_END = CHOSEN_AT + ACE_CHOICES_MOST * sizeof(int32_t)
 };
 _Static_assert((size_t)TABLE_END <= (size_t)ACE_CUDA_TABLE_BYTES, "the choices' tables fit");
+
+/* The call's mask, once. */
+static bool send_mask(ace_cuda *cuda, const ace_choice *choices, int n, int64_t columns)
+{
+    for (int i = 0; i < n; i++) {
+        if (choices[i].mask != NULL) {
+            return ace_cuda_send(cuda, cuda->area.tables + MASK_AT, choices[i].mask,
+                                 ace_choice_mask_bytes(columns));
+        }
+    }
+    return true;
+}
 
 static bool send_choices(ace_cuda *cuda, const ace_choice *choices, int n)
 {
@@ -23,6 +36,9 @@ static bool send_choices(ace_cuda *cuda, const ace_choice *choices, int n)
         there[i].penalised = (const int32_t *)(const void *)(cuda->area.tables + at);
         well =
             bytes == 0 || ace_cuda_send(cuda, cuda->area.tables + at, choices[i].penalised, bytes);
+        if (there[i].mask != NULL) {
+            there[i].mask = (const uint32_t *)(const void *)(cuda->area.tables + MASK_AT);
+        }
         at += bytes;
     }
     return well && ace_cuda_send(cuda, cuda->area.tables, there, (size_t)n * sizeof *there);
@@ -34,7 +50,8 @@ ace_status ace_cuda_choose(ace_device *device, ace_tensor logits, const ace_choi
     ace_cuda *cuda = ace_cuda_of(device);
     unsigned char *result = cuda->area.tables + CHOSEN_AT;
     float words[ACE_CHOICES_MOST]; /* f32 crosses as it is */
-    if (!ace_cuda_may_launch(cuda) || !send_choices(cuda, choices, n)) {
+    if (!ace_cuda_may_launch(cuda) || !send_mask(cuda, choices, n, logits.cols) ||
+        !send_choices(cuda, choices, n)) {
         return ace_cuda_dead(cuda, err);
     }
     ace_cuda_choose_columns(logits, (const ace_choice *)(const void *)cuda->area.tables, n,

@@ -160,6 +160,12 @@ __device__ static void block_sums(const row_view &v, uint64_t part[PARTS])
     }
 }
 
+__device__ static inline bool is_permitted(const ace_choice &c, int i)
+{
+    bool inside = (i >= c.first && i < c.first + c.count) || i == c.also;
+    return inside && (c.mask == nullptr || (c.mask[i / 32] >> (i % 32) & 1) != 0);
+}
+
 /* Keys in the place of logits; the smallest and the largest, or NO_KEY for both. */
 __device__ static void make_keys(const row_view &v, const ace_choice &c, unsigned *lowest,
                                  unsigned *highest)
@@ -168,8 +174,7 @@ __device__ static void make_keys(const row_view &v, const ace_choice &c, unsigne
     unsigned high = NO_KEY;
 #pragma unroll 4
     for (int i = v.first + v.lane; i < v.end; i += ACE_WARP) {
-        bool permitted = (i >= c.first && i < c.first + c.count) || i == c.also;
-        unsigned key = permitted ? key_of(__uint_as_float(v.word[i])) : NO_KEY;
+        unsigned key = is_permitted(c, i) ? key_of(__uint_as_float(v.word[i])) : NO_KEY;
         v.word[i] = key;
         low = key != NO_KEY && key < low ? key : low;
         high = key > high ? key : high;

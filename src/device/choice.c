@@ -33,26 +33,52 @@ static bool choice_fits(const ace_choice *c, ace_tensor logits)
            penalised_fit(c, logits.cols);
 }
 
+/* No choice uses up a row that another one reads. */
+static bool is_apart(const ace_choice *choices, int n, int i)
+{
+    bool apart = true;
+    for (int k = 0; k < n; k++) {
+        apart = apart &&
+                (k == i || (choices[k].row != choices[i].row && choices[k].twin != choices[i].row));
+    }
+    return apart;
+}
+
+/* The call's, or NULL. */
+static const uint32_t *mask_of(const ace_choice *choices, int n)
+{
+    const uint32_t *mask = NULL;
+    for (int i = 0; i < n && mask == NULL; i++) {
+        mask = choices[i].mask;
+    }
+    return mask;
+}
+
 static bool choices_fit(const ace_choice *choices, int n, ace_tensor logits)
 {
     int64_t penalised = 0;
+    const uint32_t *mask = choices != NULL ? mask_of(choices, n) : NULL;
     bool fit = logits.addr != 0 && logits.dtype == ACE_F32 && logits.cols > 0 &&
                logits.cols <= ACE_CHOICE_COLUMNS && n > 0 && n <= ACE_CHOICES_MOST;
     for (int i = 0; choices != NULL && fit && i < n; i++) {
-        fit = choice_fits(&choices[i], logits);
+        fit = choice_fits(&choices[i], logits) && is_apart(choices, n, i) &&
+              (choices[i].mask == NULL || choices[i].mask == mask);
         penalised += choices[i].n_penalised;
     }
     return fit && penalised <= ACE_CHOICE_PENALISED;
 }
 
 /* What goes up and comes down. Lists of penalised columns depend on what is written. */
-static void count_bytes(ace_stream *s, const ace_choice *choices, int n)
+static void count_bytes(ace_stream *s, ace_tensor logits, const ace_choice *choices, int n)
 {
     s->counters.operations++;
     s->counters.uploaded += (double)n * (double)sizeof *choices;
     s->counters.downloaded += (double)n * (double)sizeof(int32_t);
     for (int i = 0; choices != NULL && i < n; i++) {
         s->counters.uploaded += (double)choices[i].n_penalised * (double)sizeof(int32_t);
+    }
+    if (choices != NULL && mask_of(choices, n) != NULL) {
+        s->counters.uploaded += (double)ace_choice_mask_bytes(logits.cols);
     }
 }
 
@@ -82,7 +108,7 @@ void ace_choose(ace_stream *s, ace_tensor logits, const ace_choice *choices, int
         return;
     }
     double start = s->device->watch != NULL ? ace_clock_seconds() : 0;
-    count_bytes(s, choices, n);
+    count_bytes(s, logits, choices, n);
     ace_status status = s->device->ops->choose(s->device, logits, choices, n, chosen, s->error);
     if (status != ACESTEP_OK) {
         ace_stream_fail(s, status, "choosing failed");

@@ -8,14 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CHOICES = 12, MOST_ROWS = 2 * MOST_CHOICES, MOST_PENALISED = 64, GAP = 5 };
+enum {
+    MOST_CHOICES = 12,
+    MOST_ROWS = 2 * MOST_CHOICES,
+    MOST_PENALISED = 64,
+    MOST_COLUMNS = 8192,
+    GAP = 5
+};
 
 /* ---- both sides
  * ---------------------------------------------------------------------------------------- */
 
 static bool is_permitted(const ace_choice *c, int64_t i)
 {
-    return (i >= c->first && i < c->first + c->count) || i == c->also;
+    bool inside = (i >= c->first && i < c->first + c->count) || i == c->also;
+    return inside && (c->mask == NULL || (c->mask[i / 32] >> (i % 32) & 1) != 0);
 }
 
 int32_t choice_on_host(const float *rows, int64_t columns, const ace_choice *c)
@@ -190,6 +197,7 @@ typedef struct call {
     kind of[MOST_CHOICES];
     ace_choice choice[MOST_CHOICES];
     int32_t penalised[MOST_CHOICES][MOST_PENALISED];
+    uint32_t mask[MOST_COLUMNS / 32];
 } call;
 
 static int64_t width(uint64_t *state)
@@ -208,6 +216,9 @@ static void prepare(uint64_t *state, call *c)
     if (c->rows == NULL) {
         abort();
     }
+    for (int i = 0; i < MOST_COLUMNS / 32; i++) {
+        c->mask[i] = (uint32_t)(next(state) | next(state) << 11);
+    }
     for (int i = 0; i < c->n; i++) {
         c->of[i] = chance(state, 95) ? (kind)below(state, BROKEN) : BROKEN;
         c->choice[i] = (ace_choice){.row = i, .twin = ACE_CHOICE_NONE, .guidance = 1};
@@ -218,6 +229,7 @@ static void prepare(uint64_t *state, call *c)
             c->choice[i].guidance = (float)(3 * unit(state));
         }
         set_rules(state, c->columns, &c->choice[i]);
+        c->choice[i].mask = chance(state, 25) ? c->mask : NULL;
         set_filters(state, &c->choice[i]);
         set_penalty(state, c->columns, &c->choice[i], c->penalised[i]);
     }

@@ -17,7 +17,7 @@ typedef struct studio {
     const ace_device_ops *card_chooses;
     ace_tokenizer *tokenizer;
     ace_lm_vocabulary vocabulary;
-    ace_lm_grammar grammar; /* rules for codes need the vocabulary alone */
+    ace_lm_grammar grammar;
     ace_language_model model;
     ace_lm_session session;
     ace_arena_mark loaded;
@@ -43,13 +43,16 @@ static int open_studio(void **state)
     assert_int_equal(
         ace_lm_vocabulary_open(s->tokenizer, c.vocabulary, CODEBOOK, &s->vocabulary, &s->b.error),
         ACESTEP_OK);
-    s->grammar.vocabulary = &s->vocabulary;
+    static const ace_lm_grammar_options options = {.longest_seconds = 480};
+    assert_int_equal(ace_lm_grammar_open(&s->vocabulary, &options, &s->grammar, &s->b.error),
+                     ACESTEP_OK);
     return 0;
 }
 
 static int close_studio(void **state)
 {
     (void)state;
+    ace_lm_grammar_close(&s->grammar);
     ace_lm_vocabulary_close(&s->vocabulary);
     ace_tokenizer_free(s->tokenizer);
     bench_close(&s->b);
@@ -184,6 +187,79 @@ static void without_rules_too(void **state)
     compare(true, together);
 }
 
+/* ---- words
+ * ------------------------------------------------------------------------------------- */
+
+enum { WORDS = 40, WORD_TEXTS = 2 };
+
+typedef struct words {
+    int32_t ids[WORDS];
+    int64_t n;
+} words;
+
+/* A caption, and lyrics: every other field is left out, in both when there is no caption. */
+static void write_words(bool caption, int n, words *out)
+{
+    ace_lm_shape shape = {
+        .prompts = 1, .prompt_tokens = {PROMPT}, .sequences = WORD_TEXTS, .own_tokens = WORDS + 1};
+    ace_lm_text texts[WORD_TEXTS];
+    ace_lm_writer writer = {.session = &s->session,
+                            .weights = s->b.weights,
+                            .vocabulary = &s->vocabulary,
+                            .error = &s->b.error};
+    ace_reset(&s->b.stream, &s->loaded);
+    ace_lm_begin(&s->b.stream, &s->model, &shape, &s->session);
+    read_prompt(0);
+    for (int i = 0; i < n; i++) {
+        ace_lm_rules rules = {.target = -1};
+        for (int f = 0; f < ACE_LM_FIELDS; f++) {
+            rules.skip[f] = f != ACE_LM_CAPTION || !caption;
+        }
+        texts[i] = (ace_lm_text){.sequence = i,
+                                 .twin = -1,
+                                 .first = 5,
+                                 .how = how_of(1),
+                                 .stop = -1,
+                                 .seed = 9 + (uint64_t)i,
+                                 .most = WORDS,
+                                 .id = out[i].ids};
+        assert_int_equal(
+            ace_lm_constraint_create(&s->grammar, &rules, &texts[i].constraint, &s->b.error),
+            ACESTEP_OK);
+    }
+    assert_int_equal(ace_lm_write(&writer, texts, n), ACESTEP_OK);
+    for (int i = 0; i < n; i++) {
+        out[i].n = texts[i].n;
+        ace_lm_constraint_free(texts[i].constraint);
+    }
+}
+
+static void words_are_chosen_too(void **state)
+{
+    (void)state;
+    for (int caption = 0; caption < 2; caption++) {
+        words card[WORD_TEXTS];
+        words host[WORD_TEXTS];
+        words alone;
+        double before = downloaded();
+        write_words(caption == 1, WORD_TEXTS, card);
+        double by_card = downloaded() - before;
+        s->b.device->ops = &s->host_chooses;
+        before = downloaded();
+        write_words(caption == 1, WORD_TEXTS, host);
+        double by_host = downloaded() - before;
+        s->b.device->ops = s->card_chooses;
+        for (int i = 0; i < WORD_TEXTS; i++) {
+            assert_int_equal(card[i].n, host[i].n);
+            assert_memory_equal(card[i].ids, host[i].ids, (size_t)card[i].n * sizeof(int32_t));
+        }
+        write_words(caption == 1, 1, &alone);
+        assert_int_equal(alone.n, card[0].n);
+        assert_memory_equal(alone.ids, card[0].ids, (size_t)alone.n * sizeof(int32_t));
+        assert_true(card[0].n > 20 && by_host > 4 * by_card);
+    }
+}
+
 static void logits_that_are_no_numbers(void **state)
 {
     written out[TEXTS];
@@ -245,13 +321,45 @@ static void choices_that_do_not_fit(void **state)
     }
 }
 
+static void choices_that_disturb_each_other(void **state)
+{
+    static const uint32_t masks[2] = {1, 1};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        ace_error err = {.code = ACESTEP_OK};
+        ace_stream stream;
+        int32_t chosen[2] = {-7, -7};
+        ace_choice pair[2];
+        for (int k = 0; k < 2; k++) {
+            pair[k] = (ace_choice){.row = k,
+                                   .twin = ACE_CHOICE_NONE,
+                                   .count = 8,
+                                   .also = ACE_CHOICE_NONE,
+                                   .mask = &masks[0],
+                                   .top_p = 1};
+        }
+        pair[1].row = i == 1 ? 0 : 1;
+        pair[1].twin = i == 2 ? 0 : ACE_CHOICE_NONE;
+        pair[1].mask = &masks[i == 3];
+        ace_stream_init(&stream, s->b.device, &s->b.arena, ACE_F32, &err);
+        ace_reset(&stream, &s->loaded);
+        ace_tensor logits = ace_new(&stream, ACE_F32, 2, 8);
+        ace_fill(&stream, logits, 1);
+        ace_choose(&stream, logits, pair, 2, chosen);
+        assert_int_equal(stream.status, i == 0 ? ACESTEP_OK : ACESTEP_FAILED);
+        assert_int_equal(chosen[1], i == 0 ? 0 : -7);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(card_writes_what_the_host_would),
         cmocka_unit_test(without_rules_too),
+        cmocka_unit_test(words_are_chosen_too),
         cmocka_unit_test(logits_that_are_no_numbers),
         cmocka_unit_test(choices_that_do_not_fit),
+        cmocka_unit_test(choices_that_disturb_each_other),
     };
     return cmocka_run_group_tests(tests, open_studio, close_studio);
 }
