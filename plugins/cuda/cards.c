@@ -74,6 +74,9 @@ void ace_cuda_card_leave(ace_cuda *cuda)
     }
     if (*at != NULL) {
         *at = cuda->next;
+        /* what failed after the last question has been seen by nobody */
+        is_broken[cuda->card] |=
+            cuda->has_context && choose(cuda->card) && cudaDeviceSynchronize() != cudaSuccess;
         reset_if_broken(cuda->card);
     }
     (void)pthread_mutex_unlock(&lock);

@@ -41,6 +41,7 @@ typedef struct ace_cuda_ring {
 typedef struct ace_cuda {
     ace_device base;
     struct ace_cuda *next; /* of the open devices: cards.c */
+    bool has_context;
     const ace_plugin_services *host;
     int card;
     char card_name[96];

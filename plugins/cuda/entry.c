@@ -108,6 +108,7 @@ static ace_status choose_card(ace_cuda *cuda, ace_error *err)
     }
     code = cudaSetDevice(cuda->card);
     code = code == cudaSuccess ? cudaFree(NULL) : code; /* makes the context */
+    cuda->has_context = code == cudaSuccess;
     return code == cudaSuccess ? ACESTEP_OK : cannot_use(cuda->card, code, err);
 }
 

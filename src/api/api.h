@@ -14,6 +14,7 @@ struct acestep_request {
 
 struct acestep_engine {
     ace_workshop workshop;
+    double opening_seconds; /* that no result has told of yet */
 };
 
 struct acestep_plan {
@@ -40,6 +41,7 @@ struct acestep_result {
     char *path[ACE_MAX_SONGS]; /* owned */
     double wall_seconds;       /* from the call to the last written file */
     double planning_seconds, writing_seconds;
+    double opening_seconds; /* of the engine, before its first songs; 0 for others */
 };
 
 _Static_assert(sizeof(acestep_error) == sizeof(ace_error), "the public error is the inner one");

@@ -1,12 +1,21 @@
 /* Compares every operation of the CUDA plug-in with the reference device: the cases of
  * kernel_check, on a card or in the emulator.
  *
+<<<<<<< HEAD
  *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--tiled-attention]
  *              [--op NAME] [--seed N] [--cases N]
  *
  * --own-products does without cuBLASLt, --tiled-attention with the general kernel of attention
  * alone. A failure prints the operation and seed that repeat it. Exit status 3: the plug-in or a
  * card is not there. */
+=======
+ *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--op NAME] [--seed N] [--cases N]
+ *   cuda_check [--plugin-dir DIR] [--card N] --lose
+ *
+ * --lose breaks the card's context by a bad address, and checks that the card can be opened anew.
+ * --own-products does without cuBLASLt. A failure prints the operation and seed that repeat it.
+ * Exit status 3: the plug-in or a card is not there. */
+>>>>>>> 911a5e6 (scripts: gpu-check measures against the aims, quickly where it must)
 #include "cases.h"
 #include "choice_cases.h"
 #include "cpu/reference_device.h"
@@ -24,6 +33,7 @@ typedef struct options {
     ace_plugin_options plugin;
     uint64_t seed;
     int cases;
+    bool lose;
 } options;
 
 typedef struct devices {
@@ -99,10 +109,53 @@ static int open_devices(const options *o, devices *d)
     return ace_reference_device_open(&d->reference, &err) == ACESTEP_OK ? 0 : 1;
 }
 
+/* Nothing lies at this address: neither a card nor its driver maps the first page. */
+static const uint64_t BAD_ADDRESS = 256;
+
+/* Writes a number, to a bad address as well, and reads it again. */
+static bool works(ace_device *d, bool badly, ace_error *err)
+{
+    float found = 0;
+    ace_tensor t = {0, ACE_F32, 1, 1, 1};
+    ace_tensor nowhere = {BAD_ADDRESS, ACE_F32, 1, 1, 1};
+    bool well = d->ops->reserve(d, sizeof(float), &t.addr, err) == ACESTEP_OK;
+    if (well) {
+        d->ops->fill(d, badly ? nowhere : t, 3);
+        well = d->ops->download(d, &found, t, err) == ACESTEP_OK && found == 3;
+        d->ops->release(d, t.addr, sizeof(float));
+    }
+    return well;
+}
+
+static int lose(const options *o)
+{
+    const ace_plugin *plugin = NULL;
+    ace_device *d = NULL;
+    ace_error err = {.code = ACESTEP_OK};
+    if (ace_plugin_load(o->folder, "cuda", &plugin, &err) != ACESTEP_OK ||
+        ace_plugin_open(plugin, &o->plugin, &d, &err) != ACESTEP_OK) {
+        fprintf(stderr, "cuda_check: %s\n", err.message);
+        return NOT_THERE;
+    }
+    bool failed = !works(d, true, &err) && ace_device_is_lost(d);
+    printf("lost: %s\n", failed ? err.message : "NO");
+    ace_device_close(d);
+    d = NULL;
+    err = (ace_error){.code = ACESTEP_OK};
+    bool back = ace_plugin_open(plugin, &o->plugin, &d, &err) == ACESTEP_OK && works(d, false, &err);
+    printf("opened anew: %s\n", back ? "yes" : err.message);
+    ace_device_close(d);
+    return !(failed && back);
+}
+
 static bool parse(int argc, char **argv, options *o)
 {
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--lose") == 0) {
+            o->lose = true;
+            continue;
+        }
         if (strcmp(argv[i], "--own-products") == 0) {
             o->plugin.vendor_libraries = false;
             continue;
@@ -141,6 +194,9 @@ int main(int argc, char **argv)
         return 2;
     }
     ace_log_set_level(ACE_LOG_INFO);
+    if (o.lose) {
+        return lose(&o);
+    }
     int failures = open_devices(&o, &d);
     if (failures == 0) {
         for (int i = 0; i < CASE_OPERATIONS; i++) {
