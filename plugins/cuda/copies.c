@@ -128,37 +128,3 @@ bool ace_cuda_send(ace_cuda *cuda, void *to, const void *from, size_t bytes)
     }
     return ace_cuda_is_alive(cuda);
 }
-
-/* The bytes may replace ones that operations issued before still read, and operations issued
- * afterwards may read them: the copies wait for the former, the caller for the copies. */
-static bool write_pieces(ace_cuda *cuda, uint64_t addr, const unsigned char *from, size_t bytes)
-{
-    bool well = ace_cuda_may_launch(cuda) &&
-                ace_cuda_check(cuda, cudaEventRecord(cuda->issued, cuda->compute), "copying") &&
-                ace_cuda_check(cuda, cudaStreamWaitEvent(cuda->copy, cuda->issued, 0), "copying");
-    for (size_t done = 0; well && done < bytes;) {
-        size_t n = bytes - done < ACE_CUDA_SLOT_BYTES ? bytes - done : ACE_CUDA_SLOT_BYTES;
-        unsigned char *slot = ace_cuda_ring_take(cuda, &cuda->side);
-        if (slot == NULL) {
-            return false;
-        }
-        memcpy(slot, from + done, n);
-        well = ace_cuda_check(cuda,
-                              cudaMemcpyAsync((void *)(uintptr_t)(addr + done), slot, n,
-                                              cudaMemcpyHostToDevice, cuda->copy),
-                              "copying weights to the card");
-        ace_cuda_ring_done(cuda, &cuda->side);
-        done += n;
-    }
-    return well && ace_cuda_check(cuda, cudaStreamSynchronize(cuda->copy), "copying weights");
-}
-
-ace_status ace_cuda_write(ace_device *device, uint64_t addr, const void *from, size_t bytes,
-                          ace_error *err)
-{
-    ace_cuda *cuda = ace_cuda_of(device);
-    (void)pthread_mutex_lock(&cuda->writing);
-    bool well = write_pieces(cuda, addr, from, bytes);
-    (void)pthread_mutex_unlock(&cuda->writing);
-    return well ? ACESTEP_OK : ace_cuda_dead(cuda, err);
-}

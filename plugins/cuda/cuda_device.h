@@ -1,8 +1,8 @@
 /* Inside of the CUDA device, shared by the plug-in's host files and by nobody else.
  *
  * One stream computes: operations, uploads, downloads and the tables of attention go through it in
- * the order of their calls. A second stream takes what `write` brings from another thread; it waits
- * for what the first has been given so far, and its caller waits for it.
+ * the order of their calls. A second stream takes the weights that another thread brings (write.c):
+ * each stream waits for the other by events, where it has to.
  *
  * Every byte on the card comes from memory.c and counts against the cap. After an error that the
  * driver calls sticky the device is dead: its operations do nothing, and whatever can report says
@@ -38,6 +38,13 @@ typedef struct ace_cuda_ring {
     int next;
 } ace_cuda_ring;
 
+/* Places in a stream that the other one can wait for, by number. */
+enum { ACE_CUDA_TICKETS = 8 };
+typedef struct ace_cuda_tickets {
+    cudaEvent_t event[ACE_CUDA_TICKETS];
+    uint64_t last;
+} ace_cuda_tickets;
+
 typedef struct ace_cuda {
     ace_device base;
     struct ace_cuda *next; /* of the open devices: cards.c */
@@ -58,9 +65,11 @@ typedef struct ace_cuda {
 
     cudaStream_t compute;
     cudaStream_t copy;
-    cudaEvent_t issued; /* what `write` waits for */
-    ace_cuda_ring up;   /* of compute */
-    ace_cuda_ring side; /* of copy */
+    cudaEvent_t issued;       /* what `write` waits for */
+    ace_cuda_ring up;         /* of compute */
+    ace_cuda_ring side;       /* of copy */
+    ace_cuda_tickets marks;   /* in compute */
+    ace_cuda_tickets written; /* in copy, with `writing` */
     pthread_mutex_t writing;
 
     atomic_bool dead;
@@ -116,9 +125,17 @@ void ace_cuda_ring_done(ace_cuda *cuda, ace_cuda_ring *ring);
 /* copies.c */
 ace_status ace_cuda_upload(ace_device *, ace_tensor to, const float *from, ace_error *);
 ace_status ace_cuda_download(ace_device *, float *to, ace_tensor from, ace_error *);
-ace_status ace_cuda_write(ace_device *, uint64_t addr, const void *from, size_t bytes, ace_error *);
 /* Small tables into the workspace, in the order of the stream. False on a dead device. */
 bool ace_cuda_send(ace_cuda *cuda, void *to, const void *from, size_t bytes);
+
+/* write.c */
+bool ace_cuda_tickets_open(ace_cuda *cuda, ace_cuda_tickets *tickets);
+void ace_cuda_tickets_close(ace_cuda_tickets *tickets);
+ace_status ace_cuda_write(ace_device *, uint64_t addr, const void *from, size_t bytes, ace_error *);
+uint64_t ace_cuda_mark(ace_device *);
+ace_status ace_cuda_write_after(ace_device *, uint64_t mark, uint64_t addr, const void *from,
+                                size_t bytes, uint64_t *written, ace_error *);
+void ace_cuda_await(ace_device *, uint64_t written);
 
 /* pack.c */
 size_t ace_cuda_matrix_bytes(const ace_device *, const ace_matrix_shape *);

@@ -24,6 +24,8 @@ static void close_device(ace_device *device)
     ace_cuda_library_close(&cuda->library);
     ace_cuda_ring_close(cuda, &cuda->up);
     ace_cuda_ring_close(cuda, &cuda->side);
+    ace_cuda_tickets_close(&cuda->marks);
+    ace_cuda_tickets_close(&cuda->written);
     if (cuda->issued != NULL) {
         (void)cudaEventDestroy(cuda->issued);
     }
@@ -56,6 +58,9 @@ static const ace_device_ops cuda_ops = {
     .matrix_pack = ace_cuda_matrix_pack,
     .matrix_image = ace_cuda_matrix_image,
     .write = ace_cuda_write,
+    .mark = ace_cuda_mark,
+    .write_after = ace_cuda_write_after,
+    .await = ace_cuda_await,
     .linear = ace_cuda_linear,
     .conv = ace_cuda_conv,
     .conv_transpose = ace_cuda_conv_transpose,
@@ -131,7 +136,9 @@ static ace_status open_parts(ace_cuda *cuda, const ace_plugin_options *options, 
                        "making a stream") &&
         ace_cuda_check(cuda, cudaEventCreateWithFlags(&cuda->issued, cudaEventDisableTiming),
                        "making an event");
-    well = well && ace_cuda_ring_open(cuda, &cuda->up, cuda->compute) &&
+    well = well && ace_cuda_tickets_open(cuda, &cuda->marks) &&
+           ace_cuda_tickets_open(cuda, &cuda->written) &&
+           ace_cuda_ring_open(cuda, &cuda->up, cuda->compute) &&
            ace_cuda_ring_open(cuda, &cuda->side, cuda->copy);
     if (!well && ace_cuda_is_alive(cuda)) {
         return ace_fail(err, ACESTEP_MEMORY, "cuda: no host memory to copy through");

@@ -105,13 +105,14 @@ ace_status ace_cuda_reserve(ace_device *device, size_t bytes, uint64_t *addr, ac
     return ace_cuda_dead(cuda, err);
 }
 
-/* Operations may still be at work in the block: it goes when they are done. */
+/* Operations and copies may still be at work in the block: it goes when they are done. */
 void ace_cuda_release(ace_device *device, uint64_t addr, size_t bytes)
 {
     ace_cuda *cuda = ace_cuda_of(device);
     cuda->held -= pages_of(cuda, bytes);
     if (ace_cuda_may_launch(cuda)) {
         (void)ace_cuda_check(cuda, cudaStreamSynchronize(cuda->compute), "finishing operations");
+        (void)ace_cuda_check(cuda, cudaStreamSynchronize(cuda->copy), "finishing copies");
     }
     give(cuda, addr);
 }

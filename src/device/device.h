@@ -196,6 +196,14 @@ typedef struct ace_device_ops {
                                int n_parts, void *to, ace_error *);
     /* Bytes as they are, host to device. May be called from another thread than the operations'. */
     ace_status (*write)(ace_device *, uint64_t addr, const void *from, size_t bytes, ace_error *);
+    /* The same while operations go on. mark names all operations issued so far. write_after, from
+     * another thread, comes after those of a mark, and has read `from` when it returns, but may not
+     * be over: operations issued after await of *written come after it. NULL, all three: what is
+     * written comes after all operations issued before, and is there. */
+    uint64_t (*mark)(ace_device *);
+    ace_status (*write_after)(ace_device *, uint64_t mark, uint64_t addr, const void *from,
+                              size_t bytes, uint64_t *written, ace_error *);
+    void (*await)(ace_device *, uint64_t written);
 
     /* operations */
     void (*linear)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *, const ace_epilogue *);

@@ -137,6 +137,18 @@ static int next_wanted(const ace_layer_window *w)
     return -1;
 }
 
+/* Into its slot, once nothing reads the former layer there any more. */
+static ace_status copy_layer(ace_layer_window *w, int slot, int layer, uint64_t mark,
+                             ace_error *err)
+{
+    const ace_device_ops *ops = w->device->ops;
+    if (ops->write_after == NULL) {
+        return ops->write(w->device, w->slot_base[slot], w->image[layer], w->layer_bytes, err);
+    }
+    return ops->write_after(w->device, mark, w->slot_base[slot], w->image[layer], w->layer_bytes,
+                            &w->written[slot], err);
+}
+
 static void *copy_layers(void *context)
 {
     ace_layer_window *w = context;
@@ -148,10 +160,10 @@ static void *copy_layers(void *context)
             continue;
         }
         int layer = w->wanted[slot];
+        uint64_t mark = w->mark[slot];
         ace_error failure = {.code = ACESTEP_OK};
         (void)pthread_mutex_unlock(&w->lock);
-        ace_status status = w->device->ops->write(w->device, w->slot_base[slot], w->image[layer],
-                                                  w->layer_bytes, &failure);
+        ace_status status = copy_layer(w, slot, layer, mark, &failure);
         (void)pthread_mutex_lock(&w->lock);
         if (status != ACESTEP_OK && w->failure.code == ACESTEP_OK) {
             w->failure = failure;
@@ -165,7 +177,7 @@ static void *copy_layers(void *context)
     return NULL;
 }
 
-/* Asks for a layer in its slot, whose former layer is done with. */
+/* Asks for a layer in its slot; all operations that read the former one have been issued. */
 static void request(ace_layer_window *w, ace_stream *s, int layer)
 {
     if (ace_stream_status(s) != ACESTEP_OK) {
@@ -183,7 +195,10 @@ static void request(ace_layer_window *w, ace_stream *s, int layer)
         }
         return;
     }
+    const ace_device_ops *ops = w->device->ops;
+    uint64_t mark = ops->mark != NULL ? ops->mark(w->device) : 0;
     (void)pthread_mutex_lock(&w->lock);
+    w->mark[slot] = mark;
     w->wanted[slot] = layer;
     w->ready[slot] = -1;
     (void)pthread_cond_broadcast(&w->changed);
@@ -215,9 +230,12 @@ static void acquire(void *context, ace_stream *s, int64_t index)
         (void)pthread_cond_wait(&w->changed, &w->lock);
     }
     ace_error failure = w->failure;
+    uint64_t written = w->written[slot];
     (void)pthread_mutex_unlock(&w->lock);
     if (failure.code != ACESTEP_OK) {
         ace_stream_fail(s, (ace_status)failure.code, "%s", failure.message);
+    } else if (w->device->ops->await != NULL) {
+        w->device->ops->await(w->device, written);
     }
 }
 

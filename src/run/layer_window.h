@@ -28,9 +28,11 @@ typedef struct ace_layer_window {
     /* shared with the copying thread, under the lock */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int wanted[ACE_WINDOW_SLOTS]; /* layer to be copied into the slot, -1: none */
-    int ready[ACE_WINDOW_SLOTS];  /* layer that lies in it, -1: none */
-    int first;                    /* slot whose copy was asked for first */
+    int wanted[ACE_WINDOW_SLOTS];       /* layer to be copied into the slot, -1: none */
+    int ready[ACE_WINDOW_SLOTS];        /* layer that lies in it, or is on its way; -1: none */
+    uint64_t mark[ACE_WINDOW_SLOTS];    /* of the operations that read what lay there before */
+    uint64_t written[ACE_WINDOW_SLOTS]; /* what operations that read it are to await */
+    int first;                          /* slot whose copy was asked for first */
     ace_error failure;
     bool stopping;
     bool has_thread;

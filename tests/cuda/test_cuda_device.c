@@ -102,6 +102,14 @@ static int leftovers(void)
     return count();
 }
 
+static uint64_t kernels_run(void)
+{
+    uint64_t (*count)(void);
+    void *function = emulator_function("ace_emulator_kernels");
+    memcpy(&count, &function, sizeof count);
+    return count();
+}
+
 static void count_calls_anew(void)
 {
     void (*count)(void);
@@ -350,6 +358,58 @@ static void a_write_from_another_thread_keeps_the_order(void **state)
     ace_device_close(d);
 }
 
+/* Copies that come behind a mark: more than the ring holds, so that the first of them are made
+ * while the last are issued. */
+static void copies_behind_a_mark(void)
+{
+    enum { N = 6 << 20 };
+    ace_device *d = open_card(SIZE_MAX, 0);
+    size_t bytes = (size_t)N * sizeof(float);
+    ace_tensor source = {reserve_there(d, bytes), ACE_F32, 1, N, N};
+    ace_tensor before = {reserve_there(d, bytes), ACE_F32, 1, N, N};
+    ace_tensor after = {reserve_there(d, bytes), ACE_F32, 1, N, N};
+    float *values = calloc(N, sizeof *values);
+    assert_non_null(values);
+    for (int64_t i = 0; i < N; i++) {
+        values[i] = value_at(i);
+    }
+    uint64_t kernels = kernels_run();
+    uint64_t written = 0;
+    d->ops->fill(d, source, 3);
+    d->ops->copy(d, before, source);
+    uint64_t mark = d->ops->mark(d);
+    d->ops->fill(d, after, 9); /* the copies need not wait for it */
+    assert_int_equal(kernels_run(), kernels);
+    assert_int_equal(d->ops->write_after(d, mark, source.addr, values, bytes, &written, NULL),
+                     ACESTEP_OK);
+    memset(values, 0xff, bytes); /* the caller's, once the call is over */
+    assert_int_equal(kernels_run(), kernels + 2);
+    d->ops->await(d, written);
+    d->ops->copy(d, after, source);
+    assert_int_equal(d->ops->download(d, values, after, NULL), ACESTEP_OK);
+    assert_true(values[0] == value_at(0) && values[N - 1] == value_at(N - 1));
+    assert_int_equal(d->ops->download(d, values, before, NULL), ACESTEP_OK);
+    assert_true(values[0] == 3 && values[N - 1] == 3);
+    free(values);
+    /* a copy on its way when its place is given back */
+    mark = d->ops->mark(d);
+    assert_int_equal(d->ops->write_after(d, mark, source.addr, &mark, sizeof mark, &written, NULL),
+                     ACESTEP_OK);
+    d->ops->release(d, source.addr, bytes);
+    d->ops->release(d, before.addr, bytes);
+    d->ops->release(d, after.addr, bytes);
+    ace_device_close(d);
+}
+
+static void a_write_waits_for_its_mark_only(void **state)
+{
+    (void)state;
+    copies_behind_a_mark();
+    assert_int_equal(setenv("ACE_EMULATOR_EAGER", "1", 1), 0);
+    copies_behind_a_mark();
+    assert_int_equal(unsetenv("ACE_EMULATOR_EAGER"), 0);
+}
+
 /* ---- opening
  * ---------------------------------------------------------------------------------------- */
 
@@ -560,6 +620,7 @@ int main(void)
         cmocka_unit_test(every_call_of_the_driver_may_fail),
         cmocka_unit_test(copies_are_exact),
         cmocka_unit_test(a_write_from_another_thread_keeps_the_order),
+        cmocka_unit_test(a_write_waits_for_its_mark_only),
         cmocka_unit_test(cards_that_cannot_be_used),
         cmocka_unit_test(shortage_of_host_memory),
     };

@@ -6,6 +6,7 @@
  *   ACE_EMULATOR_CARDS         how many; 1
  *   ACE_EMULATOR_CAPABILITY    75 … ; 80
  *   ACE_EMULATOR_PINNED        0: no pinned memory
+ *   ACE_EMULATOR_EAGER         1: copies are made at once, before all work that they do not wait for
  *   ACE_EMULATOR_VMM           0: no virtual-memory functions (virtual_memory.c)
  *   ACE_EMULATOR_FAIL_CALL     the call of one of them of this number, from 1 on, fails
  *   ACE_EMULATOR_FAIL_CODE     with this error; 999, an unknown one
@@ -74,6 +75,14 @@ int ace_emulator_cards(void)
 int ace_emulator_capability(void)
 {
     return (int)ace_emulator_setting("ACE_EMULATOR_CAPABILITY", 80);
+}
+
+uint64_t ace_emulator_kernels(void)
+{
+    ace_emulator_lock();
+    uint64_t n = card.kernels;
+    ace_emulator_unlock();
+    return n;
 }
 
 /* ---- errors and cards ---------------------------------------------------------------------------

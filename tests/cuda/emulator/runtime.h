@@ -42,6 +42,9 @@ void ace_emulator_lock(void);
 void ace_emulator_unlock(void);
 cudaError_t ace_emulator_leave(cudaError_t code);
 
+/* Kernels that have run so far: for tests. */
+uint64_t ace_emulator_kernels(void);
+
 /* Mapped memory goes, with or without a handle; reserved addresses stay (virtual_memory.c). */
 void ace_emulator_unmap_all(void);
 

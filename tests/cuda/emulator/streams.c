@@ -205,7 +205,8 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
         return ace_emulator_leave(cudaErrorInvalidValue);
     }
     ace_emulator_enqueue(s, run_copy, &c, sizeof c);
-    if (ace_emulator_find(card.pinned, up ? from : to) == NULL) {
+    if (ace_emulator_find(card.pinned, up ? from : to) == NULL ||
+        ace_emulator_setting("ACE_EMULATOR_EAGER", 0) != 0) {
         run_until(s, s->issued);
     }
     return ace_emulator_leave(cudaSuccess);
