@@ -1,21 +1,14 @@
 /* Compares every operation of the CUDA plug-in with the reference device: the cases of
  * kernel_check, on a card or in the emulator.
  *
-<<<<<<< HEAD
  *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--tiled-attention]
  *              [--op NAME] [--seed N] [--cases N]
- *
- * --own-products does without cuBLASLt, --tiled-attention with the general kernel of attention
- * alone. A failure prints the operation and seed that repeat it. Exit status 3: the plug-in or a
- * card is not there. */
-=======
- *   cuda_check [--plugin-dir DIR] [--card N] [--own-products] [--op NAME] [--seed N] [--cases N]
  *   cuda_check [--plugin-dir DIR] [--card N] --lose
  *
- * --lose breaks the card's context by a bad address, and checks that the card can be opened anew.
- * --own-products does without cuBLASLt. A failure prints the operation and seed that repeat it.
- * Exit status 3: the plug-in or a card is not there. */
->>>>>>> 911a5e6 (scripts: gpu-check measures against the aims, quickly where it must)
+ * --own-products does without cuBLASLt, --tiled-attention with the general kernel of attention
+ * alone. --lose breaks the card's context by a bad address, and checks that the card can be opened
+ * anew. A failure prints the operation and seed that repeat it. Exit status 3: the plug-in or a
+ * card is not there. */
 #include "cases.h"
 #include "choice_cases.h"
 #include "cpu/reference_device.h"
