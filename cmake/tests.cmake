@@ -80,13 +80,16 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME server_adapters
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_server_adapters.py
             $<TARGET_FILE:acestep_program>)
+  add_test(NAME server_recordings
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_server_recordings.py
+            $<TARGET_FILE:acestep_program>)
   add_test(NAME server_load
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/load_server.py
             $<TARGET_FILE:acestep_program> --clients 16 --seconds 3)
   add_test(NAME server_compat
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_server_compat.py
             $<TARGET_FILE:acestep_program>)
-  set_tests_properties(server_jobs server_adapters server_load server_compat PROPERTIES TIMEOUT 900 LABELS program)
+  set_tests_properties(server_jobs server_adapters server_recordings server_load server_compat PROPERTIES TIMEOUT 900 LABELS program)
 endif()
 # web/test: the page in a browser, against the built program. Skipped (77) where there is no browser.
 if(page_node AND TARGET acestep_program)

@@ -155,6 +155,27 @@ char *acestep_result_operations(const acestep_result *result, int most);
 char *acestep_result_memory(const acestep_result *result, int columns, bool colour);
 char *acestep_result_memory_svg(const acestep_result *result);
 
+/* ---- songs that are there -----------------------------------------------------------------------
+ *
+ * Files go where the request's output option says. acestep_result_json tells their names; results
+ * without audio have no samples. */
+
+/* The recording in src_audio, or src_latents, as NAME.latents (frames of 32-bit floats, 25 times a second), and as 5 Hz
+ * codes where the models can tell them. */
+acestep_status acestep_encode(acestep_engine *engine, const acestep_request *request,
+                              acestep_progress *progress, void *context, acestep_result **out,
+                              acestep_error *err);
+/* The audio of src_latents or of audio_codes, levelled and written like a song. */
+acestep_status acestep_decode(acestep_engine *engine, const acestep_request *request,
+                              acestep_progress *progress, void *context, acestep_result **out,
+                              acestep_error *err);
+/* When the song in src_audio or src_latents sings the request's lyrics: NAME.lrc and NAME.vtt; with
+ * auto_score also how well. The other words, and audio_codes where it was made from any, should be
+ * those that it was made from. */
+acestep_status acestep_time_lyrics(acestep_engine *engine, const acestep_request *request,
+                                   acestep_progress *progress, void *context, acestep_result **out,
+                                   acestep_error *err);
+
 /* ---- words ------------------------------------------------------------------------------------- */
 
 /* What the language model makes of one sentence (option sample_query), or of rough words (use_format, with
@@ -166,6 +187,11 @@ acestep_status acestep_compose(acestep_engine *engine, const acestep_request *re
 acestep_status acestep_understand(acestep_engine *engine, const acestep_request *request,
                                   acestep_progress *progress, void *context, acestep_words **out,
                                   acestep_error *err);
+/* How well audio_codes, or the codes of src_audio or src_latents, say the request's caption, lyrics and
+ * metadata, in the language model's eyes: "lm_score" in the JSON. */
+acestep_status acestep_score(acestep_engine *engine, const acestep_request *request,
+                             acestep_progress *progress, void *context, acestep_words **out,
+                             acestep_error *err);
 void acestep_words_free(acestep_words *words);
 /* {"caption", "lyrics", "bpm", …}: a request that makes such a song, with what happened under "acestep". */
 char *acestep_words_json(const acestep_words *words);
@@ -179,6 +205,9 @@ char *acestep_words_text(const acestep_words *words); /* for people */
 char *acestep_audio_peaks_json(const char *path, int pairs, acestep_error *err);
 /* The request that made this song, from the tags of the file; NULL without an error in any other file. */
 char *acestep_audio_settings_json(const char *path, acestep_error *err);
+/* {"format": "latents", "numbers"}: of a file as save_latents writes it, its values looked through. Whether
+ * they are latents of a model is found out where they are used. NULL with err set: IO, AUDIO. */
+char *acestep_latents_json(const char *path, acestep_error *err);
 /* Writes the recording, with its tags, once more: flac, flac16, wav16, wav24, wav32, mp3, opus, ogg. */
 acestep_status acestep_audio_convert(const char *from, const char *format, const char *to,
                                      acestep_error *err);

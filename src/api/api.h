@@ -39,6 +39,7 @@ struct acestep_result {
     ace_finished song[ACE_MAX_SONGS];
     int n_songs;
     char *path[ACE_MAX_SONGS]; /* owned */
+    char *beside;              /* owned: a path with the name that files without audio have; or NULL */
     double wall_seconds;       /* from the call to the last written file */
     double planning_seconds, writing_seconds;
     double opening_seconds; /* of the engine, before its first songs; 0 for others */
@@ -86,6 +87,6 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
 /* {"lm": …, "dit": …} of a song that has been scored. */
 json_t *ace_lyric_score_json(const ace_finished *song);
 /* {"global": …, "conditions": {"caption": …, …}} */
-json_t *ace_lm_score_json(const ace_finished *song);
+json_t *ace_lm_score_json(const ace_lm_score *score);
 
 #endif

@@ -8,6 +8,7 @@
 #include "run/probe.h"
 #include "run/recovery.h"
 #include "sample/solver.h"
+#include "text/audio_codes.h"
 #include "weights/demo_model.h"
 
 #include <stdio.h>
@@ -346,6 +347,7 @@ void acestep_result_free(acestep_result *result)
         ace_finished_free(&result->song[i]);
         ace_free(result->path[i]);
     }
+    ace_free(result->beside);
     ace_job_free(&result->job);
     ace_job_report_free(&result->found);
     ace_free(result);
@@ -388,6 +390,32 @@ char *acestep_result_text(const acestep_result *result)
     return text;
 }
 
+static void put_file(json_t *output, const char *path, const char *extension, bool there)
+{
+    char file[ACE_OUTPUT_PATH_BYTES];
+    if (path != NULL && there) {
+        ace_output_beside(path, extension, file, sizeof file);
+        json_object_set_new(output, extension, json_string(file));
+    }
+}
+
+/* Beside the audio, or what there is in its place. */
+static void put_files(json_t *output, const acestep_result *result, int i)
+{
+    const ace_finished *finished = &result->song[i];
+    const ace_request *request = result->job.request[finished->brief];
+    bool encoded = result->job.goal == ACE_GOAL_LATENTS;
+    const char *path = result->path[i] != NULL ? result->path[i] : result->beside;
+    put_file(output, path, "latents", request->save_latents || encoded);
+    put_file(output, result->beside, "lrc", finished->lyrics.lrc != NULL);
+    put_file(output, result->beside, "vtt", finished->lyrics.vtt != NULL);
+    if (finished->codes != NULL) {
+        char *codes = ace_codes_format(finished->codes, finished->n_codes);
+        json_object_set_new(output, "codes", json_string(codes != NULL ? codes : ""));
+        ace_free(codes);
+    }
+}
+
 static json_t *output_json(const acestep_result *result, int i)
 {
     acestep_song song = acestep_result_song(result, i);
@@ -404,11 +432,12 @@ static json_t *output_json(const acestep_result *result, int i)
         ace_output_beside(song.path, "lrc", lrc, sizeof lrc);
         json_object_set_new(output, "lrc", json_string(lrc));
     }
+    put_files(output, result, i);
     if (finished->lyrics.scored) {
         json_object_set_new(output, "lyric_score", ace_lyric_score_json(finished));
     }
     if (finished->lm_score.scored) {
-        json_object_set_new(output, "lm_score", ace_lm_score_json(finished));
+        json_object_set_new(output, "lm_score", ace_lm_score_json(&finished->lm_score));
     }
     return output;
 }

@@ -80,9 +80,8 @@ json_t *ace_lyric_score_json(const ace_finished *song)
     return json_pack("{s:f, s:f}", "lm", song->lyrics.lm_score, "dit", song->lyrics.dit_score);
 }
 
-json_t *ace_lm_score_json(const ace_finished *song)
+json_t *ace_lm_score_json(const ace_lm_score *score)
 {
-    const ace_lm_score *score = &song->lm_score;
     json_t *conditions = json_object();
     for (int i = 0; i < ACE_LM_CONDITIONS; i++) {
         if (score->has[i]) {
@@ -109,7 +108,7 @@ static json_t *history(const ace_workshop *w, const ace_brief *brief, const ace_
         json_object_set_new(h, "lyric_score", ace_lyric_score_json(song));
     }
     if (song->lm_score.scored) {
-        json_object_set_new(h, "lm_score", ace_lm_score_json(song));
+        json_object_set_new(h, "lm_score", ace_lm_score_json(&song->lm_score));
     }
     if (result->job.written[song->brief].wrote) {
         json_object_set_new(h, "lm", ace_lm_report_json(result, song->brief));
@@ -142,6 +141,7 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)song->seed);
     drop_places(root);
     put_label(root, "src_audio", request->src_audio_label);
+    put_label(root, "src_latents", request->src_latents_label);
     put_label(root, "reference_audio", request->reference_audio_label);
     put_label(root, "lora", request->lora_label);
     if (result->job.written[song->brief].wrote) {

@@ -25,7 +25,7 @@ static ace_status run(ace_workshop *w, const ace_request *request, ace_goal goal
     double start = ace_clock_seconds();
     ace_status status = ace_workshop_recover(w, request, err);
     if (status == ACESTEP_OK) {
-        status = ace_job_create_words(w, request, goal, &plan->warnings, &out->job, err);
+        status = ace_job_create_for(w, request, goal, &plan->warnings, &out->job, err);
     }
     if (status == ACESTEP_OK) {
         status = ace_plan_for(w, request, &out->job, plan, err);
@@ -78,11 +78,35 @@ acestep_status acestep_understand(acestep_engine *engine, const acestep_request 
 {
     const ace_request *r = request->options;
     *out = NULL;
-    if (r->src_audio[0] == '\0' && r->audio_codes[0] == '\0') {
+    if (r->src_audio[0] == '\0' && r->src_latents[0] == '\0' && r->audio_codes[0] == '\0') {
         return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
                         "src_audio: there is nothing to listen to (acestep understand FILE)");
     }
     return make(engine, request, ACE_GOAL_UNDERSTANDING, progress, context, out, err);
+}
+
+/* Something to hold the codes against. */
+static bool has_words(const ace_request *r)
+{
+    return r->caption[0] != '\0' || (r->lyrics[0] != '\0' && !r->instrumental) || r->bpm > 0 ||
+           r->duration > 0 || r->keyscale[0] != '\0' || r->timesignature[0] != '\0';
+}
+
+acestep_status acestep_score(acestep_engine *engine, const acestep_request *request,
+                             acestep_progress *progress, void *context, acestep_words **out,
+                             acestep_error *err)
+{
+    const ace_request *r = request->options;
+    *out = NULL;
+    if (r->src_audio[0] == '\0' && r->src_latents[0] == '\0' && r->audio_codes[0] == '\0') {
+        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
+                        "audio_codes: there is nothing to score");
+    }
+    if (!has_words(r)) {
+        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
+                        "caption: there are no words to score by");
+    }
+    return make(engine, request, ACE_GOAL_SCORE, progress, context, out, err);
 }
 
 void acestep_words_free(acestep_words *words)
@@ -148,6 +172,9 @@ char *acestep_words_json(const acestep_words *words)
         put_text(root, "audio_codes", codes);
         ace_free(codes);
     }
+    if (w->score != NULL) {
+        json_object_set_new(root, "lm_score", ace_lm_score_json(&w->score[0]));
+    }
     json_object_set_new(root, "acestep", history(words));
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     json_decref(root);
@@ -176,6 +203,11 @@ char *acestep_words_text(const acestep_words *words)
             fprintf(f, "%-9s %s%s\n", lines[i].title, text,
                     lines[i].field == ACE_LM_DURATION ? " s" : "");
         }
+    }
+    if (words->job.written[0].score != NULL) {
+        char score[ACE_LM_SCORE_REPORT_BYTES];
+        ace_lm_score_report(&words->job.written[0].score[0], score, sizeof score);
+        fprintf(f, "%-9s %s\n", "score", score);
     }
     if (lyrics != NULL && lyrics[0] != '\0') {
         fprintf(f, "\n%s\n", lyrics);

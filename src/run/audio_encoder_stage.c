@@ -108,22 +108,44 @@ static ace_status encode_reference(encoder_run *run, const ace_brief *brief, int
 }
 
 /* Shorter sources are filled up to the song's length from the start of the silence. */
-static ace_status fill_up(const encoder_run *run, int64_t frames, ace_array *latents)
+static ace_status fill_up(const ace_job *job, int64_t frames, ace_array *latents, ace_error *err)
 {
     ace_array longer;
     if (latents->rows >= frames) {
         latents->rows = frames;
         return ACESTEP_OK;
     }
-    ace_status status = ace_array_create(frames, latents->cols, &longer, run->runner->error);
+    ace_status status = ace_array_create(frames, latents->cols, &longer, err);
     if (status == ACESTEP_OK) {
         int64_t known = latents->rows * latents->cols;
         int64_t missing = (frames - latents->rows) * latents->cols;
         memcpy(longer.values, latents->values, (size_t)known * sizeof *longer.values);
-        memcpy(longer.values + known, run->job->models->silence,
+        memcpy(longer.values + known, job->models->silence,
                (size_t)missing * sizeof *longer.values);
         ace_array_free(latents);
         *latents = longer;
+    }
+    return status;
+}
+
+/* Nothing is left to encode of a source that was given as latents. */
+static bool encodes_source(const ace_brief *brief)
+{
+    return brief->source.frames > 0 && brief->latents.rows == 0;
+}
+
+static ace_status take_given(const ace_job *job, const ace_brief *brief, ace_heard *heard,
+                             ace_error *err)
+{
+    const ace_array *given = &brief->latents;
+    if (given->rows == 0 || heard->source.rows > 0) {
+        return ACESTEP_OK;
+    }
+    ace_status status = ace_array_create(given->rows, given->cols, &heard->source, err);
+    if (status == ACESTEP_OK) {
+        memcpy(heard->source.values, given->values,
+               (size_t)(given->rows * given->cols) * sizeof *given->values);
+        status = fill_up(job, brief->frames, &heard->source, err);
     }
     return status;
 }
@@ -132,11 +154,11 @@ static ace_status fill_up(const encoder_run *run, int64_t frames, ace_array *lat
 static ace_status encode_brief(encoder_run *run, const ace_brief *brief, ace_heard *heard)
 {
     ace_status status = ACESTEP_OK;
-    if (brief->source.frames > 0 && heard->source.rows == 0) {
+    if (encodes_source(brief) && heard->source.rows == 0) {
         status = encode(run, brief->source.samples, brief->source.frames, brief->seed[0],
                         SOURCE_AUDIO, &heard->source);
         if (status == ACESTEP_OK) {
-            status = fill_up(run, brief->frames, &heard->source);
+            status = fill_up(run->job, brief->frames, &heard->source, run->runner->error);
         } else {
             ace_array_free(&heard->source);
         }
@@ -170,7 +192,8 @@ static int64_t longest_samples(const ace_job *job)
         const ace_brief *brief = &job->brief[b];
         int64_t reference =
             brief->reference.frames > 0 ? m->dit_config.timbre_frames * m->vae_config.hop : 0;
-        int64_t here = brief->source.frames > reference ? brief->source.frames : reference;
+        int64_t source = encodes_source(brief) ? brief->source.frames : 0;
+        int64_t here = source > reference ? source : reference;
         most = here > most ? here : most;
     }
     return most;
@@ -293,6 +316,12 @@ static bool step_down(encoder_run *run, bool *on_host)
 
 ace_status ace_run_audio_encoder(ace_runner *r, const ace_job *job, ace_heard *heard)
 {
+    for (int b = 0; b < job->n_briefs; b++) {
+        ace_status taken = take_given(job, &job->brief[b], &heard[b], r->error);
+        if (taken != ACESTEP_OK) {
+            return taken;
+        }
+    }
     if (!ace_encoder_is_needed(job)) {
         return ACESTEP_OK;
     }

@@ -2,6 +2,7 @@
 
 #include "audio/read.h"
 #include "base/memory.h"
+#include "run/latents_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -113,8 +114,8 @@ static void clamp_songs(const ace_settings *limits, ace_brief *b, ace_warnings *
 
 /* The request's duration within what the model can do; told when it had to change. */
 static ace_status clamp_seconds(const ace_request *r, const ace_models *m,
-                                const ace_settings *limits, ace_warnings *warnings,
-                                double *seconds, ace_error *err)
+                                const ace_settings *limits, ace_warnings *warnings, double *seconds,
+                                ace_error *err)
 {
     double asked = r->duration;
     if (asked == 0 || (asked < 0 && asked != -1)) {
@@ -152,14 +153,51 @@ static ace_status clamp_seconds(const ace_request *r, const ace_models *m,
 /* ---- the region of repaint and lego
  * --------------------------------------------------------------- */
 
+static ace_status too_long(const ace_models *m, int64_t frames, ace_error *err)
+{
+    return ace_fail(err, ACESTEP_ARGUMENT, "%.1f s are longer than the %.1f s that %s makes",
+                    (double)frames / ACE_LATENT_RATE, (double)m->silence_frames / ACE_LATENT_RATE,
+                    m->name);
+}
+
+/* Silence before and after latents, in whole frames. */
+static ace_status pad_latents(const ace_models *m, ace_brief *b, double *start, double *end,
+                              ace_error *err)
+{
+    double seconds = (double)b->latents.rows / ACE_LATENT_RATE;
+    int64_t left = *start < 0 ? (int64_t)ceil(-*start * ACE_LATENT_RATE) : 0;
+    int64_t right = *end > seconds ? (int64_t)ceil((*end - seconds) * ACE_LATENT_RATE) : 0;
+    int64_t rows = left + b->latents.rows + right;
+    if (left == 0 && right == 0) {
+        return ACESTEP_OK;
+    }
+    if (rows > m->silence_frames) {
+        return too_long(m, rows, err);
+    }
+    ace_array padded;
+    int64_t channels = b->latents.cols;
+    ace_status status = ace_array_create(rows, channels, &padded, err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    memcpy(padded.values, m->silence, (size_t)(left * channels) * sizeof *padded.values);
+    memcpy(padded.values + left * channels, b->latents.values,
+           (size_t)(b->latents.rows * channels) * sizeof *padded.values);
+    memcpy(padded.values + (left + b->latents.rows) * channels, m->silence,
+           (size_t)(right * channels) * sizeof *padded.values);
+    ace_array_free(&b->latents);
+    b->latents = padded;
+    b->source.frames = rows * (ACE_AUDIO_RATE / ACE_LATENT_RATE);
+    *start += (double)left / ACE_LATENT_RATE;
+    *end += (double)left / ACE_LATENT_RATE;
+    return ACESTEP_OK;
+}
+
 /* Silence before and after the source so that the region lies inside it: model.md 8.4; the
  * original's padding of the waveform in acestep/core/generation/handler. */
 static ace_status pad_source(ace_audio *source, double *start, double *end, ace_error *err)
 {
     double seconds = ace_audio_seconds(source);
-    if (*end < 0) {
-        *end = seconds;
-    }
     int64_t left = *start < 0 ? (int64_t)(-*start * ACE_AUDIO_RATE) : 0;
     int64_t right = *end > seconds ? (int64_t)((*end - seconds) * ACE_AUDIO_RATE) : 0;
     if (left == 0 && right == 0) {
@@ -187,11 +225,13 @@ static int64_t clamp_frame(double seconds, int64_t low, int64_t high)
     return frame < low ? low : frame > high ? high : frame;
 }
 
-static ace_status read_region(const ace_request *r, ace_brief *b, ace_error *err)
+static ace_status read_region(const ace_request *r, const ace_models *m, ace_brief *b,
+                              ace_error *err)
 {
     double start = r->repainting_start;
-    double end = r->repainting_end;
-    ace_status status = pad_source(&b->source, &start, &end, err);
+    double end = r->repainting_end < 0 ? ace_audio_seconds(&b->source) : r->repainting_end;
+    ace_status status = b->latents.rows > 0 ? pad_latents(m, b, &start, &end, err)
+                                            : pad_source(&b->source, &start, &end, err);
     if (status != ACESTEP_OK) {
         return status;
     }
@@ -238,7 +278,7 @@ static ace_status refuse_what_the_model_lacks(const ace_request *r, const ace_mo
                         "model (--model base)",
                         m->name);
     }
-    if (needs_source(task) && r->src_audio[0] == '\0') {
+    if (needs_source(task) && r->src_audio[0] == '\0' && r->src_latents[0] == '\0') {
         return ace_fail(err, ACESTEP_ARGUMENT,
                         "src_audio: this task needs a source (--src-audio FILE)");
     }
@@ -258,17 +298,34 @@ static ace_status read_audio(const char *path, const char *option, ace_audio *ou
     return status;
 }
 
-static ace_status read_audio_inputs(const ace_request *r, ace_brief *b, ace_warnings *warnings,
-                                    ace_error *err)
+/* Latents win over audio: they are what the encoder would make of it. */
+static ace_status read_source(const ace_request *r, const ace_models *m, ace_brief *b,
+                              ace_warnings *warnings, ace_error *err)
+{
+    if (r->src_latents[0] != '\0') {
+        ace_status status =
+            ace_latents_read(r->src_latents, m->dit_config.latent_channels, &b->latents, err);
+        b->source.frames = b->latents.rows * (ACE_AUDIO_RATE / ACE_LATENT_RATE);
+        b->source.rate = ACE_AUDIO_RATE;
+        return status;
+    }
+    ace_status status = read_audio(r->src_audio, "src_audio", &b->source, warnings, err);
+    if (status == ACESTEP_OK && ace_audio_is_silent(&b->source)) {
+        status = ace_fail(err, ACESTEP_AUDIO, "%s: the source is silent", r->src_audio);
+    }
+    return status;
+}
+
+static ace_status read_audio_inputs(const ace_request *r, const ace_models *m, ace_brief *b,
+                                    ace_warnings *warnings, ace_error *err)
 {
     ace_status status = ACESTEP_OK;
     if (needs_source(b->task)) {
-        status = read_audio(r->src_audio, "src_audio", &b->source, warnings, err);
-        if (status == ACESTEP_OK && ace_audio_is_silent(&b->source)) {
-            status = ace_fail(err, ACESTEP_AUDIO, "%s: the source is silent", r->src_audio);
-        }
-    } else if (r->src_audio[0] != '\0') {
-        ace_warn(warnings, "", "src_audio", r->src_audio, "none",
+        status = read_source(r, m, b, warnings, err);
+    } else if (r->src_audio[0] != '\0' || r->src_latents[0] != '\0') {
+        bool audio = r->src_audio[0] != '\0';
+        ace_warn(warnings, "", audio ? "src_audio" : "src_latents",
+                 audio ? r->src_audio : r->src_latents, "none",
                  "text2music does not listen to a source");
     }
     if (status == ACESTEP_OK && r->reference_audio[0] != '\0') {
@@ -279,6 +336,13 @@ static ace_status read_audio_inputs(const ace_request *r, ace_brief *b, ace_warn
         }
     }
     return status;
+}
+
+static void cut_source(ace_brief *b, double seconds)
+{
+    int64_t frames = (int64_t)(seconds * ACE_LATENT_RATE);
+    b->source.frames = (int64_t)(seconds * ACE_AUDIO_RATE);
+    b->latents.rows = b->latents.rows < frames ? b->latents.rows : frames;
 }
 
 /* Length from the codes, the source or the request, in this order: model.md 8.2. */
@@ -298,10 +362,10 @@ static ace_status choose_length(const ace_request *r, const ace_models *m,
     } else if (b->source.frames > 0) {
         double length = ace_audio_seconds(&b->source);
         if (clamp_to_tier(limits, &length, warnings)) {
-            b->source.frames = (int64_t)(length * ACE_AUDIO_RATE);
+            cut_source(b, length);
         }
         bool regional = b->task == ACE_TASK_REPAINT || b->task == ACE_TASK_LEGO;
-        status = regional ? read_region(r, b, err) : ACESTEP_OK;
+        status = regional ? read_region(r, m, b, err) : ACESTEP_OK;
         b->frames = at_least_shortest(b->source.frames / samples_per_frame);
         *seconds = ace_audio_seconds(&b->source);
     } else {
@@ -309,9 +373,7 @@ static ace_status choose_length(const ace_request *r, const ace_models *m,
         b->frames = at_least_shortest(frames_of_seconds(*seconds));
     }
     if (status == ACESTEP_OK && b->frames > m->silence_frames) {
-        status = ace_fail(err, ACESTEP_ARGUMENT, "%.1f s are longer than the %.1f s that %s makes",
-                          (double)b->frames / ACE_LATENT_RATE,
-                          (double)m->silence_frames / ACE_LATENT_RATE, m->name);
+        status = too_long(m, b->frames, err);
     }
     if (!b->has_region) {
         b->region_start = 0;
@@ -380,8 +442,7 @@ static ace_status expect_codes(double seconds, ace_brief *b, ace_error *err)
     b->follows_codes = true;
     b->own_codes = true;
     b->expects_codes = true;
-    return b->codes != NULL ? ACESTEP_OK
-                            : ace_fail(err, ACESTEP_MEMORY, "codes: no host memory");
+    return b->codes != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "codes: no host memory");
 }
 
 static ace_status lengthen(ace_tokens *tokens, int64_t n, ace_error *err)
@@ -442,10 +503,9 @@ static ace_status read_codes(const ace_request *r, const ace_models *m, const ac
         b->own_codes = true;
         return ACESTEP_OK;
     }
-    return r->audio_codes[0] == '\0'
-               ? ACESTEP_OK
-               : ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &b->codes, &b->n_codes,
-                                 err);
+    return r->audio_codes[0] == '\0' ? ACESTEP_OK
+                                     : ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes,
+                                                       &b->codes, &b->n_codes, err);
 }
 
 /* w: what the language model wrote for it already, or NULL. */
@@ -467,14 +527,13 @@ static ace_status create(const ace_request *r, const ace_models *m, const ace_se
         status = read_codes(r, m, w, out, err);
     }
     if (status == ACESTEP_OK && (out->n_codes == 0 || out->own_codes)) {
-        status = read_audio_inputs(r, out, warnings, err);
+        status = read_audio_inputs(r, m, out, warnings, err);
     }
     out->follows_codes = out->n_codes > 0 || (out->task == ACE_TASK_COVER && !r->no_fsq);
     if (status == ACESTEP_OK) {
         status = choose_length(r, m, limits, out, &seconds, warnings, err);
     }
-    if (status == ACESTEP_OK && limits->lm_runs && w == NULL &&
-        out->task == ACE_TASK_TEXT2MUSIC) {
+    if (status == ACESTEP_OK && limits->lm_runs && w == NULL && out->task == ACE_TASK_TEXT2MUSIC) {
         status = ask_lm(r, m, limits, seconds, out, err);
     }
     out->seconds = seconds;
@@ -484,9 +543,8 @@ static ace_status create(const ace_request *r, const ace_models *m, const ace_se
     return status == ACESTEP_OK && out->lm != NULL ? make_room(out, err) : status;
 }
 
-ace_status ace_brief_create(const ace_request *r, const ace_models *m,
-                            const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
-                            ace_error *err)
+ace_status ace_brief_create(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                            ace_warnings *warnings, ace_brief *out, ace_error *err)
 {
     memset(out, 0, sizeof *out);
     ace_status status = create(r, m, limits, NULL, warnings, out, err);
@@ -542,44 +600,160 @@ static ace_status read_what_is_heard(const ace_request *r, const ace_models *m,
         return ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &b->codes, &b->n_codes,
                                err);
     }
-    ace_status status = read_audio_inputs(r, b, warnings, err);
+    ace_status status = read_audio_inputs(r, m, b, warnings, err);
     double seconds = ace_audio_seconds(&b->source);
     double most = (double)m->silence_frames / ACE_LATENT_RATE;
     ace_settings longest = *limits;
     longest.max_duration = most < longest.max_duration ? most : longest.max_duration;
     if (status == ACESTEP_OK && clamp_to_tier(&longest, &seconds, warnings)) {
-        b->source.frames = (int64_t)(seconds * ACE_AUDIO_RATE);
+        cut_source(b, seconds);
     }
     return status;
+}
+
+/* Tells those apart that have learnt from words alone. */
+static ace_status refuse_the_deaf(const ace_models *m, ace_error *err)
+{
+    return m->set.card.audio_input
+               ? ACESTEP_OK
+               : ace_fail(err, ACESTEP_UNSUPPORTED,
+                          "%s makes music from words only: hearing needs a full checkpoint (%s)",
+                          m->name, m->set.card.get_full_model);
+}
+
+/* One song, of the request's source or, where they count, its codes. The task is one that has a
+ * source. */
+static ace_status begin_heard(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                              ace_warnings *warnings, ace_brief *out, ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->task = ACE_TASK_COVER;
+    ace_status status = refuse_the_deaf(m, err);
+    if (status == ACESTEP_OK) {
+        status = read_seeds(r, out, err);
+        out->n_songs = 1;
+    }
+    return status == ACESTEP_OK ? read_what_is_heard(r, m, limits, warnings, out, err) : status;
+}
+
+static int64_t source_frames(const ace_brief *b)
+{
+    return b->source.frames / (ACE_AUDIO_RATE / ACE_LATENT_RATE);
+}
+
+static void set_frames(ace_brief *b, int64_t frames)
+{
+    b->frames = frames;
+    b->region_end = frames;
+    b->seconds = (double)frames / ACE_LATENT_RATE;
+}
+
+/* Codes that were given, or as many as the source will give. */
+static int64_t codes_expected(const ace_models *m, const ace_brief *b)
+{
+    int64_t window = m->dit_config.pool_window;
+    return b->n_codes > 0 ? b->n_codes : (b->frames + window - 1) / window;
+}
+
+static void frames_to_understand(const ace_models *m, ace_brief *b)
+{
+    set_frames(b, at_least_shortest(b->n_codes > 0 ? b->n_codes * m->dit_config.pool_window
+                                                   : source_frames(b)));
 }
 
 ace_status ace_brief_understand(const ace_request *r, const ace_models *m,
                                 const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
                                 ace_error *err)
 {
-    int64_t window = m->dit_config.pool_window;
-    memset(out, 0, sizeof *out);
-    out->task = ACE_TASK_COVER; /* it has a source */
-    ace_status status = m->set.card.audio_input
-                            ? ACESTEP_OK
-                            : ace_fail(err, ACESTEP_UNSUPPORTED,
-                                       "%s makes music from words only: hearing needs a full "
-                                       "checkpoint (%s)",
-                                       m->name, m->set.card.get_full_model);
+    ace_status status = begin_heard(r, m, limits, warnings, out, err);
     if (status == ACESTEP_OK) {
-        status = read_seeds(r, out, err);
-        out->n_songs = 1;
+        frames_to_understand(m, out);
+        status = ace_lm_task_understand_room(m, codes_expected(m, out), &out->lm, err);
+    }
+    if (status != ACESTEP_OK) {
+        ace_brief_free(out);
+    }
+    return status;
+}
+
+ace_status ace_brief_score(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                           ace_warnings *warnings, ace_brief *out, ace_error *err)
+{
+    ace_status status = begin_heard(r, m, limits, warnings, out, err);
+    if (status == ACESTEP_OK) {
+        frames_to_understand(m, out);
+        status = ace_lm_task_score(r, codes_expected(m, out), &out->lm, err);
+    }
+    if (status != ACESTEP_OK) {
+        ace_brief_free(out);
+    }
+    return status;
+}
+
+ace_status ace_brief_encode(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                            ace_warnings *warnings, ace_brief *out, ace_error *err)
+{
+    char none[1] = "";
+    ace_request sound = *r;
+    sound.audio_codes = none;
+    ace_status status = begin_heard(&sound, m, limits, warnings, out, err);
+    if (status == ACESTEP_OK && source_frames(out) < 1) {
+        status = ace_fail(err, ACESTEP_AUDIO, "%s: shorter than one frame of latents, 40 ms",
+                          r->src_audio);
+    }
+    if (status != ACESTEP_OK) {
+        ace_brief_free(out);
+        return status;
+    }
+    set_frames(out, source_frames(out));
+    return ACESTEP_OK;
+}
+
+static ace_status limit_codes(const ace_models *m, const ace_settings *limits,
+                              ace_warnings *warnings, ace_brief *b, ace_error *err)
+{
+    double length = (double)b->n_codes / ACE_CODE_RATE;
+    if (clamp_to_tier(limits, &length, warnings)) {
+        b->n_codes = (int64_t)(length * ACE_CODE_RATE);
+    }
+    int64_t frames = b->n_codes * m->dit_config.pool_window;
+    return frames > m->silence_frames ? too_long(m, frames, err) : ACESTEP_OK;
+}
+
+ace_status ace_brief_decode(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                            ace_warnings *warnings, ace_brief *out, ace_error *err)
+{
+    ace_status status = begin_heard(r, m, limits, warnings, out, err);
+    if (status == ACESTEP_OK && out->n_codes > 0) {
+        out->follows_codes = true;
+        status = limit_codes(m, limits, warnings, out, err);
+    }
+    if (status != ACESTEP_OK) {
+        ace_brief_free(out);
+        return status;
+    }
+    set_frames(out,
+               out->n_codes > 0 ? out->n_codes * m->dit_config.pool_window : source_frames(out));
+    return ACESTEP_OK;
+}
+
+/* The codes that the song follows are as long as it is, or the rest is silence: codes_stage.c. */
+ace_status ace_brief_align(const ace_request *r, const ace_models *m, const ace_settings *limits,
+                           ace_warnings *warnings, ace_brief *out, ace_error *err)
+{
+    ace_request sung = *r;
+    char none[1] = "";
+    sung.audio_codes = none;
+    ace_status status = begin_heard(&sung, m, limits, warnings, out, err);
+    if (status == ACESTEP_OK && r->audio_codes[0] != '\0') {
+        status = ace_codes_parse(r->audio_codes, m->dit_config.fsq_codes, &out->codes,
+                                 &out->n_codes, err);
+        out->follows_codes = true;
     }
     if (status == ACESTEP_OK) {
-        status = read_what_is_heard(r, m, limits, warnings, out, err);
-    }
-    if (status == ACESTEP_OK) {
-        int64_t frames = out->source.frames / (ACE_AUDIO_RATE / ACE_LATENT_RATE);
-        out->frames = at_least_shortest(out->n_codes > 0 ? out->n_codes * window : frames);
-        out->region_end = out->frames;
-        status = ace_lm_task_understand_room(
-            m, out->n_codes > 0 ? out->n_codes : (out->frames + window - 1) / window, &out->lm,
-            err);
+        out->task = ACE_TASK_TEXT2MUSIC;
+        set_frames(out, at_least_shortest(source_frames(out)));
+        status = write_prompts(r, m, out, err);
     }
     if (status != ACESTEP_OK) {
         ace_brief_free(out);
@@ -603,6 +777,7 @@ void ace_brief_free(ace_brief *b)
     free_prompts(b);
     ace_free(b->codes);
     ace_lm_task_free(b->lm);
+    ace_array_free(&b->latents);
     ace_audio_free(&b->source);
     ace_audio_free(&b->reference);
     memset(b, 0, sizeof *b);

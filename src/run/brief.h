@@ -6,6 +6,7 @@
 #define ACE_RUN_BRIEF_H
 
 #include "audio/audio.h"
+#include "run/array.h"
 #include "run/lm_task.h"
 #include "run/request.h"
 #include "plan/settings.h"
@@ -31,6 +32,8 @@ typedef struct ace_brief {
     bool own_codes;
     bool expects_codes; /* they are still to be written by the language model */
     ace_lm_task *lm;    /* what it is asked; NULL: nothing. Owned */
+    ace_array latents;   /* given in the source's place, whose length is theirs, without samples;
+                            rows 0: none */
     ace_audio source;    /* with the silence for outpainting around it; empty when there is none */
     ace_audio reference; /* exactly as read; the song's seed draws the cuts */
     const float
@@ -55,6 +58,23 @@ ace_status ace_brief_words(const ace_request *request, const ace_models *models,
 ace_status ace_brief_understand(const ace_request *request, const ace_models *models,
                                 const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
                                 ace_error *err);
+/* A recording to be encoded: the request's source, to its last whole frame. */
+ace_status ace_brief_encode(const ace_request *request, const ace_models *models,
+                            const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                            ace_error *err);
+/* Latents or codes to be decoded. */
+ace_status ace_brief_decode(const ace_request *request, const ace_models *models,
+                            const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                            ace_error *err);
+/* A finished song, its words and, where they are known, the codes that it follows, to find out when
+ * it sings them. */
+ace_status ace_brief_align(const ace_request *request, const ace_models *models,
+                           const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                           ace_error *err);
+/* What is known of a song, and its codes or the song itself, to be scored. */
+ace_status ace_brief_score(const ace_request *request, const ace_models *models,
+                           const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                           ace_error *err);
 void ace_brief_free(ace_brief *b); /* a zeroed one is fine */
 
 #endif

@@ -145,8 +145,8 @@ static ace_status add_request(const ace_workshop *w, const ace_request *r, ace_w
         free_settings(&settings);
     }
     if (status == ACESTEP_OK) {
-        status = ace_brief_create(r, &w->models, &job->memory, warnings,
-                                  &job->brief[job->n_briefs], err);
+        status = ace_brief_create(r, &w->models, &job->memory, warnings, &job->brief[job->n_briefs],
+                                  err);
     }
     job->request[job->n_briefs] = r;
     job->n_briefs += status == ACESTEP_OK;
@@ -180,8 +180,8 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
         status = ace_lm_genres_open(requests[0]->genres, &out->genres, err);
     }
     if (status == ACESTEP_OK) {
-        status = ace_job_adapters_open(requests[0]->lora, &w->models.dit_config,
-                                       &out->adapters, err);
+        status =
+            ace_job_adapters_open(requests[0]->lora, &w->models.dit_config, &out->adapters, err);
     }
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
         status = add_request(w, requests[i], warnings, out, err);
@@ -201,13 +201,38 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
 static void read_as(const ace_request *request, ace_goal goal, ace_request *out)
 {
     *out = *request;
-    out->task_type = goal == ACE_GOAL_UNDERSTANDING ? (int)ACE_TASK_COVER : (int)ACE_TASK_TEXT2MUSIC;
+    bool hears = goal != ACE_GOAL_WORDS && goal != ACE_GOAL_LYRIC_TIMES;
+    out->task_type = hears ? (int)ACE_TASK_COVER : (int)ACE_TASK_TEXT2MUSIC;
     out->use_cot_metas = ACE_SWITCH_OFF;
     out->thinking = ACE_SWITCH_OFF; /* no codes are written */
+    out->auto_lrc = goal == ACE_GOAL_LYRIC_TIMES;
+    out->best_of = goal == ACE_GOAL_SCORE ? 1 : out->best_of;
 }
 
-static ace_status create_words(ace_workshop *w, ace_goal goal, ace_warnings *warnings, ace_job *out,
-                               ace_error *err)
+typedef ace_status create_brief(const ace_request *request, const ace_models *models,
+                                const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                                ace_error *err);
+
+static ace_status create_words_brief(const ace_request *request, const ace_models *models,
+                                     const ace_settings *limits, ace_warnings *warnings,
+                                     ace_brief *out, ace_error *err)
+{
+    (void)warnings;
+    return ace_brief_words(request, models, limits, out, err);
+}
+
+static create_brief *const briefs[] = {
+    [ACE_GOAL_SONGS] = ace_brief_create,
+    [ACE_GOAL_WORDS] = create_words_brief,
+    [ACE_GOAL_UNDERSTANDING] = ace_brief_understand,
+    [ACE_GOAL_LATENTS] = ace_brief_encode,
+    [ACE_GOAL_RECORDING] = ace_brief_decode,
+    [ACE_GOAL_LYRIC_TIMES] = ace_brief_align,
+    [ACE_GOAL_SCORE] = ace_brief_score,
+};
+
+/* It is needed, whatever the tier starts by itself. */
+static ace_status require_lm(ace_workshop *w, ace_warnings *warnings, ace_job *out, ace_error *err)
 {
     if (w->models.set.lms.count == 0) {
         return ace_fail(err, ACESTEP_UNSUPPORTED,
@@ -228,21 +253,26 @@ static ace_status create_words(ace_workshop *w, ace_goal goal, ace_warnings *war
         return ace_fail(err, ACESTEP_UNSUPPORTED, "this needs a language model: %s", why);
     }
     ace_status status = choose_lm(w, &out->memory, err);
-    if (status == ACESTEP_OK && asking.genres[0] != '\0') {
-        status = ace_lm_genres_open(asking.genres, &out->genres, err);
-    }
-    if (status == ACESTEP_OK) {
-        status = goal == ACE_GOAL_UNDERSTANDING
-                     ? ace_brief_understand(out->request[0], &w->models, &out->memory, warnings,
-                                            &out->brief[0], err)
-                     : ace_brief_words(out->request[0], &w->models, &out->memory, &out->brief[0],
-                                       err);
-    }
-    return status;
+    return status == ACESTEP_OK && asking.genres[0] != '\0'
+               ? ace_lm_genres_open(asking.genres, &out->genres, err)
+               : status;
 }
 
-ace_status ace_job_create_words(ace_workshop *w, const ace_request *request, ace_goal goal,
-                                ace_warnings *warnings, ace_job *out, ace_error *err)
+/* Settings of the song, as the one that is looked at was made. */
+static ace_status do_without_lm(ace_workshop *w, ace_warnings *warnings, ace_job *out,
+                                ace_error *err)
+{
+    ace_request *r = &out->follows[0];
+    r->init_llm = ACE_SWITCH_OFF;
+    ace_resolve_settings(&w->hardware, &w->tiers, &w->models.set.lms, r, warnings, &out->memory);
+    ace_status status = read_settings(r, &w->models, &out->settings, warnings, err);
+    return status == ACESTEP_OK && out->goal == ACE_GOAL_LYRIC_TIMES
+               ? ace_job_adapters_open(r->lora, &w->models.dit_config, &out->adapters, err)
+               : status;
+}
+
+ace_status ace_job_create_for(ace_workshop *w, const ace_request *request, ace_goal goal,
+                              ace_warnings *warnings, ace_job *out, ace_error *err)
 {
     memset(out, 0, sizeof *out);
     out->models = &w->models;
@@ -250,7 +280,12 @@ ace_status ace_job_create_words(ace_workshop *w, const ace_request *request, ace
     *warnings = w->warnings;
     read_as(request, goal, &out->follows[0]);
     out->request[0] = &out->follows[0];
-    ace_status status = create_words(w, goal, warnings, out, err);
+    ace_status status = ace_goal_needs(goal, ACE_PART_LM) ? require_lm(w, warnings, out, err)
+                                                          : do_without_lm(w, warnings, out, err);
+    if (status == ACESTEP_OK) {
+        status =
+            briefs[goal](out->request[0], &w->models, &out->memory, warnings, &out->brief[0], err);
+    }
     out->n_briefs = status == ACESTEP_OK;
     if (status != ACESTEP_OK) {
         ace_job_free(out);
@@ -281,7 +316,8 @@ ace_status ace_job_plan(const ace_workshop *w, const ace_request *request, ace_j
     return status;
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------------------------------
+ */
 
 /* What a second plan in the middle of a job needs. */
 typedef struct job_run {
@@ -299,8 +335,8 @@ static ace_status replan(ace_runner *r)
     job_run *run = r->replan_context;
     ace_plan before = run->job->plan;
     ace_residency_settle(r->residency, &(ace_plan){.offload = ACE_OFFLOAD_CPU_DIT});
-    ace_status status = ace_plan_job(run->workshop, run->request, run->job, r->warnings,
-                                     &run->second, r->error);
+    ace_status status =
+        ace_plan_job(run->workshop, run->request, run->job, r->warnings, &run->second, r->error);
     if (status == ACESTEP_OK && run->job->plan.host) { /* the CPU starts afresh: not from here */
         return ace_fail(r->error, ACESTEP_MEMORY,
                         "another program took the device's memory in the middle of the job");
@@ -315,7 +351,8 @@ static ace_status replan(ace_runner *r)
     return status;
 }
 
-/* ---- after the language model --------------------------------------------------------------------- */
+/* ---- after the language model
+ * --------------------------------------------------------------------- */
 
 /* gpu.md 5: what it chose is clamped like what a user asks for. */
 static void clamp_choice(const ace_settings *limits, ace_request *follows, ace_warnings *warnings)
@@ -405,7 +442,8 @@ static size_t peak_seen(const ace_workshop *w, const ace_runner *r)
     return ace_stage_log_peak(&r->log);
 }
 
-/* ---- tracing ------------------------------------------------------------------------------------ */
+/* ---- tracing ------------------------------------------------------------------------------------
+ */
 
 static void watch(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trace)
 {

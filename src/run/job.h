@@ -8,9 +8,9 @@
 /* Briefs of all requests, settings of the first; the others must ask for the same settings. */
 ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, int n,
                           ace_warnings *warnings, ace_job *out, ace_error *err);
-/* For the language model alone: its words are in out->written[0] after the run, and no songs. A goal
- * other than songs. */
-ace_status ace_job_create_words(ace_workshop *w, const ace_request *request, ace_goal goal,
+/* For a goal other than songs made anew. What the language model says is in out->written[0] after the
+ * run; the other goals give one song. */
+ace_status ace_job_create_for(ace_workshop *w, const ace_request *request, ace_goal goal,
                                 ace_warnings *warnings, ace_job *out, ace_error *err);
 void ace_job_free(ace_job *job); /* a zeroed one is fine */
 

@@ -27,9 +27,15 @@ int ace_lm_part_texts(const ace_lm_part *part)
     return part->brief->n_songs * (int)part->request->best_of;
 }
 
-static bool scores(const ace_lm_part *part)
+static bool only_scores(const ace_lm_run *run)
 {
-    return part->task->codes && (part->request->auto_score || part->request->best_of > 1);
+    return run->job->goal == ACE_GOAL_SCORE;
+}
+
+static bool scores(const ace_lm_run *run, const ace_lm_part *part)
+{
+    bool asked = part->request->auto_score || part->request->best_of > 1 || only_scores(run);
+    return part->task->codes && asked;
 }
 
 static bool plays(const ace_lm_part *part)
@@ -303,7 +309,7 @@ static int64_t expected_tokens(const ace_lm_run *run)
         n += t->opening != ACE_LM_GENERATE ? USUAL_OPENING : 0;
         n += t->metadata ? USUAL_METADATA : 0;
         n += t->codes ? (t->code_room - 1) * ace_lm_part_texts(&run->part[p]) : 0;
-        scored = scored || scores(&run->part[p]);
+        scored = scored || scores(run, &run->part[p]);
     }
     return scored ? n + n / SCORING_PART : n;
 }
@@ -378,7 +384,7 @@ static ace_status score_songs(ace_lm_run *run)
     ace_status status = ACESTEP_OK;
     for (int p = 0; p < run->n_parts && status == ACESTEP_OK; p++) {
         ace_lm_part *part = &run->part[p];
-        if (!scores(part) || part->failed) {
+        if (!scores(run, part) || part->failed) {
             continue;
         }
         ace_lm_scorer scorer = scorer_of(run, part);
@@ -396,7 +402,7 @@ static ace_status walk_scores(ace_lm_run *run, int64_t most)
     ace_status status = ace_lm_run_status(run);
     for (int p = 0; p < run->n_parts && status == ACESTEP_OK; p++) {
         const ace_lm_part *part = &run->part[p];
-        if (scores(part)) {
+        if (scores(run, part)) {
             ace_lm_scorer scorer = scorer_of(run, part);
             status = ace_lm_score_walk(&scorer, most > 1 ? ace_lm_part_texts(part) : 1);
         }
@@ -430,6 +436,40 @@ static ace_status write_all(ace_lm_run *run)
             memcpy(part->out->phase, run->phase, sizeof run->phase);
         }
     }
+    return status;
+}
+
+/* The words that the codes are held against are the request's own. */
+static ace_status take_codes_to_score(ace_lm_run *run, ace_lm_part *part)
+{
+    ace_error *err = run->runner->error;
+    const ace_heard_codes *heard = run->heard;
+    ace_status status = ACESTEP_OK;
+    part->out->codes = ace_calloc((size_t)heard->n, sizeof *heard->values);
+    if (part->out->codes == NULL) {
+        return ace_fail(err, ACESTEP_MEMORY, "language model: no host memory");
+    }
+    memcpy(part->out->codes, heard->values, (size_t)heard->n * sizeof *heard->values);
+    part->out->n_codes = heard->n;
+    for (int f = 0; f < ACE_LM_FIELDS && status == ACESTEP_OK; f++) {
+        const char *text = part->task->fixed.text[f];
+        if (text != NULL) {
+            status =
+                ace_lm_fields_set(&part->out->fields, (ace_lm_field)f, text, strlen(text), err);
+        }
+    }
+    return status;
+}
+
+static ace_status score_given(ace_lm_run *run)
+{
+    double started = ace_clock_seconds();
+    ace_status status = take_codes_to_score(run, &run->part[0]);
+    if (status == ACESTEP_OK) {
+        status = score_songs(run);
+    }
+    run->part[0].out->wrote = status == ACESTEP_OK;
+    run->part[0].out->seconds = ace_clock_seconds() - started;
     return status;
 }
 
@@ -478,9 +518,11 @@ static ace_status run_stage(ace_lm_run *run, int64_t most_steps)
     if (status == ACESTEP_OK) {
         run->empty = ace_mark(&run->stage.stream);
         if (computes(run)) {
-            status = write_all(run);
+            status = only_scores(run) ? score_given(run) : write_all(run);
         } else {
-            walk(run, most_steps);
+            if (!only_scores(run)) {
+                walk(run, most_steps);
+            }
             status = walk_scores(run, most_steps);
         }
     }

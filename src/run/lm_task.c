@@ -181,8 +181,8 @@ static ace_status encode_song(const ace_request *r, const ace_models *m, int64_t
     return status;
 }
 
-static ace_status fill(const ace_request *r, const ace_models *m, int64_t n_codes,
-                       ace_lm_task *t, ace_error *err)
+static ace_status fill(const ace_request *r, const ace_models *m, int64_t n_codes, ace_lm_task *t,
+                       ace_error *err)
 {
     ace_status status = copy_text(r->caption, &t->caption, err);
     if (status == ACESTEP_OK) {
@@ -194,9 +194,8 @@ static ace_status fill(const ace_request *r, const ace_models *m, int64_t n_code
     if (status == ACESTEP_OK && t->opening != ACE_LM_GENERATE) {
         status = encode_opening(r, m, t, err);
     }
-    return status == ACESTEP_OK && (t->metadata || t->codes)
-               ? encode_song(r, m, n_codes, t, err)
-               : status;
+    return status == ACESTEP_OK && (t->metadata || t->codes) ? encode_song(r, m, n_codes, t, err)
+                                                             : status;
 }
 
 ace_status ace_lm_task_create(const ace_request *r, const ace_models *m, const ace_settings *limits,
@@ -266,6 +265,36 @@ ace_status ace_lm_task_understand_room(const ace_models *m, int64_t n_codes, ace
     ace_status status = ace_lm_task_understand(m, text, out, err);
     ace_free(text);
     return status;
+}
+
+/* ---- scoring ------------------------------------------------------------------------------------
+ */
+
+ace_status ace_lm_task_score(const ace_request *r, int64_t n_codes, ace_lm_task **out,
+                             ace_error *err)
+{
+    ace_lm_task *t = ace_calloc(1, sizeof *t);
+    *out = NULL;
+    if (t == NULL) {
+        return ace_fail(err, ACESTEP_MEMORY, "language model: no host memory");
+    }
+    t->opening = ACE_LM_GENERATE;
+    t->codes = true;
+    t->code_room = n_codes + 1; /* and the end token */
+    t->seconds = r->duration;
+    ace_status status = copy_text(r->caption, &t->caption, err);
+    if (status == ACESTEP_OK) {
+        status = copy_text(r->instrumental ? "" : r->lyrics, &t->lyrics, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = read_fixed(r, t, err);
+    }
+    if (status != ACESTEP_OK) {
+        ace_lm_task_free(t);
+        return status;
+    }
+    *out = t;
+    return ACESTEP_OK;
 }
 
 /* ---- ends ---------------------------------------------------------------------------------------

@@ -45,6 +45,9 @@ ace_status ace_lm_task_understand(const ace_models *m, const char *codes, ace_lm
 /* The same before there are codes, with room for so many. */
 ace_status ace_lm_task_understand_room(const ace_models *m, int64_t n_codes, ace_lm_task **out,
                                        ace_error *err);
+/* To score n codes: *out has the words that they are held against, and nothing is written. */
+ace_status ace_lm_task_score(const ace_request *r, int64_t n_codes, ace_lm_task **out,
+                             ace_error *err);
 void ace_lm_task_free(ace_lm_task *t);
 
 /* Words come first, then codes. */

@@ -4,6 +4,7 @@
 #include "audio/write.h"
 #include "base/file_map.h"
 #include "base/file_write.h"
+#include "run/latents_file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -108,8 +109,8 @@ static ace_status choose_format(const ace_request *r, ace_output *out, ace_error
     return status;
 }
 
-/* Permission bits do not tell all: too long a name, a read-only file system. Better now than after the
- * song has been computed. */
+/* Permission bits do not tell all: too long a name, a read-only file system. Better now than after
+ * the song has been computed. */
 static ace_status try_to_create(const char *path, ace_error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -150,42 +151,75 @@ static ace_status check_writable(const ace_request *r, const char *path, ace_err
     return ace_file_exists(path) ? ACESTEP_OK : try_to_create(path, err);
 }
 
-/* Timed lyrics are results as the song is: one made before is not replaced unasked. */
-static ace_status check_lyric_files(const ace_request *r, const char *path, ace_error *err)
+/* Timed lyrics and latents are results as the song is: one made before is not replaced unasked. */
+static ace_status check_beside(const ace_request *r, const char *path, ace_error *err)
 {
-    char beside[ACE_OUTPUT_PATH_BYTES];
-    ace_output_beside(path, "lrc", beside, sizeof beside);
-    ace_status status = check_writable(r, beside, err);
-    if (status == ACESTEP_OK) {
-        ace_output_beside(path, "vtt", beside, sizeof beside);
-        status = check_writable(r, beside, err);
+    const struct {
+        bool wanted;
+        const char *extension;
+    } files[] = {{r->auto_lrc, "lrc"}, {r->auto_lrc, "vtt"}, {r->save_latents, "latents"}};
+    ace_status status = ACESTEP_OK;
+    for (size_t i = 0; i < sizeof files / sizeof *files && status == ACESTEP_OK; i++) {
+        char beside[ACE_OUTPUT_PATH_BYTES];
+        ace_output_beside(path, files[i].extension, beside, sizeof beside);
+        status = files[i].wanted ? check_writable(r, beside, err) : ACESTEP_OK;
     }
     return status;
+}
+
+static ace_status check_length(const ace_request *r, ace_error *err)
+{
+    return strlen(r->output) <= ACE_OUTPUT_PATH_BYTES - 200
+               ? ACESTEP_OK
+               : ace_fail(err, ACESTEP_ARGUMENT, "output: the path is too long");
+}
+
+static void name_in_folder(const ace_request *r, uint64_t seed, const char *extension, char *out)
+{
+    char folder[ACE_OUTPUT_PATH_BYTES];
+    size_t length = strlen(r->output);
+    const char *slash = length > 0 && r->output[length - 1] != '/' ? "/" : "";
+    (void)snprintf(folder, sizeof folder, "%s%s", r->output, slash);
+    default_name(r, folder, seed, extension, out);
 }
 
 ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n, ace_output *out,
                               ace_error *err)
 {
     memset(out, 0, sizeof *out);
-    if (strlen(r->output) > ACE_OUTPUT_PATH_BYTES - 200) {
-        return ace_fail(err, ACESTEP_ARGUMENT, "output: the path is too long");
+    ace_status status = check_length(r, err);
+    if (status == ACESTEP_OK) {
+        status = choose_format(r, out, err);
     }
-    ace_status status = choose_format(r, out, err);
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
         if (names_folder(r->output)) {
-            char folder[ACE_OUTPUT_PATH_BYTES];
-            size_t length = strlen(r->output);
-            const char *slash = length > 0 && r->output[length - 1] != '/' ? "/" : "";
-            (void)snprintf(folder, sizeof folder, "%s%s", r->output, slash);
-            default_name(r, folder, seeds[i], ace_audio_format_extension(out->format.kind),
-                         out->path[i]);
+            name_in_folder(r, seeds[i], ace_audio_format_extension(out->format.kind), out->path[i]);
         } else {
             numbered_name(r->output, i, n, out->path[i]);
         }
         status = check_writable(r, out->path[i], err);
-        if (status == ACESTEP_OK && r->auto_lrc) {
-            status = check_lyric_files(r, out->path[i], err);
+        if (status == ACESTEP_OK) {
+            status = check_beside(r, out->path[i], err);
         }
+    }
+    return status;
+}
+
+ace_status ace_output_prepare_beside(const ace_request *r, uint64_t seed,
+                                     const char *const *extensions, int n, ace_output *out,
+                                     ace_error *err)
+{
+    char file[ACE_OUTPUT_PATH_BYTES];
+    ace_status status = check_length(r, err);
+    memset(out, 0, sizeof *out);
+    if (status == ACESTEP_OK && names_folder(r->output)) {
+        name_in_folder(r, seed, extensions[0], out->path[0]);
+    } else if (status == ACESTEP_OK) {
+        (void)snprintf(out->path[0], sizeof out->path[0], "%s", r->output);
+    }
+    for (int i = 0; i < n && status == ACESTEP_OK; i++) {
+        ace_output_beside(out->path[0], extensions[i], file, sizeof file);
+        status = check_writable(r, file, err);
     }
     return status;
 }
@@ -256,12 +290,16 @@ static size_t collect_tags(const ace_request *r, const ace_finished *song, const
 
 /* The files beside the audio file, which goes too when one of them cannot be written: nothing half
  * done is left behind. */
-static ace_status write_beside(const char *audio_path, const ace_finished *song,
-                               const char *sidecar, ace_error *err)
+static ace_status write_beside(const ace_request *r, const char *audio_path,
+                               const ace_finished *song, const char *sidecar, ace_error *err)
 {
     const struct {
         const char *extension, *text;
-    } file[] = {{"lrc", song->lyrics.lrc}, {"vtt", song->lyrics.vtt}, {"json", sidecar}};
+        const ace_array *latents;
+    } file[] = {{"lrc", song->lyrics.lrc, NULL},
+                {"vtt", song->lyrics.vtt, NULL},
+                {"latents", NULL, r->save_latents ? &song->latents : NULL},
+                {"json", r->sidecar ? sidecar : NULL, NULL}};
     enum { FILES = sizeof file / sizeof file[0] };
     char path[ACE_OUTPUT_PATH_BYTES];
     ace_status status = ACESTEP_OK;
@@ -270,13 +308,16 @@ static ace_status write_beside(const char *audio_path, const ace_finished *song,
         if (file[i].text != NULL) {
             ace_output_beside(audio_path, file[i].extension, path, sizeof path);
             status = ace_file_write(path, file[i].text, strlen(file[i].text), err);
+        } else if (file[i].latents != NULL) {
+            ace_output_beside(audio_path, file[i].extension, path, sizeof path);
+            status = ace_latents_write(path, file[i].latents, err);
         }
     }
     if (status == ACESTEP_OK) {
         return ACESTEP_OK;
     }
     for (int k = 0; k < i - 1; k++) { /* what was written before the one that failed */
-        if (file[k].text != NULL) {
+        if (file[k].text != NULL || file[k].latents != NULL) {
             ace_output_beside(audio_path, file[k].extension, path, sizeof path);
             (void)unlink(path);
         }
@@ -296,7 +337,5 @@ ace_status ace_output_write(const ace_request *r, const ace_output *out, int ind
     size_t n = collect_tags(r, song, model, sidecar, title, sizeof title, numbers, tags);
     const char *path = out->path[index];
     ace_status status = ace_audio_write(path, &song->audio, &out->format, tags, n, err);
-    return status != ACESTEP_OK
-               ? status
-               : write_beside(path, song, r->sidecar ? sidecar : NULL, err);
+    return status != ACESTEP_OK ? status : write_beside(r, path, song, sidecar, err);
 }

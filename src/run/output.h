@@ -19,6 +19,12 @@ typedef struct ace_output {
 ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n, ace_output *out,
                               ace_error *err);
 
+/* The same for a result without audio: only out->path[0], which ends in the first of these extensions
+ * where `output` names a folder; the other files lie beside it. */
+ace_status ace_output_prepare_beside(const ace_request *r, uint64_t seed,
+                                     const char *const *extensions, int n, ace_output *out,
+                                     ace_error *err);
+
 /* Levels song->audio in place as the request says. */
 ace_status ace_output_level(const ace_request *r, ace_audio *audio, ace_error *err);
 

@@ -1,32 +1,8 @@
 #include "run/pipeline.h"
 
-#include "base/checked.h"
 #include "base/memory.h"
 
 #include <string.h>
-
-ace_status ace_array_create(int64_t rows, int64_t cols, ace_array *out, ace_error *err)
-{
-    size_t elements = 0;
-    memset(out, 0, sizeof *out);
-    if (rows <= 0 || cols <= 0 || ace_mul_overflows((size_t)rows, (size_t)cols, &elements)) {
-        return ace_fail(err, ACESTEP_FAILED, "array [%lld, %lld] is impossible", (long long)rows,
-                        (long long)cols);
-    }
-    out->values = ace_calloc(elements, sizeof *out->values);
-    if (out->values == NULL) {
-        return ace_fail(err, ACESTEP_MEMORY, "no host memory for %zu numbers", elements);
-    }
-    out->rows = rows;
-    out->cols = cols;
-    return ACESTEP_OK;
-}
-
-void ace_array_free(ace_array *a)
-{
-    ace_free(a->values);
-    memset(a, 0, sizeof *a);
-}
 
 void ace_finished_free(ace_finished *song)
 {
@@ -34,6 +10,7 @@ void ace_finished_free(ace_finished *song)
     ace_audio_free(&song->audio);
     ace_free(song->lyrics.lrc);
     ace_free(song->lyrics.vtt);
+    ace_free(song->codes);
     memset(song, 0, sizeof *song);
 }
 
@@ -110,7 +87,8 @@ static void free_intermediates(intermediates *m)
 static int list_songs(const ace_runner *r, const ace_job *job, ace_finished *songs)
 {
     int n = 0;
-    int most = r->plan->songs > 0 && r->plan->songs < ACE_MAX_SONGS ? r->plan->songs : ACE_MAX_SONGS;
+    int most =
+        r->plan->songs > 0 && r->plan->songs < ACE_MAX_SONGS ? r->plan->songs : ACE_MAX_SONGS;
     for (int b = 0; b < job->n_briefs; b++) {
         for (int i = 0; i < job->brief[b].n_songs && n < most; i++, n++) {
             memset(&songs[n], 0, sizeof songs[n]);
@@ -122,13 +100,40 @@ static int list_songs(const ace_runner *r, const ace_job *job, ace_finished *son
     return n;
 }
 
-/* ---- one stage after another ------------------------------------------------------------------ */
+/* ---- one stage after another ------------------------------------------------------------------
+ */
 
 bool ace_goal_needs(ace_goal goal, ace_part part)
 {
     bool to_hear = part == ACE_PART_VAE_ENCODER || part == ACE_PART_TOKENIZER;
-    return goal == ACE_GOAL_SONGS || part == ACE_PART_LM ||
-           (goal == ACE_GOAL_UNDERSTANDING && to_hear);
+    switch (goal) {
+    case ACE_GOAL_WORDS:
+        return part == ACE_PART_LM;
+    case ACE_GOAL_UNDERSTANDING:
+    case ACE_GOAL_SCORE:
+        return part == ACE_PART_LM || to_hear;
+    case ACE_GOAL_LATENTS:
+        return to_hear;
+    case ACE_GOAL_RECORDING:
+        return part == ACE_PART_DETOKENIZER || part == ACE_PART_VAE_DECODER;
+    case ACE_GOAL_LYRIC_TIMES:
+        return part != ACE_PART_LM && part != ACE_PART_TOKENIZER && part != ACE_PART_VAE_DECODER;
+    case ACE_GOAL_SONGS:
+        break;
+    }
+    return true;
+}
+
+bool ace_goal_listens(ace_goal goal)
+{
+    return goal == ACE_GOAL_UNDERSTANDING || goal == ACE_GOAL_SCORE || goal == ACE_GOAL_LATENTS;
+}
+
+/* Not words alone. */
+static bool makes_songs(ace_goal goal)
+{
+    return goal == ACE_GOAL_SONGS || goal == ACE_GOAL_LATENTS || goal == ACE_GOAL_RECORDING ||
+           goal == ACE_GOAL_LYRIC_TIMES;
 }
 
 ace_status ace_run_load(ace_runner *r, ace_goal goal)
@@ -170,7 +175,7 @@ static void take_scores(const intermediates *m)
 static ace_status step_lm(ace_runner *r, const ace_job *job, intermediates *m)
 {
     free_written(m);
-    const ace_heard_codes *heard = job->goal == ACE_GOAL_UNDERSTANDING ? &m->codes : NULL;
+    const ace_heard_codes *heard = ace_goal_listens(job->goal) ? &m->codes : NULL;
     ace_status status = ace_run_lm(r, job, heard, INT64_MAX, m->written);
     take_scores(m);
     bool wrote = r->plan->lm_runs && r->device->computes;
@@ -208,6 +213,30 @@ static ace_status step_codes(ace_runner *r, const ace_job *job, intermediates *m
     return ace_run_codes(r, job, m->heard, m->hints);
 }
 
+/* The song is there already: what was heard, or what its codes stand for. Its context is as it was
+ * when it was made, without a source. */
+static ace_status step_take(ace_runner *r, const ace_job *job, intermediates *m)
+{
+    const float *hint = ace_hints_of(&m->hints[0], 0);
+    ace_finished *song = &m->songs[0];
+    (void)r;
+    ace_array *from = m->heard[0].source.rows > 0 ? &m->heard[0].source
+                      : hint != NULL              ? &m->hints[0].latents[0]
+                                                  : NULL;
+    if (from != NULL) { /* else the step comes again, after a new plan */
+        ace_array_free(&song->latents);
+        song->latents = *from;
+        memset(from, 0, sizeof *from);
+    }
+    if (job->goal == ACE_GOAL_LATENTS) {
+        ace_free(song->codes);
+        song->codes = m->codes.values;
+        song->n_codes = m->codes.n;
+        m->codes.values = NULL;
+    }
+    return ACESTEP_OK;
+}
+
 static ace_status step_diffusion(ace_runner *r, const ace_job *job, intermediates *m)
 {
     return ace_run_diffusion(r, job, m->conditions, m->heard, m->hints, m->songs, m->n_songs);
@@ -224,15 +253,24 @@ static ace_status step_decode(ace_runner *r, const ace_job *job, intermediates *
 }
 
 typedef struct step_list {
-    int n, preparing; /* of the latter: before the diffusion */
+    int n, preparing; /* of the latter: before the diffusion, or what else is measured by itself */
     run_step *step[9];
 } step_list;
 
 static const step_list lists[] = {
-    [ACE_GOAL_SONGS] = {9, 6, {step_load, step_lm, step_text, step_encode, step_condition,
-                               step_codes, step_diffusion, step_align, step_decode}},
+    [ACE_GOAL_SONGS] = {9,
+                        6,
+                        {step_load, step_lm, step_text, step_encode, step_condition, step_codes,
+                         step_diffusion, step_align, step_decode}},
     [ACE_GOAL_WORDS] = {2, 2, {step_load, step_lm}},
     [ACE_GOAL_UNDERSTANDING] = {4, 4, {step_load, step_encode, step_listen, step_lm}},
+    [ACE_GOAL_LATENTS] = {4, 4, {step_load, step_encode, step_listen, step_take}},
+    [ACE_GOAL_RECORDING] = {5, 4, {step_load, step_encode, step_codes, step_take, step_decode}},
+    [ACE_GOAL_LYRIC_TIMES] = {7,
+                              6,
+                              {step_load, step_text, step_encode, step_condition, step_codes,
+                               step_take, step_align}},
+    [ACE_GOAL_SCORE] = {4, 4, {step_load, step_encode, step_listen, step_lm}},
 };
 
 /* Memory that was planned is not there: another program took it. Once per job a new plan is made
@@ -273,7 +311,7 @@ static void take_adapters(ace_runner *r, const ace_job *job)
 
 ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *songs, int *n_songs)
 {
-    *n_songs = job->goal == ACE_GOAL_SONGS ? list_songs(r, job, songs) : 0;
+    *n_songs = makes_songs(job->goal) ? list_songs(r, job, songs) : 0;
     intermediates *m = ace_calloc(1, sizeof *m);
     if (m == NULL) {
         return ace_fail(r->error, ACESTEP_MEMORY, "pipeline: no host memory");
@@ -289,7 +327,8 @@ ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *son
     return status;
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------- */
+/* ---- sizes -------------------------------------------------------------------------------------
+ */
 
 static void free_latents(ace_finished *songs, int n)
 {
@@ -311,6 +350,8 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
         return ace_fail(r->error, ACESTEP_MEMORY, "plan: no host memory");
     }
     take_adapters(r, job);
+    m->songs = songs;
+    m->n_songs = makes_songs(job->goal) ? list_songs(r, job, songs) : 0;
     ace_status status = run_steps(r, job, m, lists[job->goal].preparing);
     for (int i = 0; i < ACE_STAGES; i++) {
         work[i] = 0;
@@ -324,7 +365,12 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
     brief_job->settings.sampling.steps = 1;
     brief_job->settings.sampling.n_timesteps = 0;
     const ace_plan *before = r->plan;
-    int n = job->goal == ACE_GOAL_SONGS ? list_songs(r, job, songs) : 0;
+    int n = job->goal == ACE_GOAL_SONGS ? m->n_songs : 0;
+    if (job->goal == ACE_GOAL_LYRIC_TIMES && status == ACESTEP_OK) {
+        r->log.count = 0;
+        status = ace_run_alignment(r, brief_job, m->conditions, m->heard, m->hints, songs, 1);
+        work[ACE_STAGE_ALIGN] = r->log.count > 0 ? r->log.stage[0].work_bytes : 0;
+    }
     for (int batch = 1; batch <= n && status == ACESTEP_OK; batch++) {
         plan.device_batch = batch;
         r->plan = &plan;
@@ -338,6 +384,7 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
         }
         free_latents(songs, n);
     }
+    free_latents(songs, n == 0 ? m->n_songs : 0);
     r->plan = before;
     ace_free(brief_job);
     free_intermediates(m);

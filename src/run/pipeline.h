@@ -5,7 +5,10 @@
  * Songs:
  *   (language model) ─► text ─► (source, reference ─► encode) ─► condition ─► codes ─► diffuse
  *       ─► (align) ─► decode
- * Words: language model. Understanding: encode ─► listen ─► language model. */
+ * Words: language model. Understanding: encode ─► listen ─► language model.
+ * Latents of a recording: encode ─► listen. A recording of latents or codes: codes ─► decode.
+ * Lyrics with times: text, encode ─► condition ─► codes ─► align.
+ * A score: encode ─► listen ─► language model. */
 #ifndef ACE_RUN_PIPELINE_H
 #define ACE_RUN_PIPELINE_H
 
@@ -17,15 +20,6 @@
 #include "sample/solver.h"
 
 enum { ACE_MAX_BRIEFS = ACE_MAX_SONGS };
-
-/* f32 [rows, cols] on the host, owned. */
-typedef struct ace_array {
-    float *values;
-    int64_t rows, cols;
-} ace_array;
-
-ace_status ace_array_create(int64_t rows, int64_t cols, ace_array *out, ace_error *err);
-void ace_array_free(ace_array *a);
 
 /* What all songs of a job share. */
 typedef struct ace_job_settings {
@@ -41,7 +35,11 @@ typedef struct ace_job_settings {
 typedef enum ace_goal {
     ACE_GOAL_SONGS,
     ACE_GOAL_WORDS,        /* caption, lyrics and metadata from a sentence or from rough words */
-    ACE_GOAL_UNDERSTANDING /* the same from audio or codes */
+    ACE_GOAL_UNDERSTANDING, /* the same from audio or codes */
+    ACE_GOAL_LATENTS,       /* and codes, of a recording */
+    ACE_GOAL_RECORDING,     /* of latents or codes */
+    ACE_GOAL_LYRIC_TIMES,   /* of a finished song, and how well it sings them */
+    ACE_GOAL_SCORE          /* of codes, or of the codes of a recording */
 } ace_goal;
 
 typedef struct ace_job {
@@ -75,6 +73,8 @@ typedef struct ace_finished {
     ace_audio audio;   /* as the decoder gave it: not levelled */
     ace_song_lyrics lyrics;
     ace_lm_score lm_score; /* of its codes, by the model that wrote them */
+    int32_t *codes;        /* of a recording that was encoded, owned; NULL: none */
+    int64_t n_codes;
 } ace_finished;
 
 /* Runs all stages. When runner->device does not compute, only the log is made, and the songs have
@@ -99,6 +99,8 @@ typedef struct ace_text_states { /* of one brief */
 
 /* Does a job with this goal work with the part? */
 bool ace_goal_needs(ace_goal goal, ace_part part);
+/* Does it turn a recording into codes? */
+bool ace_goal_listens(ace_goal goal);
 
 /* Brings what the plan keeps on the device and the goal needs there, and nothing else. */
 ace_status ace_run_load(ace_runner *r, ace_goal goal);
@@ -111,7 +113,7 @@ typedef struct ace_heard {              /* audio inputs as latents */
     ace_array reference[ACE_MAX_SONGS]; /* per song of the brief, [750, channels]; rows 0: none */
 } ace_heard;
 
-/* heard[n_briefs]. Opens no stage when no brief has audio. */
+/* heard[n_briefs]. Opens no stage when no brief has audio that is not given as latents. */
 ace_status ace_run_audio_encoder(ace_runner *r, const ace_job *job, ace_heard *heard);
 
 /* The 5 Hz codes of a brief's source. */

@@ -91,7 +91,8 @@ static void measure_vae(const ace_workshop *w, const ace_request *r, const ace_j
 {
     size_t weights = 0;
     list_chunks(w, r, out);
-    for (int i = 0; job->goal == ACE_GOAL_SONGS && i < out->n_vae_chunks; i++) {
+    bool decodes = ace_goal_needs(job->goal, ACE_PART_VAE_DECODER);
+    for (int i = 0; decodes && i < out->n_vae_chunks; i++) {
         for (int place = 0; place < 2; place++) {
             ace_decoder_bytes(w->measure, &w->models, w->precisions, longest_frames(job),
                               (ace_vae_place)place, out->vae_chunk[i], vae_overlap(r), &weights,
@@ -189,7 +190,7 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
     }
     if (status == ACESTEP_OK) {
         measure_vae(w, r, job, out);
-        out->needs_tokenizer = needs_own_codes(job);
+        out->needs_tokenizer = needs_own_codes(job) || ace_goal_listens(job->goal);
         out->many_sessions = job->settings.sampling.cover_strength < 1 || lengths_differ(job);
         out->workspace = w->device->workspace_bytes;
     }

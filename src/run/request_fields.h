@@ -32,6 +32,8 @@
                                                                                                    \
     TEXT(src_audio, "", 4096, "src_audio_path,ctx_audio,sourceAudioPath", "audio",                 \
          "audio file to cover, repaint, extract from or complete")                                 \
+    TEXT(src_latents, "", 4096, "", "audio",                                                       \
+         "the source as latents, in the place of src_audio: a file that save_latents wrote")       \
     TEXT(reference_audio, "", 4096, "ref_audio,reference_audio_path,referenceAudioPath", "audio",  \
          "audio file whose timbre and style to follow")                                            \
     TEXT(audio_codes, "", 1048576, "audio_code_string,audioCodeString", "audio",                   \
@@ -101,6 +103,8 @@
     TEXT(title, "", 512, "", "output", "title tag; empty: from the caption")                       \
     WORD(file_tags, 0, "full|basic|none", "", "output", "what the file tells about itself")        \
     FLAG(sidecar, 1, "", "output", "write NAME.json with everything needed to repeat the song")    \
+    FLAG(save_latents, 0, "saveLatents", "output",                                                 \
+         "write NAME.latents: the song before decoding, 32-bit floats, frame by frame")            \
     FLAG(overwrite, 0, "y", "output", "replace existing files")                                    \
                                                                                                    \
     TEXT(models, "", 4096, "models_dir,checkpoints", "engine",                                     \
@@ -197,6 +201,7 @@
                                                                                                    \
     TEXT(src_audio_label, "", 4096, "", "debug",                                                   \
          "what tags and sidecar call src_audio; empty: its path")                                  \
+    TEXT(src_latents_label, "", 4096, "", "debug", "the same for src_latents")                     \
     TEXT(reference_audio_label, "", 4096, "", "debug", "the same for reference_audio")             \
     TEXT(lora_label, "", 4096, "", "debug", "the same for lora")                                   \
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \

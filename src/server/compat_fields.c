@@ -43,6 +43,7 @@ const ace_compat_field ace_compat_fields[] = {
     LIST("track_classes",
          "track_classes,trackClasses,instruments,complete_track_classes,complete_tracks"),
 
+    TEXT("src_latents", "src_latents"),
     TEXT("src_audio", "src_audio_path,ctx_audio_path,sourceAudioPath,srcAudioPath,ctxAudioPath,"
                       "src_audio,ctx_audio"),
     TEXT("reference_audio", "reference_audio_path,ref_audio_path,referenceAudioPath,refAudioPath,"

@@ -132,6 +132,7 @@ static const struct {
 } parts[] = {{"src_audio", "src_audio_path"},
              {"ctx_audio", "src_audio_path"},
              {"audio", "src_audio_path"},
+             {"src_latents", "src_latents"},
              {"reference_audio", "reference_audio_path"},
              {"ref_audio", "reference_audio_path"}};
 
@@ -156,7 +157,9 @@ ace_status ace_compat_keep_files(ace_http_request *request, ace_server *server, 
         if (field == NULL || file->bytes == 0) {
             continue; /* an empty file field of a page's form */
         }
-        status = ace_upload_take(server, request, i, id, err);
+        status = strcmp(field, "src_latents") == 0
+                     ? ace_upload_take_latents(server, request, i, id, err)
+                     : ace_upload_take(server, request, i, id, err);
         if (status == ACESTEP_OK) {
             json_object_set_new(body, field, json_string(id));
         }

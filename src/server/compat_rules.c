@@ -128,6 +128,14 @@ static void read_goal(ace_compat_rules *rules)
     }
 }
 
+static void leave_out_source(ace_compat_rules *rules, const char *option)
+{
+    if (json_string_length(json_object_get(rules->params, option)) > 0) {
+        ace_compat_warn(rules->warnings, option, NULL, "", "text2music takes no source audio");
+        json_object_del(rules->params, option);
+    }
+}
+
 ace_status ace_compat_rule_task(ace_compat_rules *rules, ace_error *err)
 {
     static const char theirs[] = "Fill the audio semantic mask based on the given conditions:";
@@ -145,11 +153,9 @@ ace_status ace_compat_rule_task(ace_compat_rules *rules, ace_error *err)
     if (instruction != NULL && strcmp(instruction, theirs) == 0) {
         json_object_del(rules->params, "instruction");
     }
-    const json_t *source = json_object_get(rules->params, "src_audio");
-    if (rules->kind == ACE_JOB_SONG && strcmp(task, "text2music") == 0 &&
-        json_string_length(source) > 0) {
-        ace_compat_warn(rules->warnings, "src_audio", NULL, "", "text2music takes no source audio");
-        json_object_del(rules->params, "src_audio");
+    if (rules->kind == ACE_JOB_SONG && strcmp(task, "text2music") == 0) {
+        leave_out_source(rules, "src_audio");
+        leave_out_source(rules, "src_latents");
     }
     double end = 0;
     if (ace_compat_number(json_object_get(rules->params, "repainting_end"), &end) && end <= 0) {

@@ -41,7 +41,7 @@ static char *allowed_path(const char *folders, const char *named)
 }
 
 /* "j_…/0" */
-static char *song_path(ace_server *server, const char *named)
+static char *song_path(ace_server *server, const char *named, ace_job_file file)
 {
     char id[ACE_JOB_ID_BYTES];
     size_t n = strcspn(named, "/");
@@ -56,20 +56,33 @@ static char *song_path(ace_server *server, const char *named)
         return NULL;
     }
     ace_error err = {.code = ACESTEP_OK};
-    return ace_jobs_file(server->jobs, id, (int)item, ACE_JOB_AUDIO, &path, &err) == ACESTEP_OK
-               ? path
-               : NULL;
+    return ace_jobs_file(server->jobs, id, (int)item, file, &path, &err) == ACESTEP_OK ? path
+                                                                                       : NULL;
 }
 
 ace_status ace_server_input_path(ace_server *server, const char *named, char **out, ace_error *err)
 {
     *out = strncmp(named, "u_", 2) == 0   ? ace_upload_path(server, named)
-           : strncmp(named, "j_", 2) == 0 ? song_path(server, named)
+           : strncmp(named, "j_", 2) == 0 ? song_path(server, named, ACE_JOB_AUDIO)
                                           : allowed_path(server->options->allowed_path, named);
     return *out != NULL
                ? ACESTEP_OK
                : ace_fail(err, ACESTEP_ARGUMENT,
                           "\"%.200s\": no upload, no song made here and no file that this server "
                           "may read; POST /v1/uploads takes files, --allowed-path names folders",
+                          named);
+}
+
+ace_status ace_server_latents_path(ace_server *server, const char *named, char **out,
+                                   ace_error *err)
+{
+    *out = strncmp(named, "u_", 2) == 0   ? ace_upload_latents_path(server, named)
+           : strncmp(named, "j_", 2) == 0 ? song_path(server, named, ACE_JOB_LATENTS)
+                                          : allowed_path(server->options->allowed_path, named);
+    return *out != NULL
+               ? ACESTEP_OK
+               : ace_fail(err, ACESTEP_ARGUMENT,
+                          "\"%.200s\": no upload of latents, no song whose latents were saved and "
+                          "no file that this server may read",
                           named);
 }

@@ -11,7 +11,7 @@
  * (1: the next; null when it is not queued), wait_seconds, expected_seconds, params (as asked; its
  * seeds from the start on), request (every option), title, favourite, progress {stage, fraction,
  * whole, eta_seconds}, plan, items [{index, seed, seconds, bytes, format, audio, peaks, sidecar,
- * lrc, vtt, caption, lyrics, bpm, keyscale, timesignature, vocal_language, codes}], words, warnings
+ * latents, lrc, vtt, caption, lyrics, bpm, keyscale, timesignature, vocal_language, codes}], words, warnings
  *   [{id, field, asked, used, reason}], timings, error {code, message, hint}. */
 #ifndef ACE_SERVER_JOBS_H
 #define ACE_SERVER_JOBS_H
@@ -33,7 +33,11 @@ typedef enum ace_job_kind {
     ACE_JOB_SONG,      /* acestep_generate */
     ACE_JOB_SAMPLE,    /* acestep_compose: a song's words from one sentence */
     ACE_JOB_FORMAT,    /* acestep_compose: from rough words */
-    ACE_JOB_UNDERSTAND /* acestep_understand */
+    ACE_JOB_UNDERSTAND, /* acestep_understand */
+    ACE_JOB_ENCODE,     /* acestep_encode: a recording to latents and codes */
+    ACE_JOB_DECODE,     /* acestep_decode: latents or codes to a recording */
+    ACE_JOB_SCORE,      /* acestep_score */
+    ACE_JOB_TIMES         /* acestep_time_lyrics */
 } ace_job_kind;
 
 typedef enum ace_job_status {
@@ -44,13 +48,15 @@ typedef enum ace_job_status {
     ACE_JOB_CANCELLED
 } ace_job_status;
 
-enum { ACE_JOB_KINDS = 4, ACE_JOB_STATUSES = 5 };
+enum { ACE_JOB_KINDS = 8, ACE_JOB_STATUSES = 5 };
 
 /* "song", …; "queued", … The readers return -1 for another word. */
 const char *ace_job_kind_name(ace_job_kind kind);
 const char *ace_job_status_name(ace_job_status status);
 int ace_job_kind_read(const char *name);
 int ace_job_status_read(const char *name);
+/* Do such jobs end with items, or with words? */
+bool ace_job_has_items(ace_job_kind kind);
 
 /* ---- the engine, so that tests can bring their own
  * --------------------------------------------------- */
@@ -87,6 +93,8 @@ typedef struct ace_jobs_options {
     /* The real path of a file that a request names (ace_server_input_path). NULL: the name itself.
      */
     ace_status (*input_path)(ace_server *server, const char *named, char **out, ace_error *err);
+    /* The same for src_latents. NULL: input_path. */
+    ace_status (*latents_path)(ace_server *server, const char *named, char **out, ace_error *err);
     /* The same for an adapter in the option lora. NULL: input_path. */
     ace_status (*adapter_path)(ace_server *server, const char *named, char **out, ace_error *err);
     /* A new event is there (ace_http_wake). Called from any thread, perhaps with locks held: it
@@ -157,7 +165,13 @@ typedef struct ace_jobs_filter {
  * number}. NULL when memory is short. */
 json_t *ace_jobs_list(ace_jobs *jobs, const ace_jobs_filter *filter);
 
-typedef enum ace_job_file { ACE_JOB_AUDIO, ACE_JOB_SIDECAR, ACE_JOB_LRC, ACE_JOB_VTT } ace_job_file;
+typedef enum ace_job_file {
+    ACE_JOB_AUDIO,
+    ACE_JOB_SIDECAR,
+    ACE_JOB_LRC,
+    ACE_JOB_VTT,
+    ACE_JOB_LATENTS
+} ace_job_file;
 
 /* Path of an item's file, which is there now but may go with its job at any time. ace_free.
  * ARGUMENT when there is no such job, item or file. */

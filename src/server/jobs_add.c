@@ -8,26 +8,52 @@
 static const double REPEAT_SECONDS = 24 * 3600.0;
 static const double SHORTEST_RETRY = 1;
 
-static bool names_audio(const json_t *asked)
+static bool has(const json_t *asked, const char *option)
 {
-    const char *source = json_string_value(json_object_get(asked, "src_audio"));
-    const char *reference = json_string_value(json_object_get(asked, "reference_audio"));
-    return (source != NULL && source[0] != '\0') || (reference != NULL && reference[0] != '\0');
+    const char *text = json_string_value(json_object_get(asked, option));
+    return text != NULL && text[0] != '\0';
 }
 
-static ace_status check_words(ace_job_kind kind, const json_t *asked, ace_error *err)
+static bool names_audio(const json_t *asked)
 {
-    const char *query = json_string_value(json_object_get(asked, "sample_query"));
-    const char *source = json_string_value(json_object_get(asked, "src_audio"));
-    const char *codes = json_string_value(json_object_get(asked, "audio_codes"));
-    if (kind == ACE_JOB_SAMPLE && (query == NULL || query[0] == '\0')) {
-        return ace_fail(err, ACESTEP_ARGUMENT, "sample_query: there is no sentence about the song");
+    return has(asked, "src_audio") || has(asked, "src_latents") || has(asked, "reference_audio");
+}
+
+/* What such a job cannot do without. The engine says the rest. */
+static ace_status check_inputs(ace_job_kind kind, const json_t *asked, ace_error *err)
+{
+    bool sound = has(asked, "src_audio") || has(asked, "src_latents");
+    bool codes = has(asked, "audio_codes");
+    const char *missing = NULL;
+    switch (kind) {
+    case ACE_JOB_SONG:
+    case ACE_JOB_FORMAT:
+        break;
+    case ACE_JOB_SAMPLE:
+        missing =
+            has(asked, "sample_query") ? NULL : "sample_query: there is no sentence about the song";
+        break;
+    case ACE_JOB_UNDERSTAND:
+        missing = sound || codes ? NULL : "src_audio: there is nothing to listen to";
+        break;
+    case ACE_JOB_ENCODE:
+        missing = sound ? NULL : "src_audio: there is nothing to encode";
+        break;
+    case ACE_JOB_DECODE:
+        missing = has(asked, "src_latents") != codes
+                      ? NULL
+                      : "src_latents: either latents or audio_codes are decoded";
+        break;
+    case ACE_JOB_SCORE:
+        missing = sound || codes ? NULL : "audio_codes: there is nothing to score";
+        break;
+    case ACE_JOB_TIMES:
+        missing = !sound                  ? "src_audio: there is nothing to listen to"
+                  : !has(asked, "lyrics") ? "lyrics: there are no words to sing"
+                                          : NULL;
+        break;
     }
-    if (kind == ACE_JOB_UNDERSTAND && (source == NULL || source[0] == '\0') &&
-        (codes == NULL || codes[0] == '\0')) {
-        return ace_fail(err, ACESTEP_ARGUMENT, "src_audio: there is nothing to listen to");
-    }
-    return ACESTEP_OK;
+    return missing == NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_ARGUMENT, "%s", missing);
 }
 
 /* A plan finds out what cannot be before anybody waits for it. Where audio would have to be read
@@ -65,7 +91,7 @@ static ace_status make_entry(ace_jobs *jobs, const ace_job_wish *wish, ace_jobs_
     json_t *asked = NULL;
     ace_status status = ace_jobs_request_make(jobs, wish, &asked, err);
     if (status == ACESTEP_OK) {
-        status = check_words(wish->kind, asked, err);
+        status = check_inputs(wish->kind, asked, err);
     }
     ace_jobs_entry *e = status == ACESTEP_OK ? ace_entry_create(wish->kind, wish->origin) : NULL;
     if (status == ACESTEP_OK && e == NULL) {

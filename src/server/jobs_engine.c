@@ -27,35 +27,44 @@ static char *describe(void *engine)
     return acestep_engine_json(engine);
 }
 
-static acestep_status run_song(void *engine, const acestep_request *request,
-                               acestep_progress *progress, void *context, char **report,
-                               acestep_error *err)
-{
-    acestep_result *result = NULL;
-    acestep_status status = acestep_generate(engine, request, progress, context, &result, err);
-    if (status == ACESTEP_OK) {
-        *report = acestep_result_json(result);
-    }
-    acestep_result_free(result);
-    return status;
-}
+typedef acestep_status make_result(acestep_engine *engine, const acestep_request *request,
+                                   acestep_progress *progress, void *context, acestep_result **out,
+                                   acestep_error *err);
+typedef acestep_status make_words(acestep_engine *engine, const acestep_request *request,
+                                  acestep_progress *progress, void *context, acestep_words **out,
+                                  acestep_error *err);
+
+/* One of the two. */
+static const struct {
+    make_result *result;
+    make_words *words;
+} calls[ACE_JOB_KINDS] = {
+    [ACE_JOB_SONG] = {.result = acestep_generate},
+    [ACE_JOB_SAMPLE] = {.words = acestep_compose},
+    [ACE_JOB_FORMAT] = {.words = acestep_compose},
+    [ACE_JOB_UNDERSTAND] = {.words = acestep_understand},
+    [ACE_JOB_ENCODE] = {.result = acestep_encode},
+    [ACE_JOB_DECODE] = {.result = acestep_decode},
+    [ACE_JOB_SCORE] = {.words = acestep_score},
+    [ACE_JOB_TIMES] = {.result = acestep_time_lyrics},
+};
 
 static acestep_status run(void *engine, ace_job_kind kind, const acestep_request *request,
                           acestep_progress *progress, void *context, char **report,
                           acestep_error *err)
 {
-    *report = NULL;
-    if (kind == ACE_JOB_SONG) {
-        return run_song(engine, request, progress, context, report, err);
-    }
+    acestep_result *result = NULL;
     acestep_words *words = NULL;
-    acestep_status status =
-        kind == ACE_JOB_UNDERSTAND
-            ? acestep_understand(engine, request, progress, context, &words, err)
-            : acestep_compose(engine, request, progress, context, &words, err);
-    if (status == ACESTEP_OK) {
-        *report = acestep_words_json(words);
+    acestep_status status = ACESTEP_OK;
+    *report = NULL;
+    if (calls[kind].result != NULL) {
+        status = calls[kind].result(engine, request, progress, context, &result, err);
+        *report = status == ACESTEP_OK ? acestep_result_json(result) : NULL;
+    } else {
+        status = calls[kind].words(engine, request, progress, context, &words, err);
+        *report = status == ACESTEP_OK ? acestep_words_json(words) : NULL;
     }
+    acestep_result_free(result);
     acestep_words_free(words);
     return status;
 }

@@ -11,7 +11,8 @@
 /* ---- names
  * ------------------------------------------------------------------------------------------ */
 
-static const char *const kind_names[ACE_JOB_KINDS] = {"song", "sample", "format", "understand"};
+static const char *const kind_names[ACE_JOB_KINDS] = {"song",   "sample", "format", "understand",
+                                                      "encode", "decode", "score",  "lrc"};
 static const char *const status_names[ACE_JOB_STATUSES] = {"queued", "running", "done", "failed",
                                                            "cancelled"};
 
@@ -28,6 +29,12 @@ static int find(const char *name, const char *const *names, int n)
 const char *ace_job_kind_name(ace_job_kind kind)
 {
     return kind_names[kind];
+}
+
+bool ace_job_has_items(ace_job_kind kind)
+{
+    return kind == ACE_JOB_SONG || kind == ACE_JOB_ENCODE || kind == ACE_JOB_DECODE ||
+           kind == ACE_JOB_TIMES;
 }
 
 const char *ace_job_status_name(ace_job_status status)

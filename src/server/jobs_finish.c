@@ -13,6 +13,9 @@ static void count(ace_jobs *jobs, const ace_jobs_entry *e)
     s->busy_seconds += e->started > 0 ? e->finished - e->started : 0;
     size_t i = 0;
     json_t *item = NULL;
+    if (e->kind != ACE_JOB_SONG) {
+        return;
+    }
     json_array_foreach (e->items, i, item) {
         s->songs++;
         s->audio_seconds += json_number_value(json_object_get(item, "seconds"));

@@ -146,7 +146,7 @@ static json_t *item_of(ace_jobs *jobs, const char *id, int index)
 ace_status ace_jobs_file(ace_jobs *jobs, const char *id, int item, ace_job_file file, char **path,
                          ace_error *err)
 {
-    static const char *const names[] = {"audio", "sidecar", "lrc", "vtt"};
+    static const char *const names[] = {"audio", "sidecar", "lrc", "vtt", "latents"};
     *path = NULL;
     json_t *found = item_of(jobs, id, item);
     const char *address = json_string_value(json_object_get(found, names[file]));

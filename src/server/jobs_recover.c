@@ -55,6 +55,14 @@ static void end_interrupted(ace_jobs *jobs)
 /* ---- a new journal in an old folder
  * ----------------------------------------------------------------- */
 
+/* Records of the first versions are of songs, and do not say so. */
+static ace_job_kind kind_of(const json_t *kept)
+{
+    const char *name = json_string_value(json_object_get(kept, "kind"));
+    int kind = name != NULL ? ace_job_kind_read(name) : -1;
+    return kind >= 0 ? (ace_job_kind)kind : ACE_JOB_SONG;
+}
+
 /* Songs of a journal that is lost, from the job.json beside them. */
 static ace_jobs_entry *read_result(const char *folder, const char *id)
 {
@@ -64,7 +72,7 @@ static ace_jobs_entry *read_result(const char *folder, const char *id)
     const char *text = json_string_value(json_object_get(kept, "title"));
     char *title = ace_strdup(text != NULL ? text : "");
     ace_jobs_entry *e =
-        json_is_object(kept) && title != NULL ? ace_entry_create(ACE_JOB_SONG, "native") : NULL;
+        json_is_object(kept) && title != NULL ? ace_entry_create(kind_of(kept), "native") : NULL;
     if (e == NULL) {
         ace_free(title);
     } else {

@@ -87,6 +87,13 @@ static ace_status real_path(ace_jobs *jobs, const char *named, char **out, ace_e
     return *out != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "jobs: no host memory");
 }
 
+static ace_status latents_path(ace_jobs *jobs, const char *named, char **out, ace_error *err)
+{
+    return jobs->options.latents_path != NULL
+               ? jobs->options.latents_path(jobs->options.server, named, out, err)
+               : real_path(jobs, named, out, err);
+}
+
 static ace_status resolve_file(ace_jobs *jobs, acestep_request *request, const char *option,
                                const char *named, ace_error *err)
 {
@@ -94,7 +101,8 @@ static ace_status resolve_file(ace_jobs *jobs, acestep_request *request, const c
     if (named == NULL || named[0] == '\0') {
         return ACESTEP_OK;
     }
-    ace_status status = real_path(jobs, named, &path, err);
+    ace_status status = strcmp(option, "src_latents") == 0 ? latents_path(jobs, named, &path, err)
+                                                           : real_path(jobs, named, &path, err);
     if (status == ACESTEP_OK) {
         status = ace_request_put(request, option, path, err);
     }
@@ -205,10 +213,10 @@ static bool is_servers_own(ace_jobs *jobs, const char *lora)
 static ace_status resolve_files(ace_jobs *jobs, const json_t *asked, acestep_request *request,
                                 ace_error *err)
 {
-    static const char *const files[] = {"src_audio", "reference_audio"};
+    static const char *const files[] = {"src_audio", "src_latents", "reference_audio"};
     const char *lora = json_string_value(json_object_get(asked, "lora"));
     ace_status status = ACESTEP_OK;
-    for (size_t i = 0; i < 2 && status == ACESTEP_OK; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof *files && status == ACESTEP_OK; i++) {
         status = resolve_file(jobs, request, files[i],
                               json_string_value(json_object_get(asked, files[i])), err);
     }

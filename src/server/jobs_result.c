@@ -60,7 +60,13 @@ static bool take_beside(json_t *item, const naming *n, const char *extension, co
     return true;
 }
 
-static ace_status take_files(const ace_jobs_entry *e, const naming *n, json_t *item, ace_error *err)
+static json_t *format_of(const ace_jobs_entry *e)
+{
+    const char *format = json_string_value(json_object_get(e->request, "audio_format"));
+    return json_string(format != NULL && format[0] != '\0' ? format : "flac");
+}
+
+static ace_status take_audio(const ace_jobs_entry *e, const naming *n, json_t *item, ace_error *err)
 {
     char from[ACE_FOLDER_PATH_BYTES];
     char to[ACE_FOLDER_PATH_BYTES];
@@ -71,23 +77,54 @@ static ace_status take_files(const ace_jobs_entry *e, const naming *n, json_t *i
     if (rename(from, to) != 0 || stat(to, &st) != 0) {
         return ace_fail(err, ACESTEP_IO, "%s cannot be put in place: %s", to, strerror(errno));
     }
+    json_object_set_new(item, "format", format_of(e));
     json_object_set_new(item, "bytes", json_integer((json_int_t)st.st_size));
     json_object_set_new(item, "extension", json_string(extension));
     json_object_set_new(item, "audio", json_sprintf("/v1/jobs/%s/items/%d/audio", e->id, n->index));
     json_object_set_new(item, "peaks", json_sprintf("/v1/jobs/%s/items/%d/peaks", e->id, n->index));
+    return ACESTEP_OK;
+}
+
+static void take_rest(const ace_jobs_entry *e, const naming *n, json_t *item)
+{
+    char from[ACE_FOLDER_PATH_BYTES];
+    char to[ACE_FOLDER_PATH_BYTES];
     if (take_beside(item, n, "json", "sidecar", e->id)) {
         put_names(n, "json", false, from, to);
         describe(item, to);
     }
+    (void)take_beside(item, n, "latents", "latents", e->id);
     (void)take_beside(item, n, "lrc", "lrc", e->id);
     (void)take_beside(item, n, "vtt", "vtt", e->id);
-    return ACESTEP_OK;
 }
 
-static json_t *format_of(const ace_jobs_entry *e)
+/* The audio, else what has its name. */
+static const char *path_of(const json_t *output, bool *audio)
 {
-    const char *format = json_string_value(json_object_get(e->request, "audio_format"));
-    return json_string(format != NULL && format[0] != '\0' ? format : "flac");
+    static const char *const names[] = {"path", "latents", "lrc"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *path = json_string_value(json_object_get(output, names[i]));
+        *audio = i == 0;
+        if (path != NULL) {
+            return path;
+        }
+    }
+    return NULL;
+}
+
+static ace_status take_files(const ace_jobs_entry *e, const char *folder, int index,
+                             const json_t *output, json_t *item, ace_error *err)
+{
+    bool audio = false;
+    const naming n = {folder, path_of(output, &audio), index};
+    if (n.path == NULL) {
+        return ACESTEP_OK; /* a job that was only walked through */
+    }
+    ace_status status = audio ? take_audio(e, &n, item, err) : ACESTEP_OK;
+    if (status == ACESTEP_OK) {
+        take_rest(e, &n, item);
+    }
+    return status;
 }
 
 json_t *ace_result_items(const ace_jobs_entry *e, const char *folder, json_t *report,
@@ -97,16 +134,14 @@ json_t *ace_result_items(const ace_jobs_entry *e, const char *folder, json_t *re
     size_t i = 0;
     json_t *output = NULL;
     json_array_foreach (json_object_get(report, "outputs"), i, output) {
-        const char *path = json_string_value(json_object_get(output, "path"));
-        json_t *item = json_pack("{s:i, s:o}", "index", (int)i, "format", format_of(e));
-        static const char *const kept[] = {"seed", "seconds", "sample_rate", "lyric_score",
-                                           "lm_score"};
+        json_t *item = json_pack("{s:i}", "index", (int)i);
+        static const char *const kept[] = {"seed",        "seconds",  "sample_rate",
+                                           "lyric_score", "lm_score", "codes"};
         for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
             json_object_set(item, kept[k], json_object_get(output, kept[k]));
         }
-        const naming n = {folder, path, (int)i};
         json_array_append_new(items, item);
-        if (path != NULL && take_files(e, &n, item, err) != ACESTEP_OK) {
+        if (take_files(e, folder, (int)i, output, item, err) != ACESTEP_OK) {
             json_decref(items);
             return NULL;
         }

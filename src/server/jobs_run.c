@@ -108,12 +108,13 @@ static ace_status set_output(ace_jobs *jobs, const ace_jobs_entry *e, const char
 
 static void take_report(ace_jobs_entry *e, json_t *report)
 {
-    const json_t *about = e->kind == ACE_JOB_SONG ? report : json_object_get(report, "acestep");
+    bool has_items = ace_job_has_items(e->kind);
+    const json_t *about = has_items ? report : json_object_get(report, "acestep");
     json_t *warnings = json_object_get(about, "warnings");
     if (json_is_array(warnings)) {
         ace_entry_put(&e->warnings, json_incref(warnings));
     }
-    if (e->kind != ACE_JOB_SONG) {
+    if (!has_items) {
         ace_entry_put(&e->words, json_incref(report));
         json_t *seconds = json_object_get(about, "seconds");
         ace_entry_put(&e->timings, json_pack("{s:O?}", "total", seconds));
@@ -157,9 +158,10 @@ static json_t *enter(ace_jobs *jobs, ace_jobs_entry *e, json_t *report, json_t *
     ace_entry_put(&e->items, items);
     json_t *outcome = ace_entry_outcome(e);
     json_t *record =
-        json_pack("{s:f, s:f, s:f, s:s, s:O, s:O, s:o}", "created", e->created, "started",
-                  e->started, "finished", ace_unix_seconds(), "title", e->title, "params",
-                  e->params, "request", e->request, "outcome", outcome);
+        json_pack("{s:s, s:f, s:f, s:f, s:s, s:O, s:O, s:o}", "kind", ace_job_kind_name(e->kind),
+                  "created", e->created, "started", e->started, "finished", ace_unix_seconds(),
+                  "title", e->title, "params", e->params, "request", e->request, "outcome",
+                  outcome);
     json_t *copy = json_deep_copy(record);
     json_decref(record);
     (void)pthread_mutex_unlock(&jobs->lock);
@@ -170,7 +172,7 @@ static ace_status deliver(ace_jobs *jobs, ace_jobs_entry *e, json_t *report, ace
 {
     char part[ACE_FOLDER_PATH_BYTES];
     char final[ACE_FOLDER_PATH_BYTES];
-    if (e->kind != ACE_JOB_SONG) {
+    if (!ace_job_has_items(e->kind)) {
         json_decref(enter(jobs, e, report, NULL));
         return ACESTEP_OK;
     }
@@ -236,7 +238,7 @@ ace_status ace_job_run_it(ace_jobs *jobs, ace_jobs_entry *e, ace_error *err)
     char part[ACE_FOLDER_PATH_BYTES];
     ace_result_folder(jobs, e->id, true, part);
     ace_status status = ace_jobs_request_open(jobs, e->request, &request, err);
-    if (status == ACESTEP_OK && e->kind == ACE_JOB_SONG) {
+    if (status == ACESTEP_OK && ace_job_has_items(e->kind)) {
         status = set_output(jobs, e, part, request, err);
     }
     if (status == ACESTEP_OK) {

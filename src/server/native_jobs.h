@@ -11,6 +11,10 @@ ace_http_handler ace_native_job_add; /* native_jobs_add.c */
 ace_http_handler ace_native_sample;
 ace_http_handler ace_native_format;
 ace_http_handler ace_native_understand;
+ace_http_handler ace_native_encode;
+ace_http_handler ace_native_decode;
+ace_http_handler ace_native_score;
+ace_http_handler ace_native_lrc;
 
 ace_http_handler ace_native_job_list; /* native_jobs.c */
 ace_http_handler ace_native_job_show;
@@ -27,6 +31,7 @@ ace_http_handler ace_native_item_peaks;
 ace_http_handler ace_native_item_sidecar;
 ace_http_handler ace_native_item_lrc;
 ace_http_handler ace_native_item_vtt;
+ace_http_handler ace_native_item_latents;
 ace_http_handler ace_native_item_codes;
 
 ace_http_handler ace_native_engine_load; /* native_jobs_engine.c */

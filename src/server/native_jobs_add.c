@@ -2,6 +2,7 @@
 #include "server/native_jobs.h"
 
 #include "base/memory.h"
+#include "server/song_params.h"
 #include "server/uploads.h"
 
 #include <ctype.h>
@@ -16,8 +17,13 @@
 static const struct {
     ace_job_kind kind;
     const char *name, *option;
-} aliases[] = {{ACE_JOB_SAMPLE, "query", "sample_query"},
-               {ACE_JOB_UNDERSTAND, "audio", "src_audio"}};
+} aliases[] = {
+    {ACE_JOB_SAMPLE, "query", "sample_query"},  {ACE_JOB_UNDERSTAND, "audio", "src_audio"},
+    {ACE_JOB_ENCODE, "audio", "src_audio"},     {ACE_JOB_ENCODE, "latents", "src_latents"},
+    {ACE_JOB_DECODE, "latents", "src_latents"}, {ACE_JOB_DECODE, "codes", "audio_codes"},
+    {ACE_JOB_SCORE, "audio", "src_audio"},      {ACE_JOB_SCORE, "latents", "src_latents"},
+    {ACE_JOB_SCORE, "codes", "audio_codes"},    {ACE_JOB_TIMES, "audio", "src_audio"},
+    {ACE_JOB_TIMES, "latents", "src_latents"}};
 
 static void rename_aliases(json_t *params, ace_job_kind kind)
 {
@@ -58,11 +64,19 @@ static json_t *read_params(ace_http_request *request)
     return params;
 }
 
+/* Jobs that take one file, whatever its field is called. */
+static bool is_of_recordings(ace_job_kind kind)
+{
+    return kind == ACE_JOB_ENCODE || kind == ACE_JOB_DECODE || kind == ACE_JOB_SCORE ||
+           kind == ACE_JOB_TIMES;
+}
+
 /* Which option a file of the form is for; NULL: none. */
 static const char *option_of(const char *field, ace_job_kind kind)
 {
     static const char *const names[][2] = {{"src_audio", "src_audio"},
                                            {"ctx_audio", "src_audio"},
+                                           {"src_latents", "src_latents"},
                                            {"reference_audio", "reference_audio"},
                                            {"ref_audio", "reference_audio"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -70,7 +84,10 @@ static const char *option_of(const char *field, ace_job_kind kind)
             return names[i][1];
         }
     }
-    return kind == ACE_JOB_UNDERSTAND ? "src_audio" : NULL;
+    if (kind != ACE_JOB_UNDERSTAND && !is_of_recordings(kind)) {
+        return NULL;
+    }
+    return kind == ACE_JOB_DECODE || strcmp(field, "latents") == 0 ? "src_latents" : "src_audio";
 }
 
 static bool take_files(ace_http_request *request, ace_server *server, ace_job_kind kind,
@@ -82,16 +99,46 @@ static bool take_files(ace_http_request *request, ace_server *server, ace_job_ki
         const char *option = option_of(request->files[i].field, kind);
         if (option == NULL) {
             ace_http_reply_error(request, 400, "bad_value", request->files[i].field,
-                                 "files go into src_audio and reference_audio",
+                                 "files go into src_audio, src_latents and reference_audio",
                                  "\"%.60s\" takes no file", request->files[i].field);
             return false;
         }
-        if (ace_upload_take(server, request, i, id, &err) != ACESTEP_OK) {
+        bool latents = strcmp(option, "src_latents") == 0;
+        ace_status status = latents ? ace_upload_take_latents(server, request, i, id, &err)
+                                    : ace_upload_take(server, request, i, id, &err);
+        if (status != ACESTEP_OK) {
             ace_http_reply_failure(request, &err, option);
             return false;
         }
         json_object_set_new(params, option, json_string(id));
     }
+    return true;
+}
+
+/* "song": "j_…/0" stands for a song made here: its sound, or its latents where they were saved, and
+ * the words and codes that it was made from. What is also given wins. False after answering. */
+static bool take_song(ace_http_request *request, ace_server *server, ace_job_kind kind,
+                      json_t *params)
+{
+    json_t *named = json_object_get(params, "song");
+    const char *song = json_string_value(named);
+    ace_error err = {.code = ACESTEP_OK};
+    json_t *known = NULL;
+    if (named == NULL) {
+        return true;
+    }
+    if (song == NULL || ace_song_params(server, song, &known, &err) != ACESTEP_OK) {
+        ace_http_reply_error(request, 400, "bad_value", "song", NULL, "%s",
+                             song != NULL ? err.message : "song: \"j_…/0\" is expected");
+        return false;
+    }
+    json_object_del(params, "song");
+    if (kind == ACE_JOB_DECODE) { /* one of them */
+        bool latents = json_object_get(known, "src_latents") != NULL;
+        json_object_del(known, latents ? "audio_codes" : "src_audio");
+    }
+    json_object_update_missing(params, known);
+    json_decref(known);
     return true;
 }
 
@@ -107,7 +154,8 @@ bool ace_native_wish_read(ace_http_request *request, ace_server *server, ace_job
         int read = json_is_string(named) ? ace_job_kind_read(json_string_value(named)) : -1;
         if (read < 0) {
             ace_http_reply_error(request, 400, "bad_value", "kind", NULL,
-                                 "kind: song, sample, format or understand is expected");
+                                 "kind: song, sample, format, understand, encode, decode, score or "
+                                 "lrc is expected");
             json_decref(*params);
             return false;
         }
@@ -115,6 +163,10 @@ bool ace_native_wish_read(ace_http_request *request, ace_server *server, ace_job
         json_object_del(*params, "kind");
     }
     rename_aliases(*params, kind);
+    if (is_of_recordings(kind) && !take_song(request, server, kind, *params)) {
+        json_decref(*params);
+        return false;
+    }
     if (!take_files(request, server, kind, *params)) {
         json_decref(*params);
         return false;
@@ -225,6 +277,26 @@ void ace_native_format(ace_http_request *request, ace_server *server)
 void ace_native_understand(ace_http_request *request, ace_server *server)
 {
     add(request, server, ACE_JOB_UNDERSTAND);
+}
+
+void ace_native_encode(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_ENCODE);
+}
+
+void ace_native_decode(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_DECODE);
+}
+
+void ace_native_score(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_SCORE);
+}
+
+void ace_native_lrc(ace_http_request *request, ace_server *server)
+{
+    add(request, server, ACE_JOB_TIMES);
 }
 
 /* ---- waiting

@@ -15,20 +15,27 @@
 
 enum { PATH_BYTES = 4600, PAIRS = 1000 };
 
-/* The path of an item's file; NULL after answering 404. */
-static char *find(ace_http_request *request, ace_server *server, ace_job_file file)
+/* The number in the address; -1 for anything else. */
+static int read_index(const ace_http_request *request)
 {
-    char *path = NULL;
     char *end = NULL;
-    ace_error err = {.code = ACESTEP_OK};
     const char *number = request->captures[1];
     errno = 0;
     long item = isdigit((unsigned char)number[0]) != 0 ? strtol(number, &end, 10) : -1;
     bool good = item >= 0 && item < 1000 && *end == '\0' && errno == 0;
-    if (!good || ace_jobs_file(server->jobs, request->captures[0], (int)item, file, &path, &err) !=
-                     ACESTEP_OK) {
+    return good ? (int)item : -1;
+}
+
+/* The path of an item's file; NULL after answering 404. */
+static char *find(ace_http_request *request, ace_server *server, ace_job_file file)
+{
+    char *path = NULL;
+    ace_error err = {.code = ACESTEP_OK};
+    int item = read_index(request);
+    if (item < 0 ||
+        ace_jobs_file(server->jobs, request->captures[0], item, file, &path, &err) != ACESTEP_OK) {
         ace_http_reply_error(request, 404, "not_found", NULL, NULL, "%s",
-                             good ? err.message : "there is no such item");
+                             item >= 0 ? err.message : "there is no such item");
         return NULL;
     }
     return path;
@@ -204,17 +211,22 @@ void ace_native_item_vtt(ace_http_request *request, ace_server *server)
     send(request, server, ACE_JOB_VTT, "text/vtt; charset=utf-8");
 }
 
-/* They stand in the sidecar: those of the request, or those that the language model has written. */
+/* Made in one place, used in another: always a file to be saved. */
+void ace_native_item_latents(ace_http_request *request, ace_server *server)
+{
+    send(request, server, ACE_JOB_LATENTS, "application/octet-stream");
+}
+
+/* Those of the request, those that the language model has written, or those of a recording. */
 void ace_native_item_codes(ace_http_request *request, ace_server *server)
 {
-    char *path = find(request, server, ACE_JOB_SIDECAR);
-    if (path == NULL) {
-        return;
-    }
-    json_t *sidecar = json_load_file(path, 0, NULL);
-    const char *codes = json_string_value(json_object_get(sidecar, "audio_codes"));
+    int index = read_index(request);
+    json_t *record = ace_jobs_record(server->jobs, request->captures[0]);
+    const json_t *item =
+        index >= 0 ? json_array_get(json_object_get(record, "items"), (size_t)index) : NULL;
+    const char *codes = json_string_value(json_object_get(item, "codes"));
     if (codes != NULL && codes[0] != '\0') {
-        char name[64];
+        char name[96];
         (void)snprintf(name, sizeof name, "attachment; filename=\"%.30s-%.4s.codes.txt\"",
                        request->captures[0], request->captures[1]);
         if (ace_http_query_flag(request, "download")) {
@@ -222,8 +234,8 @@ void ace_native_item_codes(ace_http_request *request, ace_server *server)
         }
         ace_http_reply_text(request, 200, "text/plain; charset=utf-8", codes);
     } else {
-        ace_http_reply_error(request, 404, "not_found", NULL, NULL, "the song follows no codes");
+        ace_http_reply_error(request, 404, "not_found", NULL, NULL, "%s",
+                             item != NULL ? "the song follows no codes" : "there is no such item");
     }
-    json_decref(sidecar);
-    ace_free(path);
+    json_decref(record);
 }

@@ -12,6 +12,14 @@ static void reply_unknown(ace_http_request *request)
                          "there is no such upload (any more)");
 }
 
+/* Nothing in such a file says what it is: its sender does. */
+static bool is_latents(const ace_http_request *request)
+{
+    const char *kind = ace_http_query(request, "kind");
+    return (kind != NULL && strcmp(kind, "latents") == 0) ||
+           strcmp(request->files[0].field, "src_latents") == 0;
+}
+
 void ace_native_upload(ace_http_request *request, ace_server *server)
 {
     char id[ACE_UPLOAD_ID_BYTES];
@@ -23,7 +31,9 @@ void ace_native_upload(ace_http_request *request, ace_server *server)
                              "one file is expected, not %zu", request->n_files);
         return;
     }
-    if (ace_upload_take(server, request, 0, id, &err) != ACESTEP_OK) {
+    ace_status status = is_latents(request) ? ace_upload_take_latents(server, request, 0, id, &err)
+                                            : ace_upload_take(server, request, 0, id, &err);
+    if (status != ACESTEP_OK) {
         ace_http_reply_failure(request, &err, "file");
         return;
     }
@@ -38,11 +48,13 @@ void ace_native_upload_list(ace_http_request *request, ace_server *server)
     json_t *id;
     json_array_foreach(ids, i, id) {
         json_t *record = ace_upload_record(server, json_string_value(id));
-        if (record != NULL) { /* it may have gone meanwhile */
+        bool plays = json_object_get(record, "audio") != NULL;
+        if (plays) { /* it may have gone meanwhile, or be latents */
             (void)json_object_del(record, "peaks");
             (void)json_object_del(record, "settings");
-            (void)json_array_append_new(list, record);
+            (void)json_array_append(list, record);
         }
+        json_decref(record);
     }
     json_decref(ids);
     ace_http_reply_json(request, 200, json_pack("{s:o}", "uploads", list));

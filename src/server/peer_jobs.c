@@ -56,11 +56,11 @@ static ace_status request_of(json_t *body, json_t **out, ace_error *err)
                         : ace_fail(err, ACESTEP_ARGUMENT, "request: the part holds no JSON");
 }
 
-/* Latents are not read: they belong to one program's decoder. */
-static bool has_latents(const ace_http_request *request)
+/* A reference is cut anew for every song, which takes its sound. */
+static bool has_reference_latents(const ace_http_request *request)
 {
     for (size_t i = 0; i < request->n_files; i++) {
-        if (strstr(request->files[i].field, "latents") != NULL) {
+        if (strcmp(request->files[i].field, "ref_latents") == 0) {
             return true;
         }
     }
@@ -74,9 +74,9 @@ static ace_status read_body(ace_http_request *request, ace_server *server, json_
     json_t *given = request->body;
     json_t *body = given != NULL ? NULL : json_object();
     *out = NULL;
-    if (has_latents(request)) {
+    if (has_reference_latents(request)) {
         return ace_fail(err, ACESTEP_UNSUPPORTED,
-                        "src_latents, ref_latents: latents are not read here; send the audio");
+                        "ref_latents: latents of a reference are not read here; send the audio");
     }
     ace_status status = ACESTEP_OK;
     if (json_is_object(given)) {
@@ -93,9 +93,9 @@ static ace_status read_body(ace_http_request *request, ace_server *server, json_
     if (status == ACESTEP_OK) {
         status = ace_compat_keep_files(request, server, first, err);
     }
-    static const char *const files[] = {"src_audio_path", "reference_audio_path"};
+    static const char *const files[] = {"src_audio_path", "src_latents", "reference_audio_path"};
     json_array_foreach (body, i, one) {
-        for (size_t f = 0; status == ACESTEP_OK && f < 2 && json_is_object(one); f++) {
+        for (size_t f = 0; status == ACESTEP_OK && f < 3 && json_is_object(one); f++) {
             json_t *id = json_object_get(first, files[f]);
             if (id != NULL) {
                 json_object_set(one, files[f], id);
@@ -218,6 +218,7 @@ void ace_peer_understand(ace_http_request *request, ace_server *server)
         put_default(wish.params, "lm_temperature", json_real(0.3));
         put_default(wish.params, "lm_top_p", json_real(1));
         if (json_object_get(wish.params, "src_audio") == NULL &&
+            json_object_get(wish.params, "src_latents") == NULL &&
             json_object_get(wish.params, "audio_codes") == NULL) {
             status = ace_fail(&err, ACESTEP_ARGUMENT, "multipart: missing 'audio' part");
         }
@@ -261,6 +262,7 @@ static ace_status queue_song(ace_http_request *request, ace_server *server, json
     if (status == ACESTEP_OK) {
         wish.kind = ACE_JOB_SONG;
         put_default(wish.params, "thinking", json_string("false")); /* that was /lm's part */
+        json_object_set_new(wish.params, "save_latents", json_true());
         count_seeds(wish.params);
         *answered = !queue(request, server, &wish, ids, room);
     }
@@ -310,9 +312,41 @@ void ace_peer_synth(ace_http_request *request, ace_server *server)
     json_decref(body);
 }
 
+/* ---- latents
+ * ------------------------------------------------------------------------------------- */
+
+/* Audio to latents, or latents to audio: by what there is. */
+static ace_status read_vae(json_t *body, ace_compat_request *out, ace_error *err)
+{
+    bool audio = json_object_get(body, "src_audio_path") != NULL;
+    bool latents = json_object_get(body, "src_latents") != NULL;
+    if (!json_is_object(body) || audio == latents) {
+        return ace_fail(err, ACESTEP_ARGUMENT, "multipart: either 'audio' or 'src_latents'");
+    }
+    json_object_set_new(body, "task_type", json_string("cover")); /* it has a source */
+    ace_status status = ace_compat_read(body, ACE_COMPAT_PEER, out, err);
+    if (status == ACESTEP_OK) {
+        out->kind = audio ? ACE_JOB_ENCODE : ACE_JOB_DECODE;
+        json_object_del(out->params, "audio_codes");
+    }
+    return status;
+}
+
 void ace_peer_vae(ace_http_request *request, ace_server *server)
 {
-    (void)server;
-    ace_peer_reply_error(request, 501,
-                         "latents are neither written nor read here; send audio to /synth");
+    ace_compat_request wish = {.params = NULL};
+    ace_error err = {.code = ACESTEP_OK};
+    char id[64] = "";
+    json_t *body = NULL;
+    ace_status status = read_body(request, server, &body, &err);
+    if (status == ACESTEP_OK) {
+        status = read_vae(body, &wish, &err);
+    }
+    if (status != ACESTEP_OK) {
+        reply_failure(request, &err);
+    } else if (queue(request, server, &wish, id, sizeof id)) {
+        ace_http_reply_json(request, 200, json_pack("{s:s}", "id", id));
+    }
+    ace_compat_request_free(&wish);
+    json_decref(body);
 }

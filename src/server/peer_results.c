@@ -147,6 +147,29 @@ static ace_status add_song(parts *p, ace_server *server, const json_t *record, c
     return status;
 }
 
+/* What the song was before it was decoded, where it has kept that. */
+static ace_status add_latents(parts *p, ace_server *server, const json_t *record,
+                              const json_t *item, ace_error *err)
+{
+    char *path = NULL;
+    ace_file file;
+    int index = (int)json_integer_value(json_object_get(item, "index"));
+    if (json_object_get(item, "latents") == NULL) {
+        return ACESTEP_OK;
+    }
+    ace_status status = ace_jobs_file(server->jobs, ace_compat_string(record, "id"), index,
+                                      ACE_JOB_LATENTS, &path, err);
+    if (status == ACESTEP_OK) {
+        status = ace_file_open(path, &file, err);
+    }
+    if (status == ACESTEP_OK) {
+        parts_add(p, "application/octet-stream", "", file.data, file.bytes);
+        ace_file_close(&file);
+    }
+    ace_free(path);
+    return status;
+}
+
 static void reply_songs(ace_http_request *request, ace_server *server, const peer_ids *ids)
 {
     parts p;
@@ -163,6 +186,9 @@ static void reply_songs(ace_http_request *request, ace_server *server, const pee
         json_array_foreach (json_object_get(record, "items"), item_index, item) {
             if (status == ACESTEP_OK) {
                 status = add_song(&p, server, record, item, &err);
+            }
+            if (status == ACESTEP_OK) {
+                status = add_latents(&p, server, record, item, &err);
             }
         }
         json_decref(record);
@@ -191,6 +217,23 @@ static void reply_heard(ace_http_request *request, const json_t *record)
     acestep_free(text);
 }
 
+/* /vae: the one file that came of it, as it is. */
+static void reply_file(ace_http_request *request, ace_server *server, const json_t *record,
+                       ace_job_file file)
+{
+    char *path = NULL;
+    ace_error err = {.code = ACESTEP_OK};
+    if (ace_jobs_file(server->jobs, ace_compat_string(record, "id"), 0, file, &path, &err) ==
+        ACESTEP_OK) {
+        ace_http_reply_file(
+            request, path,
+            file == ACE_JOB_AUDIO ? ace_media_type(path) : "application/octet-stream", NULL);
+    } else {
+        ace_peer_reply_error(request, 404, "%s", err.message);
+    }
+    ace_free(path);
+}
+
 static void reply_result(ace_http_request *request, ace_server *server, const peer_ids *ids)
 {
     json_t *record = ace_jobs_record(server->jobs, ids->id[0]);
@@ -200,6 +243,12 @@ static void reply_result(ace_http_request *request, ace_server *server, const pe
         break;
     case ACE_JOB_UNDERSTAND:
         reply_heard(request, record);
+        break;
+    case ACE_JOB_ENCODE:
+        reply_file(request, server, record, ACE_JOB_LATENTS);
+        break;
+    case ACE_JOB_DECODE:
+        reply_file(request, server, record, ACE_JOB_AUDIO);
         break;
     case ACE_JOB_SAMPLE:
     case ACE_JOB_FORMAT:

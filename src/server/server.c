@@ -97,6 +97,7 @@ static ace_status open_jobs(acestep_server *s, ace_error *err)
                                 .server = &s->shared,
                                 .defaults = ace_server_defaults,
                                 .input_path = ace_server_input_path,
+                                .latents_path = ace_server_latents_path,
                                 .adapter_path = ace_server_adapter_path,
                                 .changed = ace_http_wake};
     return ace_jobs_open(&options, &s->shared.jobs, err);

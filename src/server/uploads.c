@@ -51,7 +51,7 @@ static bool path_of(const ace_server *server, const char *id, const char *name,
 
 static void remove_folder(const ace_server *server, const char *id)
 {
-    static const char *const names[] = {"audio", "upload.json", ""};
+    static const char *const names[] = {"audio", "latents", "upload.json", ""};
     char path[PATH_BYTES];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (path_of(server, id, names[i], path)) {
@@ -68,8 +68,11 @@ static void remove_unused(ace_server *server)
     size_t i;
     json_t *id;
     json_array_foreach(ids, i, id) {
-        if (path_of(server, json_string_value(id), "audio", path) && stat(path, &found) == 0 &&
-            time(NULL) - found.st_mtime > KEPT_SECONDS) {
+        bool there = (path_of(server, json_string_value(id), "audio", path) &&
+                      stat(path, &found) == 0) ||
+                     (path_of(server, json_string_value(id), "latents", path) &&
+                      stat(path, &found) == 0);
+        if (there && time(NULL) - found.st_mtime > KEPT_SECONDS) {
             remove_folder(server, json_string_value(id));
         }
     }
@@ -115,18 +118,23 @@ static json_t *describe(const ace_http_file *file, const char *id, const char *p
     return record;
 }
 
-static ace_status keep(ace_server *server, ace_http_request *request, size_t index, const char *id,
+typedef json_t *describe_file(const ace_http_file *file, const char *id, const char *path,
+                              ace_error *err);
+
+/* kind: "audio" or "latents" */
+static ace_status keep(ace_server *server, ace_http_request *request, size_t index,
+                       const char *kind, describe_file *description, const char *id,
                        ace_error *err)
 {
     char folder[PATH_BYTES];
-    char audio[PATH_BYTES];
+    char content[PATH_BYTES];
     char about[PATH_BYTES];
-    if (!path_of(server, id, "", folder) || !path_of(server, id, "audio", audio) ||
+    if (!path_of(server, id, "", folder) || !path_of(server, id, kind, content) ||
         !path_of(server, id, "upload.json", about)) {
         return ace_fail(err, ACESTEP_IO, "%s: the path is too long", server->data_folder);
     }
     const ace_http_file *file = &request->files[index];
-    json_t *record = describe(file, id, file->path, err);
+    json_t *record = description(file, id, file->path, err);
     if (record == NULL) {
         return err->code;
     }
@@ -136,7 +144,7 @@ static ace_status keep(ace_server *server, ace_http_request *request, size_t ind
         free(text);
         return ace_fail(err, ACESTEP_IO, "%s: %s", folder, strerror(errno));
     }
-    ace_status status = ace_http_file_take(request, index, audio, err);
+    ace_status status = ace_http_file_take(request, index, content, err);
     if (status == ACESTEP_OK) {
         status = text != NULL ? ace_file_write(about, text, strlen(text), err)
                               : ace_fail(err, ACESTEP_MEMORY, "upload: no host memory");
@@ -148,8 +156,35 @@ static ace_status keep(ace_server *server, ace_http_request *request, size_t ind
     return status;
 }
 
-ace_status ace_upload_take(ace_server *server, ace_http_request *request, size_t index,
-                           char id[ACE_UPLOAD_ID_BYTES], ace_error *err)
+/* What can be said of latents before their model is known. */
+static json_t *describe_latents(const ace_http_file *file, const char *id, const char *path,
+                                ace_error *err)
+{
+    acestep_error inner = {.code = ACESTEP_OK};
+    char *text = acestep_latents_json(path, &inner);
+    if (text == NULL) {
+        const char *reason = strstr(inner.message, ": ");
+        (void)ace_fail(err, inner.code, "%s%s", file->name,
+                       reason != NULL ? reason : ": unreadable");
+        return NULL;
+    }
+    json_t *record = json_loads(text, 0, NULL);
+    free(text);
+    int bad = json_object_set_new(record, "id", json_string(id));
+    bad |= json_object_set_new(record, "name", json_string(file->name));
+    bad |= json_object_set_new(record, "bytes", json_integer((json_int_t)file->bytes));
+    bad |= json_object_set_new(record, "created", json_real((double)time(NULL)));
+    if (bad) {
+        json_decref(record);
+        (void)ace_fail(err, ACESTEP_MEMORY, "upload: no host memory");
+        return NULL;
+    }
+    return record;
+}
+
+static ace_status take(ace_server *server, ace_http_request *request, size_t index,
+                       const char *kind, describe_file *description, char id[ACE_UPLOAD_ID_BYTES],
+                       ace_error *err)
 {
     ace_error own = {.code = ACESTEP_OK};
     err = err != NULL ? err : &own;
@@ -158,7 +193,19 @@ ace_status ace_upload_take(ace_server *server, ace_http_request *request, size_t
     }
     remove_unused(server);
     make_id(id);
-    return keep(server, request, index, id, err);
+    return keep(server, request, index, kind, description, id, err);
+}
+
+ace_status ace_upload_take(ace_server *server, ace_http_request *request, size_t index,
+                           char id[ACE_UPLOAD_ID_BYTES], ace_error *err)
+{
+    return take(server, request, index, "audio", describe, id, err);
+}
+
+ace_status ace_upload_take_latents(ace_server *server, ace_http_request *request, size_t index,
+                                   char id[ACE_UPLOAD_ID_BYTES], ace_error *err)
+{
+    return take(server, request, index, "latents", describe_latents, id, err);
 }
 
 /* Bytes are written first and described then: nothing is known of them. */
@@ -213,7 +260,8 @@ json_t *ace_upload_record(ace_server *server, const char *id)
     json_t *record = json_load_file(path, 0, NULL);
     char target[128];
     (void)snprintf(target, sizeof target, "/v1/uploads/%s/audio", id);
-    char *address = record != NULL ? ace_http_sign(server, target) : NULL;
+    bool audio = json_object_get(record, "seconds") != NULL;
+    char *address = audio ? ace_http_sign(server, target) : NULL;
     if (address != NULL) {
         (void)json_object_set_new(record, "audio", json_string(address));
     }
@@ -221,14 +269,24 @@ json_t *ace_upload_record(ace_server *server, const char *id)
     return record;
 }
 
-char *ace_upload_path(ace_server *server, const char *id)
+static char *used_path(ace_server *server, const char *id, const char *kind)
 {
     char path[PATH_BYTES];
-    if (!is_id(id) || !path_of(server, id, "audio", path) ||
+    if (!is_id(id) || !path_of(server, id, kind, path) ||
         utimensat(AT_FDCWD, path, NULL, 0) != 0) {
         return NULL;
     }
     return ace_strdup(path);
+}
+
+char *ace_upload_path(ace_server *server, const char *id)
+{
+    return used_path(server, id, "audio");
+}
+
+char *ace_upload_latents_path(ace_server *server, const char *id)
+{
+    return used_path(server, id, "latents");
 }
 
 bool ace_upload_remove(ace_server *server, const char *id)

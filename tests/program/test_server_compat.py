@@ -273,7 +273,7 @@ class Demo(CompatTest):
 
 
     def test_errors_are_one_text(self):
-        latents = form({"request": "{}"}, {"src_latents": ("a.vae", b"\0" * 256)})
+        latents = form({"request": "{}"}, {"ref_latents": ("a.vae", b"\0" * 256)})
         self.assertIn("error", self.json("POST", "/api/extra/music/prepare", {"caption": "x"}, status=501))
         for path, body, kind, status in (("/synth", {"task_type": "waltz"}, "application/json", 400),
                                          ("/synth", [1], "application/json", 400),
@@ -283,7 +283,7 @@ class Demo(CompatTest):
                                          ("/synth", *form({"request": "{}"}, {"audio": ("a.wav", b"no sound")}), 400),
                                          ("/lm", {"caption": "x"}, "application/json", 501),
                                          ("/understand", *form({}, {"audio": ("a.wav", tone(1))}), 501),
-                                         ("/vae", *form({}, {"audio": ("a.wav", tone(1))}), 501)):
+                                         ("/vae", *form({}, {}), 400)):
             with self.subTest(path=path, body=body):
                 reply = self.json("POST", path, body, kind=kind, status=status)
                 self.assertEqual(set(reply), {"error"})
@@ -567,17 +567,18 @@ class Peer(PeerTest):
         job, _ = self.run_job("/synth", {"caption": "calm piano", "duration": 10, "output_format": "wav16",
                                          "synth_batch_size": 2, "seed": 41})
         parts = parts_of(*self.result(job))
-        self.assertEqual([p[0]["Content-Type"] for p in parts], ["audio/wav"] * 2)
-        self.assertEqual([p[0]["X-Seed"] for p in parts], ["41", "42"])
+        self.assertEqual([p[0]["Content-Type"] for p in parts], ["audio/wav", "application/octet-stream"] * 2)
+        self.assertEqual([p[0]["X-Seed"] for p in parts[::2]], ["41", "42"])
         self.assertEqual(parts[0][0]["X-Duration"], "10.00")
-        self.assertGreater(loudness(parts[1][1])[1], 0.5)
+        self.assertGreater(loudness(parts[2][1])[1], 0.5)
+        self.assertEqual([len(p[1]) % 1000 for p in parts[1::2]], [0, 0])  # 250 frames of floats
 
     def test_several_requests_in_one_call(self):
         body = [{"caption": "calm piano", "duration": 10}, {"caption": "techno", "duration": 12}]
         job, _ = self.run_job("/synth", body)
         parts = parts_of(*self.result(job))
-        self.assertEqual([p[0]["X-Duration"] for p in parts], ["10.00", "12.00"])
-        self.assertEqual({p[0]["Content-Type"] for p in parts}, {"audio/mpeg"})
+        self.assertEqual([p[0]["X-Duration"] for p in parts[::2]], ["10.00", "12.00"])
+        self.assertEqual({p[0]["Content-Type"] for p in parts[::2]}, {"audio/mpeg"})
         text, kind = form({"request": json.dumps(body[0])}, {})
         self.run_job("/synth", text, kind=kind)
 
@@ -680,8 +681,9 @@ class Whole(PeerTest):
         body, kind = form({"request": json.dumps({"caption": "jazz", "task_type": "cover-nofsq"})},
                           {"audio": ("a.wav", tone()), "ref_audio": ("b.wav", tone())})
         job, _ = self.run_job("/synth", body, kind=kind)
-        ((head, _),) = parts_of(*self.result(job))
+        ((head, _), (_, latents)) = parts_of(*self.result(job))
         self.assertEqual(head["X-Duration"], "6.00")
+        self.assertEqual(len(latents), 150 * 8 * 4)
         body, kind = form({}, {"audio": ("a.wav", tone())})
         job, _ = self.run_job("/understand", body, kind=kind)
         ((head, text),) = parts_of(*self.result(job))
@@ -694,6 +696,31 @@ class Whole(PeerTest):
                                           {"caption": "jazz", "music_reference_audio_data": sound})
         self.assertEqual(status, 200)
         self.assertAlmostEqual(loudness(data)[0], 6, places=1)
+
+    def test_latents_there_and_back(self):
+        asked = {"caption": "jazz", "task_type": "cover-nofsq", "output_format": "wav16", "seed": 7}
+        body, kind = form({"request": json.dumps(asked)}, {"audio": ("a.wav", tone())})
+        job, _ = self.run_job("/synth", body, kind=kind)
+        ((_, sound), (_, latents)) = parts_of(*self.result(job))
+        body, kind = form({"request": '{"output_format": "wav16"}'}, {"src_latents": ("a.vae", latents)})
+        job, _ = self.run_job("/vae", body, kind=kind)
+        headers, decoded = self.result(job)
+        self.assertEqual(headers["Content-Type"], "audio/wav")
+        self.assertEqual(sound_of(decoded), sound_of(sound))
+        body, kind = form({}, {"audio": ("a.wav", tone())})
+        job, _ = self.run_job("/vae", body, kind=kind)
+        headers, encoded = self.result(job)
+        self.assertEqual((headers["Content-Type"], len(encoded)), ("application/octet-stream", 150 * 8 * 4))
+        body, kind = form({"request": json.dumps(asked)}, {"src_latents": ("a.vae", encoded)})
+        job, _ = self.run_job("/synth", body, kind=kind)
+        self.assertEqual(sound_of(parts_of(*self.result(job))[0][1]), sound_of(sound))
+        body, kind = form({}, {"src_latents": ("a.vae", encoded)})
+        job, _ = self.run_job("/understand", body, kind=kind)
+        self.assertTrue(json.loads(parts_of(*self.result(job))[0][1])["caption"])
+        both = form({}, {"audio": ("a.wav", tone(1)), "src_latents": ("a.vae", encoded)})
+        for wrong in (form({}, {}), both, form({}, {"src_latents": ("a.vae", encoded[:-3])}),
+                      form({}, {"src_latents": ("a.vae", b"\xff" * 64)}), form({"request": "[]"}, {})):
+            self.assertIsInstance(self.json("POST", "/vae", wrong[0], kind=wrong[1], status=400)["error"], str)
 
     def test_audio_in_a_chat(self):
         sound = {"type": "input_audio", "input_audio": {"data": base64.b64encode(tone()).decode(), "format": "wav"}}

@@ -35,7 +35,8 @@ static void make_folder(const char *name)
     assert_int_equal(mkdir(path, 0700), 0);
 }
 
-/* In a folder: music/a.wav, music/link → ../secret.wav, secret.wav, musical/b.wav, data/uploads/u_…/audio */
+/* In a folder: music/a.wav, music/link → ../secret.wav, secret.wav, musical/b.wav,
+ * data/uploads/u_…/audio */
 static void only_uploads_songs_and_allowed_folders(void **state)
 {
     (void)state;
@@ -49,6 +50,11 @@ static void only_uploads_songs_and_allowed_folders(void **state)
     (void)snprintf(path, sizeof path, "data/uploads/%s", id);
     make_folder(path);
     (void)snprintf(path, sizeof path, "data/uploads/%s/audio", id);
+    make_file(path);
+    static const char latents[] = "u_01m8fzsqhm5mvmts0npz";
+    (void)snprintf(path, sizeof path, "data/uploads/%s", latents);
+    make_folder(path);
+    (void)snprintf(path, sizeof path, "data/uploads/%s/latents", latents);
     make_file(path);
     make_file("music/a.wav");
     make_file("musical/b.wav");
@@ -71,13 +77,18 @@ static void only_uploads_songs_and_allowed_folders(void **state)
     char *found = NULL;
     assert_int_equal(ace_server_input_path(&server, id, &found, NULL), ACESTEP_OK);
     ace_free(found);
+    assert_int_equal(ace_server_latents_path(&server, latents, &found, NULL), ACESTEP_OK);
+    ace_free(found);
+    /* one kind is not the other */
+    assert_int_equal(ace_server_latents_path(&server, id, &found, NULL), ACESTEP_ARGUMENT);
+    assert_int_equal(ace_server_input_path(&server, latents, &found, NULL), ACESTEP_ARGUMENT);
     (void)snprintf(path, sizeof path, "%s/music/../music/a.wav", folder);
     assert_int_equal(ace_server_input_path(&server, path, &found, NULL), ACESTEP_OK);
     assert_null(strstr(found, ".."));
     ace_free(found);
 
-    static const char *const within[] = {"music/link", "musical/b.wav", "secret.wav", "music",
-                                         "music/../secret.wav", "music/none.wav"};
+    static const char *const within[] = {"music/link", "musical/b.wav",       "secret.wav",
+                                         "music",      "music/../secret.wav", "music/none.wav"};
     for (size_t i = 0; i < sizeof within / sizeof *within; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", folder, within[i]);
         if (ace_server_input_path(&server, path, &found, NULL) != ACESTEP_ARGUMENT &&
@@ -85,10 +96,20 @@ static void only_uploads_songs_and_allowed_folders(void **state)
             fail_msg("%s may be read", within[i]);
         }
     }
-    static const char *const elsewhere[] = {
-        "",        "/etc/passwd", "u_",    "u_/../../audio", "u_01m8fzsqhm5mvmts0np",
-        "u_/../audio", "j_",      "j_/0",  "j_1",            "j_1/x",
-        "a.wav",   "./a.wav",     "../x",  "u_01m8fzsqhm5mvmts0npu"};
+    static const char *const elsewhere[] = {"",
+                                            "/etc/passwd",
+                                            "u_",
+                                            "u_/../../audio",
+                                            "u_01m8fzsqhm5mvmts0np",
+                                            "u_/../audio",
+                                            "j_",
+                                            "j_/0",
+                                            "j_1",
+                                            "j_1/x",
+                                            "a.wav",
+                                            "./a.wav",
+                                            "../x",
+                                            "u_01m8fzsqhm5mvmts0npu"};
     for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
         ace_error err = {.code = ACESTEP_OK};
         if (ace_server_input_path(&server, elsewhere[i], &found, &err) != ACESTEP_ARGUMENT) {
@@ -96,6 +117,10 @@ static void only_uploads_songs_and_allowed_folders(void **state)
         }
         assert_null(found);
         assert_non_null(strstr(err.message, "no upload"));
+        if (ace_server_latents_path(&server, elsewhere[i], &found, &err) != ACESTEP_ARGUMENT ||
+            found != NULL) {
+            fail_msg("\"%s\" may be read as latents", elsewhere[i]);
+        }
     }
     ace_jobs_close(server.jobs);
     ace_server_options_release(&options);
