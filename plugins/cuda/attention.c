@@ -52,11 +52,7 @@ static const void *send(ace_cuda *cuda, unsigned char **at, const void *table, s
         return NULL;
     }
     const unsigned char *from = table;
-    unsigned char *to = *at;
-    size_t bytes = item_bytes * (size_t)n;
-    *at += ace_align_up(bytes, 16);
-    (void)ace_cuda_send(cuda, to, from + item_bytes * (size_t)first, bytes);
-    return to;
+    return ace_cuda_send_table(cuda, at, from + item_bytes * (size_t)first, item_bytes * (size_t)n);
 }
 
 /* Few queries and many keys: without this a handful of blocks would read all of them. */

@@ -32,18 +32,24 @@ static void *device_place(const ace_tensor *t, const piece *p)
     return (void *)(uintptr_t)(t->addr + elements * ace_dtype_bytes(t->dtype));
 }
 
+void ace_cuda_narrow(void *to, const float *from, size_t n, ace_dtype dtype)
+{
+    if (dtype != ACE_BF16) {
+        memcpy(to, from, n * sizeof *from);
+        return;
+    }
+    uint16_t *out = to;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = ace_f32_to_bf16(from[i]);
+    }
+}
+
 static void narrow(unsigned char *slot, const float *from, const ace_tensor *t, const piece *p)
 {
+    size_t row_bytes = (size_t)p->cols * ace_dtype_bytes(t->dtype);
     for (int64_t r = 0; r < p->rows; r++) {
-        const float *row = from + (p->row + r) * t->cols + p->col;
-        if (t->dtype == ACE_BF16) {
-            uint16_t *out = (uint16_t *)(void *)slot + r * p->cols;
-            for (int64_t c = 0; c < p->cols; c++) {
-                out[c] = ace_f32_to_bf16(row[c]);
-            }
-        } else {
-            memcpy((float *)(void *)slot + r * p->cols, row, (size_t)p->cols * sizeof *row);
-        }
+        ace_cuda_narrow(slot + (size_t)r * row_bytes, from + (p->row + r) * t->cols + p->col,
+                        (size_t)p->cols, t->dtype);
     }
 }
 
@@ -67,6 +73,9 @@ ace_status ace_cuda_upload(ace_device *device, ace_tensor to, const float *from,
 {
     ace_cuda *cuda = ace_cuda_of(device);
     size_t size = ace_dtype_bytes(to.dtype);
+    if (ace_cuda_record_upload(cuda, to, from)) {
+        return ACESTEP_OK;
+    }
     for (piece p = {0}; next_piece(&to, &p);) {
         unsigned char *slot = ace_cuda_ring_take(cuda, &cuda->up);
         if (slot == NULL) {

@@ -14,6 +14,7 @@
 #include "kernels.h"
 #include "library.h"
 #include "reservation.h"
+#include "steps.h"
 
 #include <cuda_runtime_api.h>
 #include <pthread.h>
@@ -71,6 +72,7 @@ typedef struct ace_cuda {
     ace_cuda_tickets marks;   /* in compute */
     ace_cuda_tickets written; /* in copy, with `writing` */
     pthread_mutex_t writing;
+    ace_cuda_steps steps;
 
     atomic_bool dead;
     pthread_mutex_t telling;
@@ -125,8 +127,28 @@ void ace_cuda_ring_done(ace_cuda *cuda, ace_cuda_ring *ring);
 /* copies.c */
 ace_status ace_cuda_upload(ace_device *, ace_tensor to, const float *from, ace_error *);
 ace_status ace_cuda_download(ace_device *, float *to, ace_tensor from, ace_error *);
-/* Small tables into the workspace, in the order of the stream. False on a dead device. */
+/* Bytes as they are, in the order of the stream. False on a dead device. */
 bool ace_cuda_send(ace_cuda *cuda, void *to, const void *from, size_t bytes);
+/* n numbers as a type of the card's. */
+void ace_cuda_narrow(void *to, const float *from, size_t n, ace_dtype dtype);
+
+/* steps.c */
+ace_step_state ace_cuda_begin_step(ace_device *, uint64_t key);
+bool ace_cuda_end_step(ace_device *);
+void ace_cuda_forget_step(ace_device *, uint64_t key);
+/* Lets cuda->issued stand behind what has been issued so far. From any thread. */
+bool ace_cuda_mark_issued(ace_cuda *cuda);
+
+/* staging.c */
+/* A small host table that the next operation reads: to *at of the workspace, which moves on, or to
+ * where a recording keeps it. Where it is; NULL when it is nowhere: on a dead device. */
+const void *ace_cuda_send_table(ace_cuda *cuda, unsigned char **at, const void *from, size_t bytes);
+/* True when the upload has been recorded: it is not to be made. */
+bool ace_cuda_record_upload(ace_cuda *cuda, ace_tensor to, const float *from);
+/* Of the size that the first pass has found. */
+bool ace_cuda_allocate_staging(ace_cuda *cuda, ace_cuda_step *step);
+void ace_cuda_free_staging(ace_cuda *cuda, ace_cuda_step *step);
+void ace_cuda_fill_staging(ace_cuda_step *step);
 
 /* write.c */
 bool ace_cuda_tickets_open(ace_cuda *cuda, ace_cuda_tickets *tickets);

@@ -21,6 +21,7 @@ static void close_device(ace_device *device)
     if (ace_cuda_may_launch(cuda)) {
         (void)cudaDeviceSynchronize();
     }
+    ace_cuda_forget_step(device, 0);
     ace_cuda_library_close(&cuda->library);
     ace_cuda_ring_close(cuda, &cuda->up);
     ace_cuda_ring_close(cuda, &cuda->side);
@@ -39,6 +40,7 @@ static void close_device(ace_device *device)
     ace_cuda_card_leave(cuda);
     ace_cuda_reservation_close(&cuda->reservation);
     (void)pthread_mutex_destroy(&cuda->writing);
+    (void)pthread_mutex_destroy(&cuda->steps.lock);
     (void)pthread_mutex_destroy(&cuda->telling);
     host->release(cuda);
 }
@@ -74,6 +76,9 @@ static const ace_device_ops cuda_ops = {
     .fill = ace_cuda_fill,
     .scatter = ace_cuda_scatter,
     .choose = ace_cuda_choose,
+    .begin_step = ace_cuda_begin_step,
+    .end_step = ace_cuda_end_step,
+    .forget_step = ace_cuda_forget_step,
     .is_lost = is_lost,
     .close = close_device,
 };
@@ -162,6 +167,7 @@ static ace_status open_device(const ace_plugin_options *options, const ace_plugi
     cuda->flash_attention = options->flash_attention;
     atomic_init(&cuda->dead, false);
     (void)pthread_mutex_init(&cuda->writing, NULL);
+    (void)pthread_mutex_init(&cuda->steps.lock, NULL);
     (void)pthread_mutex_init(&cuda->telling, NULL);
     ace_status status = open_parts(cuda, options, err);
     if (status != ACESTEP_OK) {

@@ -26,11 +26,27 @@ static bool is_sticky(void)
     return cudaDeviceSynchronize() != cudaSuccess;
 }
 
+/* What goes wrong in a capture, such as a call that it does not allow, ends the recording and
+ * nothing else: nothing has run of it, and what lasts is found when it is issued again. */
+static bool ends_recording(ace_cuda *cuda)
+{
+    bool ends = atomic_load(&cuda->steps.capturing) &&
+                pthread_equal(cuda->steps.recorder, pthread_self()) != 0;
+    if (ends) {
+        atomic_store(&cuda->steps.broken, true);
+        (void)cudaGetLastError();
+    }
+    return ends;
+}
+
 bool ace_cuda_check(ace_cuda *cuda, cudaError_t code, const char *doing)
 {
     char cause[sizeof cuda->cause];
     if (code == cudaSuccess) {
         return true;
+    }
+    if (ends_recording(cuda)) {
+        return false;
     }
     (void)snprintf(cause, sizeof cause, "%s (%s) while %s", cudaGetErrorString(code),
                    cudaGetErrorName(code), doing);

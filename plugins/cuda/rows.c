@@ -63,10 +63,11 @@ void ace_cuda_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_
     const int64_t most = ACE_CUDA_TABLE_BYTES / (int64_t)sizeof *to->rows;
     for (int64_t first = 0; first < x.rows && ace_cuda_may_launch(cuda); first += most) {
         int64_t n = x.rows - first < most ? x.rows - first : most;
-        size_t bytes = (size_t)n * sizeof *to->rows;
-        if (ace_cuda_send(cuda, cuda->area.tables, to->rows + first, bytes)) {
-            ace_cuda_scatter_rows(y, ace_rows(x, first, n), to->head_rows,
-                                  (const int64_t *)(const void *)cuda->area.tables, cuda->compute);
+        unsigned char *at = cuda->area.tables;
+        const int64_t *rows =
+            ace_cuda_send_table(cuda, &at, to->rows + first, (size_t)n * sizeof *rows);
+        if (rows != NULL) {
+            ace_cuda_scatter_rows(y, ace_rows(x, first, n), to->head_rows, rows, cuda->compute);
             ace_cuda_launched(cuda, "scatter");
         }
     }

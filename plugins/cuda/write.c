@@ -69,11 +69,9 @@ ace_status ace_cuda_write(ace_device *device, uint64_t addr, const void *from, s
 {
     ace_cuda *cuda = ace_cuda_of(device);
     (void)pthread_mutex_lock(&cuda->writing);
-    bool well =
-        ace_cuda_may_launch(cuda) &&
-        ace_cuda_check(cuda, cudaEventRecord(cuda->issued, cuda->compute), "copying weights") &&
-        issue_copies(cuda, cuda->issued, addr, from, bytes) &&
-        ace_cuda_check(cuda, cudaStreamSynchronize(cuda->copy), "copying weights");
+    bool well = ace_cuda_may_launch(cuda) && ace_cuda_mark_issued(cuda) &&
+                issue_copies(cuda, cuda->issued, addr, from, bytes) &&
+                ace_cuda_check(cuda, cudaStreamSynchronize(cuda->copy), "copying weights");
     (void)pthread_mutex_unlock(&cuda->writing);
     return well ? ACESTEP_OK : ace_cuda_dead(cuda, err);
 }

@@ -6,6 +6,7 @@ import array
 import json
 import math
 import os
+import re
 import sys
 import unittest
 import wave
@@ -50,6 +51,7 @@ class Card(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         result = json.loads(done.stdout)
         result["samples"] = samples(path)
+        result["log"] = done.stderr.decode()
         return result
 
     def latents(self, device, *arguments, **keywords):
@@ -126,6 +128,20 @@ class Songs(Card):
     def test_same_song_again(self):
         a = self.latents("cuda")
         self.assertEqual(a["samples"], self.latents("cuda")["samples"])
+
+    def test_steps_are_replayed(self):
+        """Of the language model and of the diffusion, and they come to the same as steps that are issued."""
+        how = ("--thinking", "true", "--use-cot-metas", "false", "--use-cot-caption", "false",
+               "--use-cot-language", "false", "--quantization", "none", "--inference-steps", "4", "--verbose")
+        kept = self.latents("cuda", *how)
+        self.assert_on_card(kept)
+        replayed = [int(n) for n in re.findall(r"cuda: step \d+: replayed (\d+) times", kept["log"])]
+        self.assertEqual(len(replayed), 2, kept["log"])
+        self.assertGreater(replayed[0], 40)  # 50 codes and their end
+        self.assertGreaterEqual(replayed[1], 2)
+        plain = self.latents("cuda", *how, "--compile-model", "false")
+        self.assertNotIn("cuda: step", plain["log"])
+        self.assertEqual(kept["samples"], plain["samples"])
 
     def test_failed_allocations(self):
         for where in ("diffusion:1", "text:1") if not REAL else ("vae:1", "diffusion:1", "text:1", "condition:1"):

@@ -6,10 +6,10 @@
  *   ACE_EMULATOR_CARDS         how many; 1
  *   ACE_EMULATOR_CAPABILITY    75 … ; 80
  *   ACE_EMULATOR_PINNED        0: no pinned memory
- *   ACE_EMULATOR_EAGER         1: copies are made at once, before all work that they do not wait for
- *   ACE_EMULATOR_VMM           0: no virtual-memory functions (virtual_memory.c)
- *   ACE_EMULATOR_FAIL_CALL     the call of one of them of this number, from 1 on, fails
- *   ACE_EMULATOR_FAIL_CODE     with this error; 999, an unknown one
+ *   ACE_EMULATOR_EAGER         1: copies are made at once, before all work that they do not wait
+ * for ACE_EMULATOR_GRAPHS        0: no memory to make one run ACE_EMULATOR_VMM           0: no
+ * virtual-memory functions (virtual_memory.c) ACE_EMULATOR_FAIL_CALL     the call of one of them of
+ * this number, from 1 on, fails ACE_EMULATOR_FAIL_CODE     with this error; 999, an unknown one
  *   ACE_EMULATOR_FAIL_KERNEL   the kernel of this number, from 1 on, fails as a bad address does
  *   ACE_EMULATOR_REPAIR        the reset of this number, and those after it, repair the card; 1. 0:
  *                              none does */
@@ -103,6 +103,10 @@ const char *cudaGetErrorName(cudaError_t code)
         return "cudaErrorInvalidDevice";
     case cudaErrorIllegalAddress:
         return "cudaErrorIllegalAddress";
+    case cudaErrorStreamCaptureUnsupported:
+    case cudaErrorStreamCaptureInvalidated:
+    case cudaErrorStreamCaptureWrongThread:
+        return "cudaErrorStreamCapture";
     }
     return "unknown";
 }
@@ -255,6 +259,9 @@ size_t ace_emulator_taken(void)
 cudaError_t cudaMalloc(void **out, size_t bytes)
 {
     ace_emulator_lock();
+    if (ace_emulator_is_forbidden()) {
+        return ace_emulator_leave(cudaErrorStreamCaptureUnsupported);
+    }
     card.has_context = true;
     if (ace_emulator_taken() + pages(bytes) > ace_emulator_total()) {
         return ace_emulator_leave(cudaErrorMemoryAllocation);
@@ -267,6 +274,9 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
 cudaError_t cudaFree(void *memory)
 {
     ace_emulator_lock();
+    if (ace_emulator_is_forbidden()) {
+        return ace_emulator_leave(cudaErrorStreamCaptureUnsupported);
+    }
     card.has_context = true;
     if (memory == NULL) {
         return ace_emulator_leave(cudaSuccess);
@@ -282,6 +292,9 @@ cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags)
 {
     (void)flags;
     ace_emulator_lock();
+    if (ace_emulator_is_forbidden()) {
+        return ace_emulator_leave(cudaErrorStreamCaptureUnsupported);
+    }
     return ace_emulator_leave(ace_emulator_setting("ACE_EMULATOR_PINNED", 1) != 0
                                   ? allocate(card.pinned, out, bytes)
                                   : cudaErrorMemoryAllocation);

@@ -53,6 +53,16 @@ size_t ace_emulator_taken(void);
 
 /* Room for a block in a table; NULL when it is full. */
 ace_emulator_block *ace_emulator_empty_place(ace_emulator_block *table);
+
+/* graphs.c */
+/* True when the stream is being captured, and the task is in its graph in place of the stream. */
+bool ace_emulator_capture(cudaStream_t stream, ace_emulator_task *task, const void *context,
+                          size_t bytes, bool is_kernel);
+bool ace_emulator_is_captured(cudaStream_t stream);
+/* True for a call that may not be made while this thread captures: the capture is lost. */
+bool ace_emulator_is_forbidden(void);
+void ace_emulator_lose_capture(void);
+
 /* The block that holds this address; NULL: none. */
 ace_emulator_block *ace_emulator_find(ace_emulator_block *table, const void *inside);
 

@@ -26,6 +26,7 @@ struct CUstream_st {
 struct CUevent_st {
     cudaStream_t stream; /* NULL: never recorded */
     uint64_t when;
+    bool is_captured; /* it stands for a place in a graph, and nobody can wait for it */
 };
 
 /* ---- streams
@@ -58,6 +59,10 @@ static void put_off(cudaStream_t s, ace_emulator_task *run, const void *context,
                     bool is_kernel)
 {
     ace_emulator_lock();
+    if (ace_emulator_capture(s, run, context, bytes, is_kernel)) {
+        ace_emulator_unlock();
+        return;
+    }
     task *t = malloc(sizeof *t + bytes);
     if (t == NULL) {
         fprintf(stderr, "emulator: no memory for a task\n");
@@ -100,6 +105,10 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
     ace_emulator_lock();
+    if (ace_emulator_is_captured(s) || ace_emulator_is_forbidden()) {
+        ace_emulator_lose_capture();
+        return ace_emulator_leave(cudaErrorStreamCaptureUnsupported);
+    }
     run_until(s, s->issued);
     return ace_emulator_leave(cudaSuccess);
 }
@@ -139,6 +148,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
     ace_emulator_lock();
     e->stream = s;
     e->when = s->issued;
+    e->is_captured = ace_emulator_is_captured(s);
     return ace_emulator_leave(cudaSuccess);
 }
 
@@ -151,6 +161,10 @@ static void wait_for(void *context)
 cudaError_t cudaEventSynchronize(cudaEvent_t e)
 {
     ace_emulator_lock();
+    if (e->is_captured || ace_emulator_is_forbidden()) {
+        ace_emulator_lose_capture();
+        return ace_emulator_leave(cudaErrorStreamCaptureUnsupported);
+    }
     if (e->stream != NULL) {
         run_until(e->stream, e->when);
     }
@@ -161,6 +175,10 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned flags)
 {
     (void)flags;
     ace_emulator_lock();
+    if (e->is_captured) { /* a card would capture the waiting stream as well */
+        ace_emulator_lose_capture();
+        return ace_emulator_leave(cudaErrorStreamCaptureUnsupported);
+    }
     if (e->stream != NULL) {
         put_off(s, wait_for, e, sizeof *e, false);
     }
@@ -204,9 +222,13 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
     if (!valid) {
         return ace_emulator_leave(cudaErrorInvalidValue);
     }
+    bool is_pinned = ace_emulator_find(card.pinned, up ? from : to) != NULL;
+    if (!is_pinned && ace_emulator_is_captured(s)) { /* stricter than a card */
+        ace_emulator_lose_capture();
+        return ace_emulator_leave(cudaErrorStreamCaptureUnsupported);
+    }
     ace_emulator_enqueue(s, run_copy, &c, sizeof c);
-    if (ace_emulator_find(card.pinned, up ? from : to) == NULL ||
-        ace_emulator_setting("ACE_EMULATOR_EAGER", 0) != 0) {
+    if (!is_pinned || ace_emulator_setting("ACE_EMULATOR_EAGER", 0) != 0) {
         run_until(s, s->issued);
     }
     return ace_emulator_leave(cudaSuccess);
