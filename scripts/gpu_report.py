@@ -5,6 +5,7 @@ usage: gpu_report.py tier RESULT GB DRIVER-MIB    plan = measured, below the cap
        gpu_report.py card RESULT                  computed on the card
        gpu_report.py fellback RESULT              a failed allocation was survived
        gpu_report.py stages RESULT                seconds and TFLOP/s of each stage
+       gpu_report.py bench RESULT                 the same, of acestep bench, whose card was measured
        gpu_report.py same A.wav B.wav             the same samples
        gpu_report.py cold RESULT SECONDS          process start to audio, and what of it is what
        gpu_report.py aims FOLDER                  shares of the card's peaks against the aims
@@ -59,6 +60,14 @@ def stages(result):
     print(" ".join(f"{name} {seconds:.3f} s" for name, seconds in result["timings"].items()))
 
 
+def bench(result):
+    machine = result["machine"]
+    check(machine["device"], "not computed on a card")
+    print(machine["device"], machine["peak_gflops"], "GFLOP/s,", machine["memory_gbps"], "GB/s")
+    for row in result["stages"]:
+        print(f"{row['stage']:12s} {row['best_seconds']:9.5f} s  {row['share_of_peak']:6.1%} of {row['bound']}  {row['work']}")
+
+
 def same(a, b):
     with wave.open(a, "rb") as x, wave.open(b, "rb") as y:
         check(x.getnframes() == y.getnframes() > 0, "of other lengths")
@@ -89,21 +98,21 @@ def there(folder, name):
 def shares(folder):
     """{what: share of the peak}, of what has been measured."""
     found = {}
-    bench = there(folder, "bench.json")
-    if bench is None:
+    result = there(folder, "bench.json")
+    if result is None:
         return found
-    peak = bench["machine"]["peak_gflops"]["bf16"] * 1e9
-    for row in bench["stages"]:
+    peak = result["machine"]["peak_gflops"]["bf16"] * 1e9
+    for row in result["stages"]:
         if row["stage"] == "vae-decode" and row["precision"] == "bf16":
             found["vae-decode"] = row["gflops"] * 1e9 / peak
         if row["stage"] == "lm.decode" and row["work"].startswith("1 token, 1 seq") and row["precision"] == "bf16":
-            share = row["gbps"] / bench["machine"]["memory_gbps"]
+            share = row["gbps"] / result["machine"]["memory_gbps"]
             found["lm-decode-batch1"] = max(found.get("lm-decode-batch1", 0), share)
     for name, file in (("dit-batch1-60s", "song-60"), ("dit-batch8-240s", "song-240x8")):
-        result = there(folder, file + ".result.json")
-        if result is None:
+        song = there(folder, file + ".result.json")
+        if song is None:
             continue
-        work = [s for s in result["measured"]["stages"] if s["stage"] == "diffusion"]
+        work = [s for s in song["measured"]["stages"] if s["stage"] == "diffusion"]
         found[name] = sum(s["flops"] for s in work) / sum(s["compute_seconds"] for s in work) / peak
     return found
 
@@ -127,7 +136,7 @@ def main(argv):
     elif what == "aims":
         aims(rest[0])
     else:
-        {"card": card, "fellback": fellback, "stages": stages}[what](load(rest[0]))
+        {"card": card, "fellback": fellback, "stages": stages, "bench": bench}[what](load(rest[0]))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,9 @@ void acestep_bench_free(acestep_bench *bench)
 static void put_machine(ace_lines *t, const ace_bench_machine *m)
 {
     const char *commit = ace_bench_commit();
+    if (m->device[0] != '\0') {
+        ace_lines_add(t, "%s; ", m->device);
+    }
     ace_lines_add(t, "%s, %s, %d thread%s; acestep %s%s%s\n", m->cpu, m->level, m->threads,
                   m->threads == 1 ? "" : "s", acestep_version(), commit[0] != '\0' ? " " : "",
                   commit);
@@ -63,7 +66,8 @@ static void put_machine(ace_lines *t, const ace_bench_machine *m)
                           m->limits.peaks.flops[i] * 1e-9);
         }
     }
-    ace_lines_add(t, " in GFLOP/s; memory reads %.1f GB/s\n\n", m->limits.bandwidth * 1e-9);
+    ace_lines_add(t, " in GFLOP/s; memory %s %.1f GB/s\n\n",
+                  m->device[0] != '\0' ? "copies" : "reads", m->limits.bandwidth * 1e-9);
 }
 
 static void put_row(ace_lines *t, const ace_bench_row *row)

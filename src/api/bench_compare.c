@@ -108,10 +108,11 @@ static void put_origin(ace_lines *t, const char *which, const result_file *f)
     char commit[48];
     char cpu[96];
     char level[16];
+    bool on_card = json_is_string(json_object_get(f->machine, "device"));
     ace_lines_add(t, "%s: acestep %s %s, %s, %s, %.0f threads\n", which,
                   shown(f->root, "version", version, sizeof version),
                   shown(f->root, "commit", commit, sizeof commit),
-                  shown(f->machine, "cpu", cpu, sizeof cpu),
+                  shown(f->machine, on_card ? "device" : "cpu", cpu, sizeof cpu),
                   shown(f->machine, "level", level, sizeof level), number(f->machine, "threads"));
 }
 

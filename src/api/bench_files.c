@@ -38,9 +38,10 @@ static json_t *machine_json(const ace_bench_machine *m)
             (void)json_array_append_new(own, json_string(ace_peak_name((ace_peak)i)));
         }
     }
-    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:f}", "cpu", m->cpu, "level", m->level, "threads",
-                     m->threads, "peak_gflops", peaks_json(&m->limits), "own_instructions", own,
-                     "memory_gbps", m->limits.bandwidth * 1e-9);
+    return json_pack("{s:s?, s:s, s:s, s:i, s:o, s:o, s:f}", "device",
+                     m->device[0] != '\0' ? m->device : NULL, "cpu", m->cpu, "level", m->level,
+                     "threads", m->threads, "peak_gflops", peaks_json(&m->limits),
+                     "own_instructions", own, "memory_gbps", m->limits.bandwidth * 1e-9);
 }
 
 static json_t *seconds_json(const ace_bench_row *row)
@@ -138,7 +139,7 @@ static void put_line(ace_lines *t, const acestep_bench *bench, const ace_bench_r
     put_field(t, bench->date);
     put_field(t, acestep_version());
     put_field(t, ace_bench_commit());
-    put_field(t, m->cpu);
+    put_field(t, m->device[0] != '\0' ? m->device : m->cpu); /* what computed */
     put_field(t, m->level);
     ace_lines_add(t, "%d,", m->threads);
     put_field(t, row->stage);

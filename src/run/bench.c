@@ -136,6 +136,12 @@ static void fill_request(const ace_request *r, const bench_stage *stage, stage_r
 /* ---- the machine --------------------------------------------------------------------------------
  */
 
+/* A card is not shared as a processor is: it is measured once, while nothing lies on it. */
+static bool is_known(const ace_bench_context *c)
+{
+    return c->workshop->card != NULL && c->bench->machine.limits.bandwidth > 0;
+}
+
 /* What was found counts for the stage at hand and for the whole run. */
 static void keep(const ace_bench_context *c, const ace_roofline *found)
 {
@@ -146,14 +152,20 @@ static void keep(const ace_bench_context *c, const ace_roofline *found)
 void ace_bench_measure_units(const ace_bench_context *c)
 {
     ace_roofline found = {0};
-    ace_roofline_measure_units(c->workshop->cpu, &found);
-    keep(c, &found);
+    if (c->workshop->card == NULL) {
+        ace_roofline_measure_units(c->workshop->cpu, &found);
+        keep(c, &found);
+    }
 }
 
 ace_status ace_bench_measure_machine(const ace_bench_context *c)
 {
-    ace_roofline found = {0};
-    ace_status status = ace_roofline_measure(c->workshop->cpu, &found, c->err);
+    ace_roofline found = c->bench->machine.limits;
+    ace_status status = ACESTEP_OK;
+    if (!is_known(c)) {
+        found = (ace_roofline){0};
+        status = ace_roofline_measure(c->workshop->cpu, c->workshop->card, &found, c->err);
+    }
     if (status == ACESTEP_OK) {
         keep(c, &found);
         *c->last = found;
@@ -166,6 +178,8 @@ static void describe_machine(const ace_workshop *w, ace_bench_machine *m)
     ace_hardware_cpu_name(m->cpu, sizeof m->cpu);
     m->level = ace_cpu_level_name(ace_cpu_device_level(w->cpu));
     m->threads = ace_cpu_device_threads(w->cpu);
+    (void)snprintf(m->device, sizeof m->device, "%s",
+                   w->card != NULL ? w->hardware.device_name : "");
 }
 
 /* ---- all ----------------------------------------------------------------------------------------

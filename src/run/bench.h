@@ -14,6 +14,7 @@ enum {
 };
 
 typedef struct ace_bench_machine {
+    char device[96]; /* the card that computes; "": the CPU does */
     char cpu[96];
     const char *level; /* static */
     int threads;
@@ -78,9 +79,9 @@ typedef struct ace_bench_context {
     ace_error *err;
 } ace_bench_context;
 
-/* Arithmetic alone, between repetitions: takes no memory. */
+/* Arithmetic alone, between repetitions: takes no memory. Not of a card. */
 void ace_bench_measure_units(const ace_bench_context *c);
-/* Memory too; it takes half a gigabyte. */
+/* Memory too; it takes half a gigabyte. Of a card the first time only. */
 ace_status ace_bench_measure_machine(const ace_bench_context *c);
 
 /* The next row, named; NULL with the error set when there is no room. */

@@ -33,11 +33,13 @@ double ace_bench_best(const ace_bench_row *row)
     return best;
 }
 
-/* int8 weights meet 8-bit inputs in the diffusion layers, bf16 in convolutions, 16-bit ones in the
- * rest (src/cpu/product.c). */
+/* On the CPU int8 weights meet 8-bit inputs in the diffusion layers, bf16 in convolutions, 16-bit
+ * ones in the rest (src/cpu/product.c); on a card the same inputs everywhere. */
 static ace_peak unit_of(const ace_bench_row *row)
 {
-    if (row->matrix != ACE_I8 || strncmp(row->stage, "dit", 3) == 0 ||
+    const bool *own = row->limits.peaks.own;
+    bool is_card = own[ACE_PEAK_I8] && !own[ACE_PEAK_I16];
+    if (row->matrix != ACE_I8 || is_card || strncmp(row->stage, "dit", 3) == 0 ||
         strcmp(row->stage, "song.diffusion") == 0 || strcmp(row->stage, "song") == 0) {
         return ace_peak_of(row->matrix);
     }

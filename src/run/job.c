@@ -459,7 +459,8 @@ static void watch(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trac
 static void measure_limits(const ace_workshop *w, bool memory, ace_roofline *out)
 {
     ace_error unheard = {.code = ACESTEP_OK};
-    if (!memory || ace_roofline_measure(w->cpu, out, &unheard) != ACESTEP_OK) {
+    bool measured = memory && ace_roofline_measure(w->cpu, w->card, out, &unheard) == ACESTEP_OK;
+    if (!measured && w->card == NULL) {
         ace_roofline_measure_units(w->cpu, out);
     }
 }

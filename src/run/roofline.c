@@ -1,5 +1,7 @@
 #include "run/roofline.h"
 
+#include "run/device_peaks.h"
+
 #include <math.h>
 
 const char *ace_roof_name(int roof)
@@ -23,12 +25,22 @@ void ace_roofline_measure_units(ace_device *cpu, ace_roofline *best)
     ace_roofline_raise(best, &found);
 }
 
-ace_status ace_roofline_measure(ace_device *cpu, ace_roofline *best, ace_error *err)
+static ace_status measure_cpu(ace_device *cpu, ace_roofline *found, ace_error *err)
+{
+    ace_status status = ace_cpu_device_bandwidth(cpu, &found->bandwidth, err);
+    if (status == ACESTEP_OK) {
+        ace_cpu_device_peaks(cpu, &found->peaks);
+    }
+    return status;
+}
+
+ace_status ace_roofline_measure(ace_device *cpu, ace_device *card, ace_roofline *best,
+                                ace_error *err)
 {
     ace_roofline found = {0};
-    ace_status status = ace_cpu_device_bandwidth(cpu, &found.bandwidth, err);
+    ace_status status =
+        card != NULL ? ace_device_peaks(card, &found, err) : measure_cpu(cpu, &found, err);
     if (status == ACESTEP_OK) {
-        ace_cpu_device_peaks(cpu, &found.peaks);
         ace_roofline_raise(best, &found);
     }
     return status;

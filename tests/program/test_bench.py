@@ -34,7 +34,9 @@ class Bench(ProgramTest):
         self.assertTrue(result["version"])
         self.assertIsInstance(result["commit"], str)
         machine = result["machine"]
-        self.assertEqual(set(machine), {"cpu", "level", "threads", "peak_gflops", "own_instructions", "memory_gbps"})
+        self.assertEqual(set(machine), {"device", "cpu", "level", "threads", "peak_gflops", "own_instructions",
+                                        "memory_gbps"})
+        self.assertIsNone(machine["device"])
         self.assertEqual(machine["threads"], 1)
         self.assertEqual(set(machine["peak_gflops"]), PEAKS)
         self.assertLessEqual({"f32"}, set(machine["own_instructions"]))

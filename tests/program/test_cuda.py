@@ -150,6 +150,25 @@ class Songs(Card):
                 self.assertEqual(len(result["samples"]), 10 * 48000 * 2)
 
 
+class Bench(Card):
+    def test_stages_are_measured_on_the_card(self):
+        done = self.run_program("bench", "--device", "cuda", "--plugin-dir", FOLDER, "--models", GOLDEN, "--json",
+                                "--stage", "text,dit,lm", "--precision", "bf16", "--duration", "1", "--repeats", "1",
+                                env={} if REAL else {"LD_LIBRARY_PATH": FOLDER})
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        result = json.loads(done.stdout)
+        machine = result["machine"]
+        self.assertEqual(machine["device"], self.info()["device"]["name"])
+        self.assertEqual(machine["own_instructions"], ["f32", "bf16", "int8"])
+        peaks = [*machine["peak_gflops"].values(), machine["memory_gbps"]]
+        self.assertTrue(all(value > 0 for value in peaks), machine)
+        self.assertIn("lm.decode", [row["stage"] for row in result["stages"]])
+        for row in result["stages"]:
+            self.assertGreater(row["device_bytes"], 70 << 20, row)  # the plug-in's workspace is among them
+            self.assertGreater(row["share_of_peak"], 0, row)
+            self.assertEqual(row["peak_gflops"], machine["peak_gflops"])
+
+
 class Errors(Card):
     @emulated
     def test_card_fails(self):

@@ -4,6 +4,7 @@
 #include "base/file_map.h"
 #include "base/memory.h"
 #include "cpu/peak.h"
+#include "run/device_peaks.h"
 #include "weights/demo_model.h"
 
 #include <setjmp.h>
@@ -78,6 +79,43 @@ static void peaks_of_every_level(void **state)
             assert_true(p.own[i] ? p.flops[i] > 0 : p.flops[i] == p.flops[ACE_PEAK_F32]);
         }
     }
+}
+
+/* Through the device's own operations, as a card is measured; and wherever memory ends. */
+static void peaks_by_operations(void **state)
+{
+    (void)state;
+    ace_device *device = NULL;
+    ace_roofline found;
+    ace_error err = {.code = ACESTEP_OK};
+    assert_int_equal(ace_cpu_device_open(1, ace_cpu_detect(), &device, NULL), ACESTEP_OK);
+    uint64_t live = ace_memory_live();
+    for (uint64_t n = 1; n <= 4; n++) {
+        ace_memory_fail_at(n);
+        assert_int_equal(ace_device_peaks(device, &found, &err), ACESTEP_MEMORY);
+        ace_memory_fail_at(0);
+        assert_int_equal(ace_memory_live(), live);
+    }
+    assert_int_equal(ace_device_peaks(device, &found, &err), ACESTEP_OK);
+    assert_int_equal(ace_memory_live(), live);
+    assert_true(found.bandwidth > 0);
+    for (int i = 0; i < ACE_PEAKS; i++) {
+        assert_true(found.peaks.flops[i] > 0);
+        assert_int_equal(found.peaks.own[i], i != ACE_PEAK_I16);
+    }
+    ace_device_close(device);
+}
+
+/* int8 weights on a card, which has one unit for them, and on a processor. */
+static void units_of_int8(void **state)
+{
+    (void)state;
+    ace_bench_row row = {
+        .matrix = ACE_I8, .seconds = {1}, .n = 1, .flops = 1e11, .limits = limits()};
+    (void)snprintf(row.stage, sizeof row.stage, "text");
+    assert_int_equal(ace_bench_bound(&row), ACE_PEAK_I16);
+    row.limits.peaks.own[ACE_PEAK_I16] = false;
+    assert_int_equal(ace_bench_bound(&row), ACE_PEAK_I8);
 }
 
 /* ---- workloads
@@ -530,6 +568,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_of_times),
         cmocka_unit_test(peaks_of_every_level),
+        cmocka_unit_test(peaks_by_operations),
+        cmocka_unit_test(units_of_int8),
         cmocka_unit_test(step_of_30_seconds),
         cmocka_unit_test(encoders),
         cmocka_unit_test(autoencoder),
