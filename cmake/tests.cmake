@@ -141,7 +141,7 @@ if(TARGET acestep_cuda_emulated)
     COMMAND cuda_check --plugin-dir ${EMULATOR_FOLDER} --own-products --tiled-attention --seed 1000)
   set(CUDA_TESTS cuda_emulated_kernels cuda_emulated_own_kernels)
   if(CMOCKA_FOUND)
-    foreach(part attention device operations choose writing recovery steps)
+    foreach(part attention device operations products choose writing recovery steps)
       add_executable(test_cuda_${part} ${CMAKE_SOURCE_DIR}/tests/cuda/test_cuda_${part}.c)
       target_include_directories(test_cuda_${part} PRIVATE tests/cuda)
       target_link_libraries(test_cuda_${part} PRIVATE test_support)
@@ -157,6 +157,18 @@ if(TARGET acestep_cuda_emulated)
   # There AddressSanitizer sees the ends of blocks, because they are malloc's.
   set_tests_properties(cuda_emulated_kernels cuda_emulated_own_kernels PROPERTIES
     ENVIRONMENT_MODIFICATION ACE_EMULATOR_VMM=set:0)
+  # Cards without the tensor cores that products use: the same again, by the kernels for those.
+  add_test(NAME cuda_emulated_kernels_turing
+    COMMAND cuda_check --plugin-dir ${EMULATOR_FOLDER} --seed 2000 --cases 60)
+  set(TURING_TESTS cuda_emulated_kernels_turing)
+  if(CMOCKA_FOUND)
+    foreach(part operations products)
+      add_test(NAME cuda_emulated_${part}_turing COMMAND test_cuda_${part})
+      list(APPEND TURING_TESTS cuda_emulated_${part}_turing)
+    endforeach()
+  endif()
+  set_tests_properties(${TURING_TESTS} PROPERTIES TIMEOUT 900 LABELS cuda ENVIRONMENT
+    "ACE_EMULATOR_CAPABILITY=75;TEST_PLUGIN_DIR=${EMULATOR_FOLDER};LD_LIBRARY_PATH=${EMULATOR_FOLDER}")
   if(Python3_FOUND AND TARGET acestep_program)
     add_test(NAME cuda_emulated_songs
       COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_cuda.py

@@ -51,14 +51,36 @@ typedef struct ace_cuda_product {
     ace_cuda_inputs in;
     ace_cuda_weights w;
     ace_cuda_outputs out;
-    int64_t m, n; /* n: columns of results; with swiglu half the matrix's rows */
+    int64_t m, n;  /* n: columns of results; with swiglu half the matrix's rows */
+    int64_t first; /* rows are made from this one on: not 0 for chunks on tensor cores only */
 } ace_cuda_product;
 
 /* Tiles in shared memory; any size. */
 void ace_cuda_tiled_product(const ace_cuda_product *p, cudaStream_t stream);
-/* Of linear layers with at most ACE_CUDA_FEW_ROWS rows: a warp per column, all rows at once. */
+/* Of linear layers with at most ACE_CUDA_FEW_ROWS rows: all at once, weights are read once. */
 enum { ACE_CUDA_FEW_ROWS = 8 };
-void ace_cuda_few_rows_product(const ace_cuda_product *p, cudaStream_t stream);
+void ace_cuda_few_rows_product(const ace_cuda_product *p, int processors, cudaStream_t stream);
+
+/* Compute capability from which the next are there (mma.cuh). */
+enum { ACE_CUDA_LEAST_TENSOR_CAPABILITY = 80 };
+/* bf16 and int8 weights, any size, on tensor cores; inputs are rounded to bf16. `processors` of the
+ * card: tiles are as large as leaves each of them one. */
+void ace_cuda_tensor_product(const ace_cuda_product *p, int processors, cudaStream_t stream);
+/* The same of linear layers with int8 weights and inputs, which come quantised: rows first … m - 1,
+ * each of `depth` numbers, and a scale for every ACE_CUDA_INT8_RUN of them. */
+enum { ACE_CUDA_INT8_RUN = 128 };
+typedef struct ace_cuda_quantised {
+    int8_t *data;
+    float *scales; /* [rows, runs of the depth] */
+} ace_cuda_quantised;
+void ace_cuda_quantise(const ace_cuda_product *p, const ace_cuda_quantised *to,
+                       cudaStream_t stream);
+void ace_cuda_int8_product(const ace_cuda_product *p, const ace_cuda_quantised *x, int processors,
+                           cudaStream_t stream);
+
+/* f(x) of `rows` rows of x from `first` on, as bf16 [rows, depth], zeros beyond the columns. */
+void ace_cuda_activate(const ace_cuda_product *p, void *to, int64_t first, int64_t rows,
+                       cudaStream_t stream);
 
 /* The three passes around a library's product, for m rows from `first` on and n columns from
  * `column` on. Inputs: f(x) as the library reads them, [m, taps · depth], f32 or bf16. */

@@ -11,14 +11,21 @@
 
 #include "numbers.cuh"
 
-enum { ACE_LEAST_MMA_CAPABILITY = 80 };
+enum { ACE_LEAST_MMA_CAPABILITY = ACE_CUDA_LEAST_TENSOR_CAPABILITY };
+
+/* Is what is being compiled for a card that has them? For others a kernel's body need not be. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define ACE_HAS_MMA 0
+#else
+#define ACE_HAS_MMA 1
+#endif
 
 /* d += a · b, bf16 with f32 sums. */
 __device__ static inline void ace_mma_bf16(float (&d)[4], const unsigned (&a)[4],
                                            const unsigned (&b)[2])
 {
-#if defined(ACE_MMA_BF16)
-    ACE_MMA_BF16(d, a, b);
+#if defined(ACE_MMA)
+    ACE_MMA(1, 1, &d, &a, &b);
 #elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
                  "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -33,8 +40,8 @@ __device__ static inline void ace_mma_bf16(float (&d)[4], const unsigned (&a)[4]
 __device__ static inline void ace_mma_int8(int (&d)[4], const unsigned (&a)[4],
                                            const unsigned (&b)[2])
 {
-#if defined(ACE_MMA_INT8)
-    ACE_MMA_INT8(d, a, b);
+#if defined(ACE_MMA)
+    ACE_MMA(1, 1, &d, &a, &b);
 #elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
                  "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -42,6 +49,42 @@ __device__ static inline void ace_mma_int8(int (&d)[4], const unsigned (&a)[4],
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #elif defined(__CUDA_ARCH__)
     __trap();
+#endif
+}
+
+/* d[i][j] += a[i] · b[j] for all i and j: the same instructions, which the emulator does at once.
+ */
+template <int M, int N>
+__device__ static inline void ace_mma_all(float (&d)[M][N][4], const unsigned (&a)[M][4],
+                                          const unsigned (&b)[N][2])
+{
+#if defined(ACE_MMA)
+    ACE_MMA(M, N, d[0], a, b);
+#else
+#pragma unroll
+    for (int i = 0; i < M; i++) {
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            ace_mma_bf16(d[i][j], a[i], b[j]);
+        }
+    }
+#endif
+}
+
+template <int M, int N>
+__device__ static inline void ace_mma_all(int (&d)[M][N][4], const unsigned (&a)[M][4],
+                                          const unsigned (&b)[N][2])
+{
+#if defined(ACE_MMA)
+    ACE_MMA(M, N, d[0], a, b);
+#else
+#pragma unroll
+    for (int i = 0; i < M; i++) {
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            ace_mma_int8(d[i][j], a[i], b[j]);
+        }
+    }
 #endif
 }
 

@@ -17,6 +17,17 @@ __global__ static void gather(int across, ace_cuda_product p, void *to, int is_b
     }
 }
 
+__global__ static void activate(int across, ace_cuda_product p, uint16_t *to, int64_t first,
+                                int64_t rows)
+{
+    int64_t row = ace_pass_row(across);
+    for (int64_t k = ace_pass_column(across); row < rows && k < p.w.depth;
+         k += ace_pass_step(across)) {
+        float v = k < p.w.cols ? ace_activate(p.in, k, ace_get(p.in.x, first + row, k)) : 0.0f;
+        to[row * p.w.depth + k] = ace_round_bf16(v);
+    }
+}
+
 __global__ static void widen(int across, ace_cuda_product p, uint16_t *to, int64_t column,
                              int64_t n)
 {
@@ -44,6 +55,14 @@ extern "C" void ace_cuda_gather(const ace_cuda_product *p, void *to, ace_dtype d
     ace_pass pass = ace_pass_over(m, p->w.taps * p->w.depth);
     ACE_LAUNCH(gather, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p, to,
                dtype == ACE_BF16, first, m);
+}
+
+extern "C" void ace_cuda_activate(const ace_cuda_product *p, void *to, int64_t first, int64_t rows,
+                                  cudaStream_t stream)
+{
+    ace_pass pass = ace_pass_over(rows, p->w.depth);
+    ACE_LAUNCH(activate, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, *p, (uint16_t *)to,
+               first, rows);
 }
 
 extern "C" void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t column, int64_t n,

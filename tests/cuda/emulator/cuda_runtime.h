@@ -25,6 +25,18 @@ struct alignas(16) uint4 {
     unsigned x, y, z, w;
 };
 
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
+
+struct alignas(8) float2 {
+    float x, y;
+};
+
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+
 /* Where the running thread is. */
 struct ace_emulator_position {
     dim3 thread, block, grid;
@@ -37,10 +49,12 @@ extern ace_emulator_position ace_emulator_at;
 void __syncthreads();
 static inline void __syncwarp();
 
-enum { ACE_EMULATOR_WORDS = 8 };
-/* Every lane of the warp brings n ≤ ACE_EMULATOR_WORDS words; gives those of lane 0, and the
- * others' from ACE_EMULATOR_WORDS on, and so forth. Good until the lane's next exchange but one. */
-const unsigned *ace_emulator_exchange(unsigned mask, const void *words, int n);
+/* Every lane of the warp brings a word; gives those of lane 0 … 31. Good until the lane's next
+ * exchange but one. */
+const unsigned *ace_emulator_exchange(unsigned mask, unsigned word);
+/* Every lane of the warp brings an address; when all have, `work` is called once, with those of
+ * lane 0 … 31. */
+void ace_emulator_together(void (*work)(void *const *lanes), void *mine);
 /* Ends the program when the card has less than this: an instruction that it does not know. */
 void ace_emulator_need(int capability);
 /* Of 16 bytes, from nowhere: zeros; groups as cp.async has them. */
@@ -57,9 +71,11 @@ static inline int ace_emulator_lane()
 template <typename T> static inline T __shfl_sync(unsigned mask, T value, int lane)
 {
     static_assert(sizeof(T) == sizeof(unsigned), "32 bits only");
-    const unsigned *all = ace_emulator_exchange(mask, &value, 1);
+    unsigned word;
+    memcpy(&word, &value, sizeof word);
+    const unsigned *all = ace_emulator_exchange(mask, word);
     T other;
-    memcpy(&other, all + lane % 32 * ACE_EMULATOR_WORDS, sizeof other);
+    memcpy(&other, &all[lane % 32], sizeof other);
     return other;
 }
 
@@ -78,6 +94,12 @@ static inline float __uint_as_float(unsigned u)
     float f;
     memcpy(&f, &u, sizeof f);
     return f;
+}
+
+/* To the nearest, ties to even; an integer's limits beyond them, 0 for NaN. */
+static inline int __float2int_rn(float f)
+{
+    return f != f ? 0 : f >= 0x1p31f ? INT32_MAX : f <= -0x1p31f ? INT32_MIN : (int)rintf(f);
 }
 
 static inline unsigned __float_as_uint(float f)
@@ -101,6 +123,17 @@ static inline float __fsub_rn(float a, float b)
 static inline float __fmul_rn(float a, float b)
 {
     return a * b;
+}
+
+/* Byte i of the result: that of the eight of a and b which nibble i of the selector names. */
+static inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector)
+{
+    uint64_t all = (uint64_t)b << 32 | a;
+    unsigned to = 0;
+    for (int i = 0; i < 4; i++) {
+        to |= (unsigned)(all >> (8 * (selector >> (4 * i) & 7)) & 255) << (8 * i);
+    }
+    return to;
 }
 
 /* One instruction on a card; here a call, unless it is two roundings instead of one. */
