@@ -61,6 +61,9 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME bench
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_bench.py
             $<TARGET_FILE:acestep_program>)
+  add_test(NAME pytorch_bench
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_pytorch_bench.py
+            $<TARGET_FILE:acestep_program>)
   add_test(NAME profile_modes
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_profile_modes.py
       $<TARGET_FILE:acestep_program>)
@@ -73,7 +76,7 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME models
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_models.py
             $<TARGET_FILE:acestep_program>)
-  set_tests_properties(program card lm bench profile profile_modes server models PROPERTIES TIMEOUT 900 LABELS program)
+  set_tests_properties(program card lm bench pytorch_bench profile profile_modes server models PROPERTIES TIMEOUT 900 LABELS program)
   add_test(NAME server_jobs
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_server_jobs.py
             $<TARGET_FILE:acestep_program>)
