@@ -119,8 +119,8 @@ __global__ static void __launch_bounds__(THREADS) attend_one(ace_cuda_attention 
     const int STRIP = ABREAST * LOADS;    /* keys of a warp's turn */
     __shared__ float sums[HEADS][WARPS][DIM];
     __shared__ float peaks[HEADS][WARPS][2];
-    int lane = (int)threadIdx.x % ACE_WARP;
-    int warp = (int)threadIdx.x / ACE_WARP;
+    int lane = (int)(threadIdx.x % ACE_WARP);
+    int warp = (int)(threadIdx.x / ACE_WARP);
     int column = lane % LANES * EACH;
     int64_t key_head = blockIdx.y;
     int64_t item = blockIdx.z / a.splits;

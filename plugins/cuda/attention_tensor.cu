@@ -29,12 +29,20 @@ template <int DIM> __device__ static inline int place(int row, int chunk)
     return row * DIM + (chunk ^ row % CHUNK) * CHUNK;
 }
 
-/* What a warp's rows are, and what this lane has of two of them. */
-typedef struct warp_rows {
-    int row;                 /* the first of the two; the other is 8 on */
-    ace_key_range all, some; /* keys that every row, and that any row of the warp sees */
+/* What this lane has of two of its warp's rows. */
+typedef struct lane_rows {
     float peak[2], total[2];
-} warp_rows;
+} lane_rows;
+
+/* What the block is about, for all lanes. It lies in shared memory: registers are short. */
+typedef struct block_work {
+    int item, split;
+    int first; /* row */
+    ace_key_range keys;
+    ace_key_range all[WARPS], some[WARPS]; /* keys that every row, that any row of a warp sees */
+    ace_key_place at;
+    const uint8_t *mask; /* of the item, or null */
+} block_work;
 
 /* Rows behind the last one count as rows of the last query. */
 __device__ static inline int query_of(const ace_cuda_attention &a, int row)
@@ -44,28 +52,49 @@ __device__ static inline int query_of(const ace_cuda_attention &a, int row)
     return query < last ? query : last;
 }
 
-__device__ static warp_rows rows_of_warp(const ace_cuda_attention &a, int first, ace_key_range keys)
+/* The last rows come first: with `causal` they have the most to do. */
+__device__ static void find_work(const ace_cuda_attention &a, int tile, block_work *to)
 {
-    int row = first + (int)threadIdx.x % ACE_WARP / 4;
-    ace_key_range top = ace_keys_of_query(a, query_of(a, first), keys.end);
-    ace_key_range bottom = ace_keys_of_query(a, query_of(a, first + WARP_ROWS - 1), keys.end);
-    return warp_rows{row,
-                     {bottom.first, top.end},
-                     {top.first, bottom.end},
-                     {-INFINITY, -INFINITY},
-                     {0.0f, 0.0f}};
+    int item = (int)(blockIdx.z / a.splits);
+    int split = (int)(blockIdx.z % a.splits);
+    int first = (int)(gridDim.x - 1 - blockIdx.x) * ROWS;
+    ace_key_range keys =
+        ace_keys_of_block(a, item, query_of(a, first), query_of(a, first + ROWS - 1), split, tile);
+    if (threadIdx.x == 0) {
+        to->item = item;
+        to->split = split;
+        to->first = first;
+        to->keys = keys;
+        to->at = ace_place_of_keys(a, item, blockIdx.y);
+        to->mask = a.kv_mask != nullptr ? a.kv_mask + item * a.kv_len : nullptr;
+    }
+    if (threadIdx.x < WARPS) {
+        int row = first + (int)threadIdx.x * WARP_ROWS;
+        ace_key_range top = ace_keys_of_query(a, query_of(a, row), keys.end);
+        ace_key_range bottom = ace_keys_of_query(a, query_of(a, row + WARP_ROWS - 1), keys.end);
+        to->all[threadIdx.x] = ace_key_range{bottom.first, top.end};
+        to->some[threadIdx.x] = ace_key_range{top.first, bottom.end};
+    }
+    __syncthreads();
+}
+
+/* This lane's row i, of two. */
+__device__ static inline int row_of(const block_work &work, int i)
+{
+    int lane = (int)(threadIdx.x % ACE_WARP);
+    return work.first + (int)(threadIdx.x / ACE_WARP) * WARP_ROWS + lane / 4 + 8 * i;
 }
 
 /* The queries as fragments of mma's a, from memory. */
 template <int DIM>
-__device__ static void load_queries(const ace_cuda_attention &a, int64_t item, int key_head,
-                                    const warp_rows &r, unsigned (&q)[DIM / 16][4])
+__device__ static void load_queries(const ace_cuda_attention &a, const block_work &work,
+                                    unsigned (&q)[DIM / 16][4])
 {
-    int pair = 2 * ((int)threadIdx.x % 4);
+    int pair = 2 * (int)(threadIdx.x % 4);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        int64_t row = (a.first + item) * a.q_len + query_of(a, r.row + 8 * i);
-        int64_t head = key_head * a.group + (r.row + 8 * i) % a.group;
+        int64_t row = (a.first + work.item) * a.q_len + query_of(a, row_of(work, i));
+        int64_t head = (int)blockIdx.y * a.group + row_of(work, i) % a.group;
         const uint16_t *at =
             (const uint16_t *)a.q.addr + row * a.q.row_stride + head * a.head_dim + pair;
 #pragma unroll
@@ -80,18 +109,19 @@ __device__ static void load_queries(const ace_cuda_attention &a, int64_t item, i
 /* A tile of keys and values from key `first` on, on its way. Those that nobody sees become zeros:
  * they may be anything in memory, and a weight of zero would not silence NaN. */
 template <int DIM>
-__device__ static void copy_tile(const ace_cuda_attention &a, const ace_key_place &at,
-                                 const uint8_t *mask, int first, int end, uint16_t *k, uint16_t *v)
+__device__ static void copy_tile(const ace_cuda_attention &a, const block_work &work, int first,
+                                 uint16_t *k, uint16_t *v)
 {
     const int ACROSS = shape<DIM>::ACROSS;
-    int chunk = (int)threadIdx.x % ACROSS;
-    int64_t column = at.column + chunk * CHUNK;
-#pragma unroll 2 /* all four would take registers that the sums have */
+    int chunk = (int)(threadIdx.x % ACROSS);
+    int64_t column = work.at.column + chunk * CHUNK;
+#pragma unroll 2 /* all at once would take registers that the sums have */
     for (int i = 0; i < shape<DIM>::KEYS; i += THREADS / ACROSS) {
-        int row = i + (int)threadIdx.x / ACROSS;
+        int row = i + (int)(threadIdx.x / ACROSS);
         int j = first + row;
-        bool there = j < end && chunk * CHUNK < a.head_dim && (mask == nullptr || mask[j] != 0);
-        int64_t from = ace_row_of_key(at, j);
+        bool there = j < work.keys.end && chunk * CHUNK < a.head_dim &&
+                     (work.mask == nullptr || work.mask[j] != 0);
+        int64_t from = ace_row_of_key(work.at, j);
         int to = place<DIM>(row, chunk);
         ace_copy_late(k + to, (const uint16_t *)a.k.addr + from * a.k.row_stride + column, there);
         ace_copy_late(v + to, (const uint16_t *)a.v.addr + from * a.v.row_stride + column, there);
@@ -103,7 +133,7 @@ template <int DIM>
 __device__ static void multiply_keys(const unsigned (&q)[DIM / 16][4], const uint16_t *k,
                                      float (&score)[shape<DIM>::KEYS / 8][4])
 {
-    int lane = (int)threadIdx.x % ACE_WARP;
+    int lane = (int)(threadIdx.x % ACE_WARP);
     int from = place<DIM>(lane / 16 * 8 + lane % 8, lane / 8 % 2);
 #pragma unroll
     for (int n = 0; n < shape<DIM>::KEYS / 16; n++) {
@@ -124,13 +154,14 @@ __device__ static void multiply_keys(const unsigned (&q)[DIM / 16][4], const uin
     }
 }
 
-/* Scores in units of log 2; of keys before `end` that a row does not see, -∞. */
+/* Scores in units of log 2; of keys that a row does not see, -∞. */
 template <int KEYS>
-__device__ static void scale_and_hide(const ace_cuda_attention &a, const warp_rows &r,
-                                      const uint8_t *mask, int first, int end,
-                                      float (&score)[KEYS / 8][4])
+__device__ static void scale_and_hide(const ace_cuda_attention &a, const block_work &work,
+                                      int first, float (&score)[KEYS / 8][4])
 {
-    int pair = 2 * ((int)threadIdx.x % 4);
+    const ace_key_range &all = work.all[threadIdx.x / ACE_WARP];
+    const uint8_t *mask = work.mask;
+    int pair = 2 * (int)(threadIdx.x % 4);
     float scale = a.scale * ACE_LOG2_E;
 #pragma unroll
     for (int n = 0; n < KEYS / 8; n++) {
@@ -139,12 +170,12 @@ __device__ static void scale_and_hide(const ace_cuda_attention &a, const warp_ro
             score[n][i] *= scale;
         }
     }
-    if (mask == nullptr && r.all.first <= first && first + KEYS <= r.all.end) {
+    if (mask == nullptr && all.first <= first && first + KEYS <= all.end) {
         return;
     }
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        ace_key_range sees = ace_keys_of_query(a, query_of(a, r.row + 8 * i), end);
+        ace_key_range sees = ace_keys_of_query(a, query_of(a, row_of(work, i)), work.keys.end);
 #pragma unroll
         for (int n = 0; n < KEYS / 8; n++) {
 #pragma unroll
@@ -172,7 +203,7 @@ __device__ static inline float row_sum(float v)
 
 /* Weights in place of scores; sums so far are brought to the new peaks. */
 template <int DIM, int KEYS>
-__device__ static void weigh(warp_rows &r, float (&score)[KEYS / 8][4], float (&sum)[DIM / 8][4])
+__device__ static void weigh(lane_rows &r, float (&score)[KEYS / 8][4], float (&sum)[DIM / 8][4])
 {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
@@ -205,7 +236,7 @@ template <int DIM>
 __device__ static void add_values(const float (&weight)[shape<DIM>::KEYS / 8][4], const uint16_t *v,
                                   float (&sum)[DIM / 8][4])
 {
-    int lane = (int)threadIdx.x % ACE_WARP;
+    int lane = (int)(threadIdx.x % ACE_WARP);
     int from = place<DIM>(lane % 16, lane / 16);
 #pragma unroll
     for (int n = 0; n < shape<DIM>::KEYS / 16; n++) {
@@ -232,9 +263,9 @@ __device__ static void average(const ace_cuda_attention &a, const ace_key_place 
 {
     const int ACROSS = shape<DIM>::ACROSS;
     const int DOWN = THREADS / ACROSS;
-    int column = (int)threadIdx.x % ACROSS * CHUNK;
+    int column = (int)(threadIdx.x % ACROSS) * CHUNK;
     float sum[CHUNK] = {};
-    for (int j = (int)threadIdx.x / ACROSS; column < a.head_dim && j < a.kv_len; j += DOWN) {
+    for (int j = (int)(threadIdx.x / ACROSS); column < a.head_dim && j < a.kv_len; j += DOWN) {
 #pragma unroll
         for (int c = 0; c < CHUNK; c++) {
             sum[c] += ace_get(a.v, ace_row_of_key(at, j), at.column + column + c);
@@ -258,7 +289,7 @@ __device__ static void average(const ace_cuda_attention &a, const ace_key_place 
 /* Rows that have seen nothing get the mean. */
 template <int DIM>
 __device__ static void average_hidden(const ace_cuda_attention &a, const ace_key_place &at,
-                                      warp_rows &r, float (&sum)[DIM / 8][4], float (*room)[DIM],
+                                      lane_rows &r, float (&sum)[DIM / 8][4], float (*room)[DIM],
                                       int *is_needed)
 {
     bool hidden = r.total[0] == 0 || r.total[1] == 0;
@@ -275,7 +306,7 @@ __device__ static void average_hidden(const ace_cuda_attention &a, const ace_key
         return;
     }
     average<DIM>(a, at, room);
-    int pair = 2 * ((int)threadIdx.x % 4);
+    int pair = 2 * (int)(threadIdx.x % 4);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         if (r.total[i] == 0) {
@@ -318,22 +349,23 @@ __device__ static void write_f32(float *to, int head_dim, const float (&sum)[DIM
 
 /* What a row has seen: into y, or for the other splits' results to be added. */
 template <int DIM>
-__device__ static void write_rows(const ace_cuda_attention &a, int64_t item, int key_head,
-                                  int split, const warp_rows &r, const float (&sum)[DIM / 8][4])
+__device__ static void write_rows(const ace_cuda_attention &a, const block_work &work,
+                                  const lane_rows &r, const float (&sum)[DIM / 8][4])
 {
     int head_dim = (int)a.head_dim;
-    int pair = 2 * ((int)threadIdx.x % 4);
+    int pair = 2 * (int)(threadIdx.x % 4);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        int query = (r.row + 8 * i) / a.group;
-        int64_t head = key_head * a.group + (r.row + 8 * i) % a.group;
+        int query = row_of(work, i) / a.group;
+        int64_t head = (int)blockIdx.y * a.group + row_of(work, i) % a.group;
         if (query >= a.q_len) {
             continue;
         }
         float share = r.total[i] != 0 ? 1.0f / r.total[i] : 0.0f;
-        int64_t at = ((a.first + item) * a.q_len + query) * a.y.row_stride + head * head_dim + pair;
+        int64_t at =
+            ((a.first + work.item) * a.q_len + query) * a.y.row_stride + head * head_dim + pair;
         if (a.splits > 1) {
-            float *partial = ace_partial_of(a, item, query, head, split);
+            float *partial = ace_partial_of(a, work.item, query, head, work.split);
             write_f32<DIM>(partial + 2 + pair, head_dim, sum, i, 1.0f);
             if (pair == 0) {
                 partial[0] = r.peak[i];
@@ -353,47 +385,41 @@ __global__ static void __launch_bounds__(THREADS, 3) attend_tiles(ace_cuda_atten
     const int KEYS = shape<DIM>::KEYS;
     alignas(16) __shared__ uint16_t k[2][TILE_NUMBERS];
     alignas(16) __shared__ uint16_t v[2][TILE_NUMBERS];
+    __shared__ block_work work;
     __shared__ int average_is_needed;
-    /* the last rows first: with `causal` they have the most to do */
-    int first = (int)(gridDim.x - 1 - blockIdx.x) * ROWS;
-    int key_head = (int)blockIdx.y;
-    int64_t item = blockIdx.z / a.splits;
-    int split = (int)(blockIdx.z % a.splits);
-    ace_key_place at = ace_place_of_keys(a, item, key_head);
-    ace_key_range keys =
-        ace_keys_of_block(a, item, query_of(a, first), query_of(a, first + ROWS - 1), split, KEYS);
-    const uint8_t *mask = a.kv_mask != nullptr ? a.kv_mask + item * a.kv_len : nullptr;
-    if (keys.first < keys.end) {
-        copy_tile<DIM>(a, at, mask, keys.first, keys.end, k[0], v[0]);
+    find_work(a, KEYS, &work);
+    if (work.keys.first < work.keys.end) {
+        copy_tile<DIM>(a, work, work.keys.first, k[0], v[0]);
     }
     ace_end_group();
-    warp_rows rows = rows_of_warp(a, first + (int)threadIdx.x / ACE_WARP * WARP_ROWS, keys);
+    int warp = (int)(threadIdx.x / ACE_WARP);
+    lane_rows rows = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
     unsigned q[DIM / 16][4];
-    load_queries<DIM>(a, item, key_head, rows, q);
+    load_queries<DIM>(a, work, q);
     float sum[DIM / 8][4] = {};
     int turn = 0;
-    for (int j = keys.first; j < keys.end; j += KEYS, turn ^= 1) {
+    for (int j = work.keys.first; j < work.keys.end; j += KEYS, turn ^= 1) {
         ace_wait_groups<0>();
         __syncthreads(); /* this tile is there for all, and all are done with the one before */
-        if (j + KEYS < keys.end) {
-            copy_tile<DIM>(a, at, mask, j + KEYS, keys.end, k[turn ^ 1], v[turn ^ 1]);
+        if (j + KEYS < work.keys.end) {
+            copy_tile<DIM>(a, work, j + KEYS, k[turn ^ 1], v[turn ^ 1]);
         }
         ace_end_group();
-        if (rows.some.end <= j || j + KEYS <= rows.some.first) {
+        if (work.some[warp].end <= j || j + KEYS <= work.some[warp].first) {
             continue; /* nobody in this warp sees any of it */
         }
         float score[KEYS / 8][4];
         multiply_keys<DIM>(q, k[turn], score);
-        scale_and_hide<KEYS>(a, rows, mask, j, keys.end, score);
+        scale_and_hide<KEYS>(a, work, j, score);
         weigh<DIM, KEYS>(rows, score, sum);
         add_values<DIM>(score, v[turn], sum);
     }
     rows.total[0] = row_sum(rows.total[0]);
     rows.total[1] = row_sum(rows.total[1]);
     if (a.uniform_when_hidden) {
-        average_hidden<DIM>(a, at, rows, sum, (float(*)[DIM])(void *)k, &average_is_needed);
+        average_hidden<DIM>(a, work.at, rows, sum, (float(*)[DIM])(void *)k, &average_is_needed);
     }
-    write_rows<DIM>(a, item, key_head, split, rows, sum);
+    write_rows<DIM>(a, work, rows, sum);
 }
 
 template <int DIM> static void launch(const ace_cuda_attention *a, cudaStream_t stream)
