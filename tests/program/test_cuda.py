@@ -90,6 +90,15 @@ class Found(Card):
         self.assertIn("6.1", found["warnings"][0]["reason"])
 
     @emulated
+    def test_attention_that_is_shown(self):
+        for capability, shown in (("75", "tiled"), ("80", "flash"), ("90", "flash")):
+            found = self.info("cuda", env={"ACE_EMULATOR_CAPABILITY": capability})
+            self.assertEqual(found["attention"], shown)
+            self.assertEqual(found["controls"]["use_flash_attention"]["disabled"], shown == "tiled")
+        tiled = self.info("cuda", env={"ACESTEP_USE_FLASH_ATTENTION": "false"})
+        self.assertEqual(tiled["attention"], "tiled")
+
+    @emulated
     def test_card_that_is_full(self):
         """It cannot even hold the workspace: the song is made on the CPU, and that is said."""
         result = self.latents("cuda", env={"ACE_EMULATOR_MB": "340"})
@@ -105,6 +114,12 @@ class Songs(Card):
         self.assertLess(distance(card["samples"], cpu["samples"]), 1e-3)
         own = self.latents("cuda", *exact, "--cublas", "false")
         self.assertLess(distance(own["samples"], cpu["samples"]), 1e-3)
+
+    def test_attention_with_and_without_tensor_cores(self):
+        flash = self.latents("cuda")
+        tiled = self.latents("cuda", "--use-flash-attention", "false")
+        self.assertNotEqual(flash["samples"], tiled["samples"])
+        self.assertLess(distance(flash["samples"], tiled["samples"]), 0.1)
 
     def test_int8_under_a_cap_with_the_language_model(self):
         for gb in ("8",) if not REAL else ("4", "6", "8", "12", "16", "24"):

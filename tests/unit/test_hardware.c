@@ -217,7 +217,8 @@ static void a_card_without_plugin_is_explained(void **state)
     assert_int_equal(h.n_diagnoses, 0);
     h = choose(machine(0, NULL), (ace_hardware_wishes){.gpu = -1});
     assert_true(h.n_diagnoses > 0);
-    h = choose(machine(1, &size), (ace_hardware_wishes){.gpu = -1, .plugin_problem = "it is broken"});
+    h = choose(machine(1, &size),
+               (ace_hardware_wishes){.gpu = -1, .plugin_problem = "it is broken"});
     assert_non_null(strstr(h.diagnosis[0], "it is broken"));
     h = choose(machine(0, NULL),
                (ace_hardware_wishes){.device = "cuda", .gpu = -1, .plugin_problem = "not built"});
@@ -248,6 +249,26 @@ static void an_old_card_is_passed_over(void **state)
     assert_non_null(strstr(h.diagnosis[0], "7.5"));
 }
 
+static void flash_attention_needs_capability_8(void **state)
+{
+    (void)state;
+    static const struct {
+        ace_device_kind device;
+        int major, minor;
+        bool has;
+    } cases[] = {{ACE_DEVICE_CUDA, 7, 5, false},
+                 {ACE_DEVICE_CUDA, 8, 0, true},
+                 {ACE_DEVICE_CUDA, 12, 0, true},
+                 {ACE_DEVICE_SIM, 8, 0, false},
+                 {ACE_DEVICE_CPU, 8, 0, false}};
+    for (int i = 0; i < 5; i++) {
+        ace_hardware h = {.chosen = 1, .n_gpus = 2, .device = cases[i].device};
+        h.gpu[1].capability_major = cases[i].major;
+        h.gpu[1].capability_minor = cases[i].minor;
+        assert_int_equal(ace_hardware_has_flash_attention(&h), cases[i].has);
+    }
+}
+
 static void this_machine_is_read(void **state)
 {
     (void)state;
@@ -273,6 +294,7 @@ int main(void)
         cmocka_unit_test(words_choose_a_device),
         cmocka_unit_test(a_card_without_plugin_is_explained),
         cmocka_unit_test(an_old_card_is_passed_over),
+        cmocka_unit_test(flash_attention_needs_capability_8),
         cmocka_unit_test(this_machine_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
