@@ -90,7 +90,7 @@ set(EMULATOR ${CMAKE_SOURCE_DIR}/tests/cuda/emulator)
 set(EMULATOR_FOLDER ${CMAKE_BINARY_DIR}/cuda_emulated)
 add_library(cuda_emulated_driver SHARED EXCLUDE_FROM_ALL
   ${EMULATOR}/runtime.c ${EMULATOR}/streams.c ${EMULATOR}/graphs.c ${EMULATOR}/driver.c
-  ${EMULATOR}/virtual_memory.c ${EMULATOR}/grid.cpp)
+  ${EMULATOR}/context.c ${EMULATOR}/virtual_memory.c ${EMULATOR}/grid.cpp)
 set_target_properties(cuda_emulated_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1)
 add_library(cuda_emulated_blas SHARED EXCLUDE_FROM_ALL ${EMULATOR}/cublaslt.c)
 set_target_properties(cuda_emulated_blas PROPERTIES OUTPUT_NAME cublasLt SOVERSION 13)

@@ -157,6 +157,10 @@ if(TARGET acestep_cuda_emulated)
   endif()
   set_tests_properties(${CUDA_TESTS} PROPERTIES TIMEOUT 900 LABELS cuda ENVIRONMENT
     "TEST_PLUGIN_DIR=${EMULATOR_FOLDER};TEST_DEVICE=cuda;LD_LIBRARY_PATH=${EMULATOR_FOLDER};TEST_CASES=text_single,cond_turbo_single,fsq_detokenize,fsq_tokenize,dit_turbo_even16,dit_base_batch2,vae_encode_8f,lm_logits,fsm_codes_8s")
+  if(TARGET test_cuda_device)
+    list(LENGTH CUDA_KERNEL_SOURCES cuda_files)
+    target_compile_definitions(test_cuda_device PRIVATE CUDA_FILES=${cuda_files})
+  endif()
   # There AddressSanitizer sees the ends of blocks, because they are malloc's.
   set_tests_properties(cuda_emulated_kernels cuda_emulated_own_kernels PROPERTIES
     ENVIRONMENT_MODIFICATION ACE_EMULATOR_VMM=set:0)

@@ -10,6 +10,7 @@
 #ifndef ACE_CUDA_DEVICE_H
 #define ACE_CUDA_DEVICE_H
 
+#include "context.h"
 #include "device/plugin.h"
 #include "kernels.h"
 #include "library.h"
@@ -53,13 +54,13 @@ typedef struct ace_cuda {
     const ace_plugin_services *host;
     int card;
     char card_name[96];
-    int capability; /* 10 · major + minor */
-    int processors; /* multiprocessors */
+    int capability;       /* 10 · major + minor */
+    int processors;       /* multiprocessors */
     bool flash_attention; /* other kernels of attention than the general one */
 
     ace_cuda_reservation reservation;
-    size_t cap, held, context; /* bytes; context: measured, outside the cap */
-    unsigned char *workspace;  /* on the card, base.workspace_bytes */
+    size_t cap, held, context; /* bytes; context: as measured, part of base.workspace_bytes */
+    unsigned char *workspace;  /* on the card */
     struct {
         unsigned char *tables, *split, *library, *inputs, *weights, *results;
     } area; /* of the workspace */

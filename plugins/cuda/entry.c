@@ -122,18 +122,8 @@ static ace_status choose_card(ace_cuda *cuda, ace_error *err)
     return code == cudaSuccess ? ACESTEP_OK : cannot_use(cuda->card, code, err);
 }
 
-static ace_status open_parts(ace_cuda *cuda, const ace_plugin_options *options, ace_error *err)
+static ace_status open_streams(ace_cuda *cuda, ace_error *err)
 {
-    ace_status status = ace_cuda_card_enter(cuda, err);
-    if (status == ACESTEP_OK) {
-        status = choose_card(cuda, err);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_cuda_open_memory(cuda, options, err);
-    }
-    if (status != ACESTEP_OK) {
-        return status;
-    }
     bool well =
         ace_cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->compute, cudaStreamNonBlocking),
                        "making a stream") &&
@@ -149,6 +139,26 @@ static ace_status open_parts(ace_cuda *cuda, const ace_plugin_options *options, 
         return ace_fail(err, ACESTEP_MEMORY, "cuda: no host memory to copy through");
     }
     return well ? ACESTEP_OK : ace_cuda_dead(cuda, err);
+}
+
+/* All that takes device memory besides the blocks of memory.c. */
+static ace_status enter_card(ace_cuda *cuda, ace_error *err)
+{
+    ace_status status = ace_cuda_card_enter(cuda, err);
+    if (status == ACESTEP_OK) {
+        status = choose_card(cuda, err);
+    }
+    return status != ACESTEP_OK ? status : open_streams(cuda, err);
+}
+
+static ace_status open_parts(ace_cuda *cuda, const ace_plugin_options *options, ace_error *err)
+{
+    ace_status status = enter_card(cuda, err);
+    if (status == ACESTEP_OK) {
+        ace_cuda_settle_context(cuda);
+        status = ace_cuda_open_memory(cuda, options, err);
+    }
+    return status;
 }
 
 static ace_status open_device(const ace_plugin_options *options, const ace_plugin_services *host,

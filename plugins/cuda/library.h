@@ -1,4 +1,4 @@
-/* Products by cuBLASLt, which is looked for when the first one is wanted and need not be there. Its
+/* Products by cuBLASLt, which is looked for when the device is opened and need not be there. Its
  * interface is declared here, as far as it is used, so that building needs nothing of it:
  * library_check.c holds the numbers against the vendor's header where there is one. */
 #ifndef ACE_CUDA_LIBRARY_H

@@ -26,13 +26,14 @@ static bool exceeds_cap(const ace_cuda *cuda, size_t bytes)
 static ace_status refuse(const ace_cuda *cuda, size_t bytes, const char *why, size_t free_bytes,
                          ace_error *err)
 {
-    return ace_fail(err, ACESTEP_MEMORY,
-                    "cuda: %.3f GB (%zu bytes) asked on card %d, %s: %.3f GB held, %.3f GB of "
-                    "workspace, a cap of %.3f GB, %.3f GB free on the card; close other programs "
-                    "that use it or choose a smaller configuration",
-                    (double)bytes / GIB, bytes, cuda->card, why, (double)cuda->held / GIB,
-                    (double)cuda->base.workspace_bytes / GIB, (double)cuda->cap / GIB,
-                    (double)free_bytes / GIB);
+    return ace_fail(
+        err, ACESTEP_MEMORY,
+        "cuda: %.3f GB (%zu bytes) asked on card %d, %s: %.3f GB held, %.3f GB of "
+        "context and workspace, a cap of %.3f GB, %.3f GB free on the card; close other programs "
+        "that use it or choose a smaller configuration",
+        (double)bytes / GIB, bytes, cuda->card, why, (double)cuda->held / GIB,
+        (double)cuda->base.workspace_bytes / GIB, (double)cuda->cap / GIB,
+        (double)free_bytes / GIB);
 }
 
 /* Free on the card as the driver sees it; 0 when it does not answer. */
@@ -175,8 +176,8 @@ ace_status ace_cuda_open_memory(ace_cuda *cuda, const ace_plugin_options *option
         return ace_cuda_dead(cuda, err);
     }
     measure_context(cuda, options->free_bytes, free_bytes);
-    size_t left = total - (cuda->context < total ? cuda->context : total);
-    cuda->cap = options->cap_bytes < left ? options->cap_bytes : left;
+    cuda->base.workspace_bytes = cuda->context;
+    cuda->cap = options->cap_bytes < total ? options->cap_bytes : total;
     open_reservation(cuda);
     size_t bytes = pages_of(cuda, (size_t)ACE_CUDA_TABLE_BYTES + ACE_CUDA_SPLIT_BYTES +
                                       (size_t)4 * ACE_CUDA_LIBRARY_BYTES);
@@ -192,7 +193,7 @@ ace_status ace_cuda_open_memory(ace_cuda *cuda, const ace_plugin_options *option
                       err);
     }
     cuda->workspace = (unsigned char *)(uintptr_t)addr;
-    cuda->base.workspace_bytes = bytes;
+    cuda->base.workspace_bytes += bytes;
     place_areas(cuda);
     return ACESTEP_OK;
 }

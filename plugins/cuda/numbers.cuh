@@ -4,6 +4,7 @@
 #define ACE_CUDA_NUMBERS_CUH
 
 #include "kernels.h"
+#include "module.cuh"
 
 #include <cuda_runtime.h>
 #include <stdint.h>

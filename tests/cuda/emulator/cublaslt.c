@@ -74,14 +74,15 @@ static int destroy(void *object)
     return WELL;
 }
 
+/* A handle is the memory that the library takes on the card. */
 int cublasLtCreate(void **handle)
 {
-    return create(handle, 1);
+    return cudaMalloc(handle, (size_t)8 << 20) == cudaSuccess ? WELL : INVALID;
 }
 
 int cublasLtDestroy(void *handle)
 {
-    return destroy(handle);
+    return cudaFree(handle) == cudaSuccess ? WELL : INVALID;
 }
 
 int cublasLtMatmulDescCreate(void **out, int compute, int scale)

@@ -48,6 +48,11 @@ cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaDeviceReset(void);
 
+enum cudaLimit { cudaLimitPrintfFifoSize = 1, cudaLimitMallocHeapSize = 2 };
+cudaError_t cudaDeviceSetLimit(enum cudaLimit limit, size_t value);
+typedef struct CUfunc_st *cudaFunction_t;
+cudaError_t cudaGetFuncBySymbol(cudaFunction_t *out, const void *symbol);
+
 cudaError_t cudaMalloc(void **out, size_t bytes);
 cudaError_t cudaFree(void *block);
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags);

@@ -6,10 +6,13 @@
  *   ACE_EMULATOR_CARDS         how many; 1
  *   ACE_EMULATOR_CAPABILITY    75 … ; 80
  *   ACE_EMULATOR_PINNED        0: no pinned memory
- *   ACE_EMULATOR_EAGER         1: copies are made at once, before all work that they do not wait
- * for ACE_EMULATOR_GRAPHS        0: no memory to make one run ACE_EMULATOR_VMM           0: no
- * virtual-memory functions (virtual_memory.c) ACE_EMULATOR_FAIL_CALL     the call of one of them of
- * this number, from 1 on, fails ACE_EMULATOR_FAIL_CODE     with this error; 999, an unknown one
+ *   ACE_EMULATOR_EAGER         1: copies run at once, before what they need not wait for
+ *   ACE_EMULATOR_GRAPHS        0: no memory to make one run
+ *   ACE_EMULATOR_LAZY          1: the driver loads no kernels in advance
+ *   ACE_EMULATOR_PEAK          a file, for the most memory that was taken
+ *   ACE_EMULATOR_VMM           0: no virtual-memory functions (virtual_memory.c)
+ *   ACE_EMULATOR_FAIL_CALL     the call of one of these of this number, from 1 on, fails
+ *   ACE_EMULATOR_FAIL_CODE     with this error; 999, an unknown one
  *   ACE_EMULATOR_FAIL_KERNEL   the kernel of this number, from 1 on, fails as a bad address does
  *   ACE_EMULATOR_REPAIR        the reset of this number, and those after it, repair the card; 1. 0:
  *                              none does */
@@ -193,7 +196,7 @@ cudaError_t cudaDeviceReset(void)
     forget(card.device);
     forget(card.pinned);
     card.held = 0;
-    card.has_context = false;
+    ace_emulator_end_context();
     card.broken = cudaSuccess;
     card.last = cudaSuccess;
     return ace_emulator_leave(cudaSuccess);
@@ -251,11 +254,6 @@ static size_t pages(size_t bytes)
     return (bytes + ACE_EMULATOR_PAGE - 1) / ACE_EMULATOR_PAGE * ACE_EMULATOR_PAGE;
 }
 
-size_t ace_emulator_taken(void)
-{
-    return card.held + (card.has_context ? ACE_EMULATOR_CONTEXT : 0);
-}
-
 cudaError_t cudaMalloc(void **out, size_t bytes)
 {
     ace_emulator_lock();
@@ -268,6 +266,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
     }
     cudaError_t code = allocate(card.device, out, bytes);
     card.held += code == cudaSuccess ? pages(bytes) : 0;
+    (void)ace_emulator_taken(); /* a new peak, maybe */
     return ace_emulator_leave(code);
 }
 

@@ -10,7 +10,6 @@
 
 #define ACE_EMULATOR_NAME "emulated card (no GPU)"
 #define ACE_EMULATOR_PAGE ((size_t)2 << 20)
-#define ACE_EMULATOR_CONTEXT ((size_t)300 << 20) /* what a context would take */
 
 /* Of one card, from the environment. */
 size_t ace_emulator_total(void);
@@ -48,8 +47,12 @@ uint64_t ace_emulator_kernels(void);
 /* Mapped memory goes, with or without a handle; reserved addresses stay (virtual_memory.c). */
 void ace_emulator_unmap_all(void);
 
-/* Held and what the context takes. */
+/* context.c: held and what the context takes; a kernel runs; the context goes; modules loaded in
+ * advance. */
 size_t ace_emulator_taken(void);
+void ace_emulator_note_kernel(void);
+void ace_emulator_end_context(void);
+int ace_emulator_modules(void);
 
 /* Room for a block in a table; NULL when it is full. */
 ace_emulator_block *ace_emulator_empty_place(ace_emulator_block *table);

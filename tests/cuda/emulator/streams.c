@@ -38,6 +38,9 @@ static void run_first(cudaStream_t s)
     s->first = t->next;
     s->last = s->first != NULL ? s->last : &s->first;
     card.kernels += t->is_kernel;
+    if (t->is_kernel) {
+        ace_emulator_note_kernel();
+    }
     if (t->is_kernel && (long)card.kernels == ace_emulator_setting("ACE_EMULATOR_FAIL_KERNEL", 0)) {
         card.broken = cudaErrorIllegalAddress;
     }

@@ -256,6 +256,7 @@ int cuMemCreate(uint64_t *handle, size_t bytes, const allocation_wish *wish,
     }
     physical[i] = (memory){.bytes = bytes, .has_handle = true};
     card.held += bytes;
+    (void)ace_emulator_taken(); /* a new peak, maybe */
     *handle = (uint64_t)i + 1;
     return leave(SUCCESS);
 }
