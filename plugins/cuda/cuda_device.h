@@ -52,6 +52,7 @@ typedef struct ace_cuda {
     struct ace_cuda *next; /* of the open devices: cards.c */
     bool has_context;
     const ace_plugin_services *host;
+    ace_pool *pool; /* borrowed; NULL: one thread packs */
     int card;
     char card_name[96];
     int capability;       /* 10 · major + minor */

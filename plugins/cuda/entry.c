@@ -172,6 +172,7 @@ static ace_status open_device(const ace_plugin_options *options, const ace_plugi
     cuda->base = (ace_device){
         .name = "cuda", .ops = &cuda_ops, .alignment = ACE_CUDA_ALIGNMENT, .computes = true};
     cuda->host = host;
+    cuda->pool = options->pool;
     cuda->card = options->card;
     cuda->library.wanted = options->vendor_libraries;
     cuda->flash_attention = options->flash_attention;

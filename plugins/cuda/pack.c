@@ -1,12 +1,13 @@
 /* Packing weights from a file's layout into the device's (layout.h), by the host. */
 #include "base/block_formats.h"
+#include "base/float_mode.h"
 #include "cuda_device.h"
 #include "layout.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 512, MAX_BLOCK = 256 };
+enum { CHUNK = 512, MAX_BLOCK = 256, TASK_BYTES = 1 << 17 };
 
 /* A row as a file stores it. */
 typedef struct source_row {
@@ -176,28 +177,76 @@ static bool quantise(source_row s, const ace_matrix_shape *m, int64_t depth, int
     return true;
 }
 
+/* ---- many rows, by several threads
+ * --------------------------------------------------------------- */
+
 /* `n` rows from `first` on into zeroed memory; scales of I8 apart. */
-static ace_status pack_rows(const ace_matrix_shape *m, const ace_matrix_part *parts, int n_parts,
-                            int64_t first, int64_t n, unsigned char *out, float *scales,
-                            ace_error *err)
+typedef struct packing {
+    const ace_matrix_shape *shape;
+    ace_cuda_layout layout;
+    const ace_matrix_part *parts;
+    int n_parts;
+    int64_t first, n, rows_per_task;
+    unsigned char *out;
+    float *scales;
+    ace_float_mode mode;        /* the caller's: the same bytes on every thread */
+    atomic_int_fast64_t broken; /* the first row that is not finite; n: none */
+} packing;
+
+static bool pack_row(const packing *p, int64_t i)
 {
-    ace_cuda_layout l = ace_cuda_layout_of(m);
-    for (int64_t i = 0; i < n; i++, out += l.row_bytes) {
-        source_row s = find_row(parts, n_parts, first + i);
-        bool finite;
-        if (m->dtype != ACE_I8) {
-            finite = pack_plain(s, m, l.depth, out);
-        } else if (is_quantised(s)) {
-            finite = copy_quantised(s, m, l.depth, (int8_t *)out, &scales[first + i]);
-        } else {
-            finite = quantise(s, m, l.depth, (int8_t *)out, &scales[first + i]);
-        }
-        if (!finite) {
-            return ace_fail(err, ACESTEP_MODEL, "%s: holds NaN or infinity; the file is damaged",
-                            s.part->name);
+    source_row s = find_row(p->parts, p->n_parts, p->first + i);
+    unsigned char *out = p->out + (size_t)i * p->layout.row_bytes;
+    float *scale = p->shape->dtype == ACE_I8 ? &p->scales[p->first + i] : NULL;
+    if (scale == NULL) {
+        return pack_plain(s, p->shape, p->layout.depth, out);
+    }
+    return is_quantised(s) ? copy_quantised(s, p->shape, p->layout.depth, (int8_t *)out, scale)
+                           : quantise(s, p->shape, p->layout.depth, (int8_t *)out, scale);
+}
+
+static void note_broken(packing *p, int64_t row)
+{
+    int_fast64_t known = atomic_load(&p->broken);
+    while (row < known && !atomic_compare_exchange_weak(&p->broken, &known, row)) {
+    }
+}
+
+static void pack_some(void *context, int64_t task, int thread)
+{
+    packing *p = context;
+    int64_t end = (task + 1) * p->rows_per_task < p->n ? (task + 1) * p->rows_per_task : p->n;
+    ace_float_mode before = ace_float_mode_fast();
+    (void)thread;
+    ace_float_mode_set(p->mode);
+    for (int64_t i = task * p->rows_per_task; i < end && i < atomic_load(&p->broken); i++) {
+        if (!pack_row(p, i)) {
+            note_broken(p, i);
         }
     }
-    return ACESTEP_OK;
+    ace_float_mode_set(before);
+}
+
+static ace_status pack_rows(ace_cuda *cuda, packing *p, ace_error *err)
+{
+    int64_t rows = TASK_BYTES / (int64_t)p->layout.row_bytes;
+    p->rows_per_task = rows > 1 ? rows : 1;
+    p->mode = ace_float_mode_fast();
+    ace_float_mode_set(p->mode);
+    atomic_init(&p->broken, p->n);
+    int64_t n_tasks = (p->n + p->rows_per_task - 1) / p->rows_per_task;
+    if (cuda->pool != NULL) {
+        cuda->host->run(cuda->pool, n_tasks, pack_some, p);
+    }
+    for (int64_t task = 0; task < n_tasks && cuda->pool == NULL; task++) {
+        pack_some(p, task, 0);
+    }
+    int64_t broken = atomic_load(&p->broken);
+    if (broken == p->n) {
+        return ACESTEP_OK;
+    }
+    return ace_fail(err, ACESTEP_MODEL, "%s: holds NaN or infinity; the file is damaged",
+                    find_row(p->parts, p->n_parts, p->first + broken).part->name);
 }
 
 /* ---- the table's functions
@@ -213,11 +262,16 @@ ace_status ace_cuda_matrix_image(ace_device *device, const ace_matrix_shape *sha
                                  const ace_matrix_part *parts, int n_parts, void *to,
                                  ace_error *err)
 {
-    (void)device;
     ace_cuda_layout l = ace_cuda_layout_of(shape);
+    packing p = {.shape = shape,
+                 .layout = l,
+                 .parts = parts,
+                 .n_parts = n_parts,
+                 .n = shape->rows,
+                 .out = to,
+                 .scales = (float *)(void *)((unsigned char *)to + l.scales)};
     memset(to, 0, l.bytes);
-    return pack_rows(shape, parts, n_parts, 0, shape->rows, to,
-                     (float *)(void *)((unsigned char *)to + l.scales), err);
+    return pack_rows(ace_cuda_of(device), &p, err);
 }
 
 /* Rows as many as fit into a slot at a time. */
@@ -238,7 +292,15 @@ ace_status ace_cuda_matrix_pack(ace_device *device, const ace_matrix *m,
     for (int64_t r = 0; r < m->shape.rows && status == ACESTEP_OK; r += most) {
         int64_t n = m->shape.rows - r < most ? m->shape.rows - r : most;
         memset(rows, 0, (size_t)n * l.row_bytes);
-        status = pack_rows(&m->shape, parts, n_parts, r, n, rows, scales, err);
+        packing p = {.shape = &m->shape,
+                     .layout = l,
+                     .parts = parts,
+                     .n_parts = n_parts,
+                     .first = r,
+                     .n = n,
+                     .out = rows,
+                     .scales = scales};
+        status = pack_rows(cuda, &p, err);
         if (status == ACESTEP_OK &&
             !ace_cuda_send(cuda, to + (size_t)r * l.row_bytes, rows, (size_t)n * l.row_bytes)) {
             status = ace_cuda_dead(cuda, err);

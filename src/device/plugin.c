@@ -118,7 +118,7 @@ ace_status ace_plugin_open(const ace_plugin *plugin, const ace_plugin_options *o
                            ace_device **out, ace_error *err)
 {
     static const ace_plugin_services services = {
-        .allocate = ace_calloc, .release = ace_free, .log = ace_log};
+        .allocate = ace_calloc, .release = ace_free, .log = ace_log, .run = ace_pool_run};
     *out = NULL;
     ace_status status = plugin->open(options, &services, out, err);
     if (status != ACESTEP_OK) { /* every failure has a sentence, whoever wrote the plug-in */

@@ -8,6 +8,7 @@
 #define ACE_DEVICE_PLUGIN_H
 
 #include "base/log.h"
+#include "base/thread_pool.h"
 #include "device/device.h"
 
 #define ACE_PLUGIN_ENTRY "acestep_device_plugin"
@@ -30,6 +31,7 @@ typedef struct ace_plugin_services {
     void (*release)(void *block);
     void (*log)(ace_log_level level, const char *area, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+    void (*run)(ace_pool *pool, int64_t n_tasks, ace_pool_task *task, void *context);
 } ace_plugin_services;
 
 typedef struct ace_plugin_options {
@@ -37,6 +39,7 @@ typedef struct ace_plugin_options {
     size_t cap_bytes;  /* most that the device may hold; SIZE_MAX: what the card has */
     size_t free_bytes; /* what the driver called free before the device was opened; 0: unknown */
     bool vendor_libraries; /* may be loaded for products, where they are installed */
+    ace_pool *pool;        /* for the thread that drives the device; must outlive it; NULL: none */
     bool flash_attention;  /* false: attention by its general kernel alone */
 } ace_plugin_options;
 

@@ -32,7 +32,7 @@ static bool may_flash(const ace_request *r)
 }
 
 ace_status ace_card_open(const ace_request *r, const ace_hardware *hardware,
-                         const ace_plugin *plugin, ace_device **out, ace_error *err)
+                         const ace_plugin *plugin, ace_pool *pool, ace_device **out, ace_error *err)
 {
     const ace_gpu *gpu = &hardware->gpu[hardware->chosen];
     bool is_whole = hardware->cap_bytes >= gpu->total_bytes;
@@ -40,6 +40,7 @@ ace_status ace_card_open(const ace_request *r, const ace_hardware *hardware,
                                         .cap_bytes =
                                             is_whole ? SIZE_MAX : (size_t)hardware->cap_bytes,
                                         .free_bytes = (size_t)gpu->free_bytes,
+                                        .pool = pool,
                                         .vendor_libraries = r->cublas,
                                         .flash_attention = may_flash(r)};
     return ace_plugin_open(plugin, &options, out, err);

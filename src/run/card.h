@@ -12,9 +12,10 @@
 void ace_card_detect(const ace_request *r, const ace_error *problem, ace_hardware *hardware,
                      const ace_plugin **plugin);
 
-/* The card's device. */
+/* The card's device, whose host side works with the threads of the pool. */
 ace_status ace_card_open(const ace_request *r, const ace_hardware *hardware,
-                         const ace_plugin *plugin, ace_device **out, ace_error *err);
+                         const ace_plugin *plugin, ace_pool *pool, ace_device **out,
+                         ace_error *err);
 
 /* Cards with the same number compute the same numbers; no CPU has it. */
 int ace_card_numerics(const ace_request *r, const ace_hardware *hardware);

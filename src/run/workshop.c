@@ -101,7 +101,8 @@ static ace_status open_device(const ace_request *r, ace_workshop *w, ace_error *
 {
     ace_error problem = {.code = ACESTEP_OK};
     if (w->plugin != NULL &&
-        ace_card_open(r, &w->hardware, w->plugin, &w->card, &problem) == ACESTEP_OK) {
+        ace_card_open(r, &w->hardware, w->plugin, ace_cpu_device_pool(w->cpu), &w->card,
+                      &problem) == ACESTEP_OK) {
         return open_card(r, w, err);
     }
     if (w->plugin != NULL) {

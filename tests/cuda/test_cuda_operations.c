@@ -50,6 +50,68 @@ static void damaged_weights_are_refused(void **state)
     ace_device_close(d);
 }
 
+/* Weights in two files, some of them too small to be normal. */
+enum { PACK_ROWS = 900, PACK_COLS = 300 };
+
+static void image_of(ace_device *d, ace_dtype dtype, float *values, unsigned char **out,
+                     size_t *bytes, ace_status wanted, const char *names)
+{
+    ace_matrix_shape shape = {.rows = PACK_ROWS, .cols = PACK_COLS, .taps = 1, .dtype = dtype};
+    ace_matrix_part parts[2];
+    for (int i = 0; i < 2; i++) {
+        parts[i] = (ace_matrix_part){.name = i == 0 ? "first.weight" : "second.weight",
+                                     .data = values + i * (PACK_ROWS / 2) * PACK_COLS,
+                                     .dtype = ACE_F32,
+                                     .rows = PACK_ROWS / 2,
+                                     .row_stride = PACK_COLS,
+                                     .col_stride = 1};
+    }
+    ace_error err = {.code = ACESTEP_OK};
+    *bytes = d->ops->matrix_bytes(d, &shape);
+    *out = aligned_alloc(64, (*bytes + 63) / 64 * 64);
+    assert_non_null(*out);
+    assert_int_equal(d->ops->matrix_image(d, &shape, parts, 2, *out, &err), wanted);
+    assert_true(names == NULL || strstr(err.message, names) != NULL);
+}
+
+static void packing_is_the_same_on_many_threads(void **state)
+{
+    (void)state;
+    static const ace_dtype types[] = {ACE_F32, ACE_BF16, ACE_I8};
+    ace_pool *pool = NULL;
+    assert_int_equal(ace_pool_create(4, &pool, NULL), ACESTEP_OK);
+    const ace_plugin_options options = {.cap_bytes = SIZE_MAX, .pool = pool};
+    ace_device *one = open_card(SIZE_MAX, 0);
+    ace_device *four = NULL;
+    assert_int_equal(ace_plugin_open(emulated_plugin(), &options, &four, NULL), ACESTEP_OK);
+    float *values = calloc((size_t)PACK_ROWS * PACK_COLS, sizeof *values);
+    assert_non_null(values);
+    for (int i = 0; i < PACK_ROWS * PACK_COLS; i++) {
+        values[i] = value_at(i) * (i % 7 == 0 ? 1e-40f : 0.37f);
+    }
+    for (int t = 0; t < 3; t++) {
+        unsigned char *image[2];
+        size_t bytes = 0;
+        image_of(one, types[t], values, &image[0], &bytes, ACESTEP_OK, NULL);
+        image_of(four, types[t], values, &image[1], &bytes, ACESTEP_OK, NULL);
+        assert_memory_equal(image[0], image[1], bytes);
+        free(image[0]);
+        free(image[1]);
+    }
+    values[(PACK_ROWS / 2 - 1) * PACK_COLS] = NAN; /* the last row of the first part */
+    values[(PACK_ROWS / 2 + 1) * PACK_COLS] = NAN; /* and one of the second */
+    for (int t = 0; t < 30; t++) {
+        unsigned char *image = NULL;
+        size_t bytes = 0;
+        image_of(four, types[t % 3], values, &image, &bytes, ACESTEP_MODEL, "first.weight");
+        free(image);
+    }
+    free(values);
+    ace_device_close(four);
+    ace_device_close(one);
+    ace_pool_free(pool);
+}
+
 /* A product that the library takes in chunks, of rows and of columns, with every kind of weights,
  * is the product that our own kernels make. */
 static void products_in_chunks(void **state)
@@ -155,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_weights_are_refused),
+        cmocka_unit_test(packing_is_the_same_on_many_threads),
         cmocka_unit_test(products_in_chunks),
         cmocka_unit_test(attention_of_many_items),
     };
