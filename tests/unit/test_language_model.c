@@ -425,7 +425,8 @@ static void long_prompts_go_in_pieces(void **state)
     lm_begin(&l, &shape);
     ace_lm_read_prompt(l.session, 0, x, N - ROWS, NULL);
     for (int64_t done = 0; done < ROWS; done += 20) {
-        logits = (ace_lm_logits){7, COLS, 20, apart + done * COLS};
+        logits = (ace_lm_logits){
+            .first = 7, .count = COLS, .rows = 20, .values = apart + done * COLS};
         ace_lm_read_prompt(l.session, 0, x + (N - ROWS + done) * wide.block.hidden, 20, &logits);
     }
     bench_check(&l.b);
