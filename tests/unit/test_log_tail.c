@@ -35,7 +35,7 @@ static int begin(void **state)
     (void)state;
     ace_error err = {.code = ACESTEP_OK};
     changes = 0;
-    return ace_log_tail_create(count_change, &changes, &tail, &err);
+    return ace_log_tail_create(count_change, &changes, &tail, &err) == ACESTEP_OK ? 0 : 1;
 }
 
 static int finish(void **state)
