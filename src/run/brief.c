@@ -753,6 +753,7 @@ ace_status ace_brief_align(const ace_request *r, const ace_models *m, const ace_
     if (status == ACESTEP_OK) {
         out->task = ACE_TASK_TEXT2MUSIC;
         set_frames(out, at_least_shortest(source_frames(out)));
+        out->seconds = r->duration > 0 ? r->duration : out->seconds; /* as it was asked for */
         status = write_prompts(r, m, out, err);
     }
     if (status != ACESTEP_OK) {

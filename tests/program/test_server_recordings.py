@@ -128,6 +128,11 @@ class Latents(RecordingsTest):
             made = [self.get(server, self.item(server, "/v1/jobs", {**asked, **task, **source})["audio"])
                     for source in ({"src_audio": sound}, {"src_latents": name})]
             self.assertEqual(made[0], made[1], task)
+        short = server.ask("POST", "/v1/uploads", recording(2), Content_Type="audio/wav").json["id"]  # silence follows
+        few = self.item(server, "/v1/codec/encode", {"audio": short})["latents"].split("/")[3] + "/0"
+        made = [self.get(server, self.item(server, "/v1/jobs", {**asked, "task_type": "cover", **source})["audio"])
+                for source in ({"src_audio": short}, {"src_latents": few})]
+        self.assertEqual(made[0], made[1])
         job = self.job(server, "/v1/jobs", {**asked, "task_type": "cover", "src_latents": name})
         sidecar = server.ask("GET", job["items"][0]["sidecar"])
         self.assertEqual(sidecar.json["src_latents"], name)
