@@ -211,11 +211,13 @@ class Words(RecordingsTest):
 
     def test_the_times_are_those_of_the_song(self):
         server = self.begin()
-        name, item = self.song(server, thinking=True, auto_lrc=True, auto_score=True, save_latents=True, lyrics=self.LYRICS)
-        got = self.item(server, "/v1/lrc", {"song": name, "auto_score": True})
-        self.assertEqual(got["lyric_score"], item["lyric_score"])
-        for kind in ("lrc", "vtt"):
-            self.assertEqual(self.get(server, got[kind]), self.get(server, item[kind]))
+        for thinking in (True, False):  # what it follows: codes, or nothing
+            name, item = self.song(server, thinking=thinking, auto_lrc=True, auto_score=True, save_latents=True,
+                                   lyrics=self.LYRICS)
+            got = self.item(server, "/v1/lrc", {"song": name, "auto_score": True})
+            self.assertEqual(got["lyric_score"], item["lyric_score"])
+            for kind in ("lrc", "vtt"):
+                self.assertEqual(self.get(server, got[kind]), self.get(server, item[kind]))
         self.assertNotIn("audio", got)
         for kind in ("audio", "peaks", "sidecar", "latents", "codes"):
             self.assertEqual(server.ask("GET", got["lrc"].replace("/lrc", "/" + kind)).status, 404, kind)
