@@ -123,22 +123,35 @@ static size_t free_bytes(void)
     return cudaMemGetInfo(&bytes, &total) == cudaSuccess ? bytes : 0;
 }
 
+static bool graphs_fit(const ace_cuda_steps *all)
+{
+    size_t sum = 0;
+    for (int i = 0; i < ACE_CUDA_STEPS; i++) {
+        sum += all->step[i].graph_bytes;
+    }
+    return sum <= ACE_CUDA_GRAPH_BYTES;
+}
+
+/* It is brought to the card at once, so that the figures show it. */
 static bool instantiate(ace_cuda *cuda, ace_cuda_step *step, cudaGraph_t graph)
 {
     size_t before = free_bytes();
-    bool well = cudaGraphInstantiate(&step->graph, graph, 0) == cudaSuccess;
-    if (!well) {
+    if (cudaGraphInstantiate(&step->graph, graph, 0) != cudaSuccess) {
         (void)cudaGetLastError(); /* no memory for it */
         step->graph = NULL;
         return false;
     }
+    if (cudaGraphUpload(step->graph, cuda->compute) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return false;
+    }
     size_t after = free_bytes();
+    step->graph_bytes = before > after ? before - after : 0;
     cuda->host->log(ACE_LOG_DEBUG, "cuda",
                     "step %llu: recorded, reads %d runs of host memory, %zu bytes; takes %zu bytes "
                     "of the card",
-                    (unsigned long long)step->key, step->n, step->staged,
-                    before > after ? before - after : 0);
-    return true;
+                    (unsigned long long)step->key, step->n, step->staged, step->graph_bytes);
+    return graphs_fit(&cuda->steps);
 }
 
 static void give_up(ace_cuda *cuda, ace_cuda_step *step)

@@ -8,7 +8,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { ACE_CUDA_STEPS = 8 }; /* known at once; the one that was asked for longest ago gives way */
+enum {
+    ACE_CUDA_STEPS = 8, /* known at once; the one that was asked for longest ago gives way */
+    /* of the card, for all graphs together: no plan knows of them, and the planner leaves 256 MB
+     * free for what is like them */
+    ACE_CUDA_GRAPH_BYTES = 64 << 20
+};
 
 /* Host memory that a recording reads anew before each run. */
 typedef struct ace_cuda_source {
@@ -31,6 +36,7 @@ typedef struct ace_cuda_step {
     ace_cuda_source *source;
     unsigned char *staging; /* pinned, what the graph copies from */
     cudaGraphExec_t graph;  /* NULL: not recorded */
+    size_t graph_bytes;     /* that it takes of the card, by the driver's figures */
     cudaEvent_t done;       /* behind the last run: it has read the staging memory */
 } ace_cuda_step;
 

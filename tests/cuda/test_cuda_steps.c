@@ -149,6 +149,21 @@ static void forgotten_steps_begin_anew(void **state)
     end(&w);
 }
 
+/* The emulated card has 4096 places for pinned memory. */
+static void nothing_stays_of_forgotten_steps(void **state)
+{
+    (void)state;
+    work w;
+    begin(&w);
+    set(&w, 0);
+    for (int i = 0; i < 4200; i++) {
+        (void)pass(&w, 1);
+        assert_int_equal(pass(&w, 1), ACE_STEP_RECORD);
+        w.d->ops->forget_step(w.d, 1);
+    }
+    end(&w);
+}
+
 /* Eight are kept; one more takes the place of the one that was asked for longest ago. */
 static void kept_steps_are_few(void **state)
 {
@@ -193,6 +208,36 @@ static void where_no_graph_can_be_made(void **state)
         end(&w);
         assert_int_equal(unsetenv(lacks[i]), 0);
     }
+}
+
+/* Of 30 MB each two are kept, and a third when one of them is gone. */
+static void graphs_take_little_of_the_card(void **state)
+{
+    (void)state;
+    work w;
+    assert_int_equal(setenv("ACE_EMULATOR_GRAPH_MB", "30", 1), 0);
+    begin(&w);
+    set(&w, 1);
+    ace_device_memory before;
+    w.d->ops->memory(w.d, &before);
+    for (uint64_t key = 1; key <= 2; key++) {
+        (void)pass(&w, key);
+        assert_int_equal(pass(&w, key), ACE_STEP_RECORD);
+    }
+    stays_issued(&w, 3, 3);
+    w.d->ops->forget_step(w.d, 1);
+    (void)pass(&w, 4);
+    assert_int_equal(pass(&w, 4), ACE_STEP_RECORD);
+    assert_int_equal(pass(&w, 2), ACE_STEP_REPLAYED);
+    holds(&w, 10, 10, 1);
+    ace_device_memory with_two, after;
+    w.d->ops->memory(w.d, &with_two);
+    w.d->ops->forget_step(w.d, 0);
+    w.d->ops->memory(w.d, &after);
+    assert_int_equal(before.held, with_two.held);
+    assert_int_equal(before.free, after.free);
+    end(&w);
+    assert_int_equal(unsetenv("ACE_EMULATOR_GRAPH_MB"), 0);
 }
 
 /* A call that a capture does not allow, as waiting for results in the middle: the recording is
@@ -317,8 +362,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replays_read_the_host_anew),
         cmocka_unit_test(forgotten_steps_begin_anew),
+        cmocka_unit_test(nothing_stays_of_forgotten_steps),
         cmocka_unit_test(kept_steps_are_few),
         cmocka_unit_test(where_no_graph_can_be_made),
+        cmocka_unit_test(graphs_take_little_of_the_card),
         cmocka_unit_test(a_lost_recording_is_no_failure),
         cmocka_unit_test(a_second_pass_that_copies_more),
         cmocka_unit_test(more_tables_than_there_is_room_for),

@@ -21,6 +21,7 @@ struct CUgraph_st {
 
 struct CUgraphExec_st {
     struct CUgraph_st copy;
+    size_t held; /* of the card, from its upload on */
 };
 
 static struct {
@@ -80,9 +81,20 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t g, unsigned l
         return ace_emulator_leave(cudaErrorMemoryAllocation);
     }
     *out = memory_for(NULL, sizeof **out);
-    (*out)->copy = (struct CUgraph_st){0};
+    **out = (struct CUgraphExec_st){.held = 0};
     for (int i = 0; i < g->n; i++) {
         add(&(*out)->copy, &g->nodes[i]);
+    }
+    return ace_emulator_leave(cudaSuccess);
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t e, cudaStream_t s)
+{
+    (void)s;
+    ace_emulator_lock();
+    if (e->held == 0) {
+        e->held = (size_t)ace_emulator_setting("ACE_EMULATOR_GRAPH_MB", 0) << 20;
+        ace_emulator_state.held += e->held;
     }
     return ace_emulator_leave(cudaSuccess);
 }
@@ -90,6 +102,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t g, unsigned l
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e)
 {
     ace_emulator_lock();
+    ace_emulator_state.held -= e->held;
     empty(&e->copy);
     free(e);
     return ace_emulator_leave(cudaSuccess);

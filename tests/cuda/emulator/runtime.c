@@ -8,6 +8,7 @@
  *   ACE_EMULATOR_PINNED        0: no pinned memory
  *   ACE_EMULATOR_EAGER         1: copies run at once, before what they need not wait for
  *   ACE_EMULATOR_GRAPHS        0: no memory to make one run
+ *   ACE_EMULATOR_GRAPH_MB      of the card that each takes; 0
  *   ACE_EMULATOR_LAZY          1: the driver loads no kernels in advance
  *   ACE_EMULATOR_PEAK          a file, for the most memory that was taken
  *   ACE_EMULATOR_VMM           0: no virtual-memory functions (virtual_memory.c)
