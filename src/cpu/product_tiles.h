@@ -63,6 +63,23 @@ static ALWAYS_INLINE void fetch(const ahead *next, const char *line, int panels)
     }
 }
 
+/* With few rows weights come from memory and are used once: a panel's lines are brought to L1 a
+ * little before their turn and, at its end, the first ones of the panel that comes next. Twice the
+ * distance gains a third of it (docs/performance.md, attempt 31). left: bytes from w to the end of
+ * the panel. */
+enum { SOON_BYTES = 2048 };
+
+static ALWAYS_INLINE void fetch_soon(const ahead *next, const void *w, int64_t left, int64_t tap,
+                                     int panels)
+{
+    const char *line = left > SOON_BYTES ? (const char *)w + SOON_BYTES
+                                         : next->start + tap * next->tap + (SOON_BYTES - left);
+    UNROLL
+    for (int v = 0; v < panels; v++) {
+        __builtin_prefetch(line + v * next->panel, 0, 3);
+    }
+}
+
 /* In all functions below rows and panels are constants at each call, so loops over them vanish. */
 static ALWAYS_INLINE float *sum_at(const ace_block *b, int64_t row, int panel, int v)
 {
@@ -183,7 +200,11 @@ static ALWAYS_INLINE void tile_bf16(const ace_block *b, const ahead *next, int64
         point_at_rows(&x, (const uint16_t *)b->x + row * b->x_row + tap * b->x_tap, b->x_row * 2,
                       rows);
         for (int64_t k = 0; k < b->depth; k += 2, w += 2 * ACE_PANEL, line += next->step) {
-            fetch(next, line, panels);
+            if (panels == FEW_PANELS) {
+                fetch_soon(next, w, (b->depth - k) * ACE_PANEL * 2, tap, panels);
+            } else {
+                fetch(next, line, panels);
+            }
             __m512i weight[MAX_VECTORS];
             UNROLL
             for (int v = 0; v < panels; v++) {
@@ -255,7 +276,11 @@ static ALWAYS_INLINE void tile_i16(const ace_block *b, const ahead *next, int64_
         }
         int64_t end = group_end(b, group);
         for (int64_t k = group; k < end; k += 4, w += 4 * ACE_PANEL, line += next->step) {
-            fetch(next, line, panels);
+            if (panels == FEW_PANELS) {
+                fetch_soon(next, w, (b->depth - k) * ACE_PANEL, 0, panels);
+            } else {
+                fetch(next, line, panels);
+            }
             __m512i weight[2 * FEW_PANELS];
             UNROLL
             for (int v = 0; v < 2 * panels; v++) {
@@ -500,15 +525,16 @@ static ahead plan_fetch(const ace_block *b, int panel, int64_t index, int64_t co
                         int64_t element_bytes, int64_t line)
 {
     ahead next = {.start = b->w, .tap = b->w_tap * element_bytes};
-    if (b->next_w == NULL) {
-        return next;
-    }
     if (count < b->panels) { /* few rows: the first tile of a column fetches its successors */
         if (index == 0) {
-            next.start = (const char *)b->next_w + panel * b->w_panel * element_bytes;
-            next.step = line;
+            const void *start = b->next_w != NULL ? b->next_w : b->w; /* or what is there already */
+            next.start = (const char *)start + panel * b->w_panel * element_bytes;
+            next.step = b->next_w != NULL ? line : 0;
             next.panel = b->w_panel * element_bytes;
         }
+        return next;
+    }
+    if (b->next_w == NULL) {
         return next;
     }
     int64_t per_panel = count / b->panels; /* tiles that share one panel */
