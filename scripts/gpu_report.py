@@ -6,6 +6,7 @@ usage: gpu_report.py tier RESULT GB DRIVER-MIB    plan = measured, below the cap
        gpu_report.py fellback RESULT              a failed allocation was survived
        gpu_report.py stages RESULT                seconds and TFLOP/s of each stage
        gpu_report.py bench RESULT                 the same, of acestep bench, whose card was measured
+       gpu_report.py expected PLAN RESULT         what the plan expected beside what a song took
        gpu_report.py same A.wav B.wav             the same samples
        gpu_report.py cold RESULT SECONDS          process start to audio, and what of it is what
        gpu_report.py aims FOLDER                  shares of the card's peaks against the aims
@@ -66,6 +67,12 @@ def bench(result):
     print(machine["device"], machine["peak_gflops"], "GFLOP/s,", machine["memory_gbps"], "GB/s")
     for row in result["stages"]:
         print(f"{row['stage']:12s} {row['best_seconds']:9.5f} s  {row['share_of_peak']:6.1%} of {row['bound']}  {row['work']}")
+
+
+def expected(plan, result):
+    """Unknown where the plan has chosen what the bench did not measure."""
+    seconds = plan["expected_seconds"]
+    print(f"expected {f'{seconds:.3f} s' if seconds > 0 else 'unknown'}, took {result['timings']['total']:.3f} s")
 
 
 def same(a, b):
@@ -131,6 +138,8 @@ def main(argv):
         tier(load(rest[0]), float(rest[1]), int(rest[2]))
     elif what == "cold":
         cold(load(rest[0]), float(rest[1]))
+    elif what == "expected":
+        expected(load(rest[0]), load(rest[1]))
     elif what == "same":
         same(*rest)
     elif what == "aims":

@@ -25,6 +25,7 @@ struct acestep_plan {
     size_t cap_bytes; /* of the device; 0: none */
     int layers;       /* of the diffusion transformer */
     double expected_seconds; /* 0: unknown */
+    bool on_card;
     ace_warnings warnings;
     char model[128];
     int steps; /* of diffusion; 0: there is none */

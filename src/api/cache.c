@@ -1,13 +1,18 @@
 /* `acestep cache`: what is kept on disk between two starts, and how to be rid of it. */
 #include "api/api.h"
 #include "base/memory.h"
+#include "run/card_rates.h"
 #include "run/pack_cache.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-static const char *const folders[] = {ACE_PACK_FOLDER, ACE_CONSTANT_FOLDER};
+static const struct {
+    const char *name, *suffix;
+} folders[] = {{ACE_PACK_FOLDER, ACE_PACK_SUFFIX},
+               {ACE_CONSTANT_FOLDER, ACE_PACK_SUFFIX},
+               {ACE_RATES_FOLDER, ACE_RATES_SUFFIX}};
 enum { FOLDERS = sizeof folders / sizeof folders[0] };
 
 static ace_status path_of(const ace_request *r, int folder, char path[ACE_CACHE_PATH_BYTES],
@@ -16,15 +21,16 @@ static ace_status path_of(const ace_request *r, int folder, char path[ACE_CACHE_
     if (r->cache_dir[0] == '\0') {
         return ace_fail(err, ACESTEP_IO, "cache: no folder; --cache-dir names one");
     }
-    (void)snprintf(path, ACE_CACHE_PATH_BYTES, "%s/%s", r->cache_dir, folders[folder]);
+    (void)snprintf(path, ACE_CACHE_PATH_BYTES, "%s/%s", r->cache_dir, folders[folder].name);
     return ACESTEP_OK;
 }
 
-static ace_status add_files(const char *path, json_t *files, uint64_t *total, ace_error *err)
+static ace_status add_files(const char *path, const char *suffix, json_t *files, uint64_t *total,
+                            ace_error *err)
 {
     ace_cache_entry *list = NULL;
     size_t n = 0;
-    ace_status status = ace_cache_folder_list(path, ACE_PACK_SUFFIX, &list, &n, err);
+    ace_status status = ace_cache_folder_list(path, suffix, &list, &n, err);
     for (size_t i = 0; i < n; i++) {
         *total += list[i].bytes;
         json_array_append_new(files, json_pack("{s:s, s:I, s:I}", "name", list[i].name, "bytes",
@@ -44,7 +50,7 @@ static json_t *describe(const ace_request *r, ace_error *err)
         char path[ACE_CACHE_PATH_BYTES];
         status = path_of(r, i, path, err);
         if (status == ACESTEP_OK) {
-            status = add_files(path, files, &total, err);
+            status = add_files(path, folders[i].suffix, files, &total, err);
         }
     }
     if (status != ACESTEP_OK) {
@@ -105,7 +111,7 @@ acestep_status acestep_cache_clear(const acestep_request *request, acestep_error
     for (int i = 0; i < FOLDERS && status == ACESTEP_OK; i++) {
         char path[ACE_CACHE_PATH_BYTES];
         status = path_of(request->options, i, path, ace_inner_error(err));
-        if (status == ACESTEP_OK && ace_cache_folder_trim(path, ACE_PACK_SUFFIX, 0) > 0) {
+        if (status == ACESTEP_OK && ace_cache_folder_trim(path, folders[i].suffix, 0) > 0) {
             status =
                 ace_fail(ace_inner_error(err), ACESTEP_IO, "%s: not all could be removed", path);
         }

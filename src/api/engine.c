@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cpu/cpu_device.h"
+#include "run/card_rates.h"
 #include "run/probe.h"
 #include "run/recovery.h"
 #include "sample/solver.h"
@@ -88,12 +89,12 @@ char *acestep_engine_json(const acestep_engine *engine)
 /* ---- planning
  * ---------------------------------------------------------------------------------------------- */
 
-/* Products at the device's usual rate, weights packed and copied at one gigabyte a second. 0 on a
- * card, whose rate nobody has measured. */
-static double expect_seconds(const ace_workshop *w, const ace_stage_log *log)
+/* Products at the device's usual rate, weights packed and copied at one gigabyte a second; on a
+ * card what the bench has measured there, 0 where it has not. */
+static double expect_seconds(const ace_workshop *w, const ace_job *job, const ace_stage_log *log)
 {
     if (w->card != NULL) {
-        return 0;
+        return ace_card_rates_seconds(w->cache.base, w, job, log);
     }
     static const double bytes_per_second = 1e9;
     double flops = 0;
@@ -125,8 +126,9 @@ ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_j
     ace_status status = ace_job_plan(w, request, job, &plan->warnings, &plan->stages, err);
     plan->settings = job->memory;
     plan->layers = (int)w->models.dit_config.layers;
-    plan->expected_seconds = expect_seconds(w, &plan->stages);
+    plan->expected_seconds = expect_seconds(w, job, &plan->stages);
     plan->choice = job->plan;
+    plan->on_card = w->card != NULL;
     plan->steps = count_steps(job);
     (void)snprintf(plan->device, sizeof plan->device, "%s", w->hardware.device_name);
     plan->cap_bytes =

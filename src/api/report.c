@@ -135,6 +135,9 @@ char *ace_plan_table(const acestep_plan *plan)
          all, workspace, copied);
     if (plan->expected_seconds > 0) {
         line(&t, "\n  about %.0f s on this machine", plan->expected_seconds);
+    } else if (plan->on_card) {
+        line(&t, "\n  how long it takes is unknown: acestep bench has not measured such stages on "
+                 "this card");
     }
     return t.text;
 }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "hardware/parts.h"
+#include "run/card_rates.h"
 #include "run/resident.h"
 
 #include <stdio.h>
@@ -249,6 +250,9 @@ static ace_status run_all(const ace_request *request, const stage_list *list, st
             status = run_stage(c, stage);
         }
         ace_workshop_close(c->workshop);
+    }
+    if (c->bench->n_rows > 0 && status == ACESTEP_OK) {
+        ace_card_rates_keep(request->cache ? request->cache_dir : "", c->bench);
     }
     return status;
 }

@@ -252,6 +252,7 @@ static ace_status run_precision(lm_bench *b)
     }
     if (status == ACESTEP_OK) {
         ace_stream_init(&b->stream, device, &b->arena, activation, err);
+        b->stream.keeps_steps = (ace_switch)b->context->request->compile_model != ACE_SWITCH_OFF;
         walk(b, w->models.lm, &w->models.lm_config);
         status = ace_stream_status(&b->stream);
         ace_arena_close(&b->arena);

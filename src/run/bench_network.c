@@ -304,14 +304,16 @@ static ace_status rehearse_and_run(network_run *run, const network *n, const ace
 {
     ace_workshop *w = c->workshop;
     ace_residency_rehearse(&w->residency, rehearsed);
-    runners[0] = (ace_runner){.device = w->measure,
-                              .host = w->cpu_measure,
-                              .host_measure = w->cpu_measure,
-                              .residency = rehearsed,
-                              .plan = plan,
-                              .activation = w->precisions.activation,
-                              .matrix = w->precisions.plain,
-                              .error = c->err};
+    runners[0] =
+        (ace_runner){.device = w->measure,
+                     .host = w->cpu_measure,
+                     .host_measure = w->cpu_measure,
+                     .residency = rehearsed,
+                     .plan = plan,
+                     .activation = w->precisions.activation,
+                     .matrix = w->precisions.plain,
+                     .keeps_steps = (ace_switch)c->request->compile_model != ACE_SWITCH_OFF,
+                     .error = c->err};
     runners[1] = runners[0];
     runners[1].device = w->device;
     runners[1].host = w->cpu;

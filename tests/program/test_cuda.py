@@ -196,6 +196,53 @@ class Bench(Card):
             self.assertEqual(row["peak_gflops"], machine["peak_gflops"])
 
 
+class Expected(Card):
+    def plan(self, *arguments):
+        done = self.run_on("cuda", "plan", "--models", GOLDEN, "--duration", "10", "--json", "--precision", "bf16",
+                           "--quantization", "none", "--thinking", "false", "--cache", "--cache-dir", self.path("kept"),
+                           *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return json.loads(done.stdout)
+
+    def bench(self, stages):
+        done = self.run_program("bench", "--device", "cuda", "--plugin-dir", FOLDER, "--models", GOLDEN, "--json",
+                                "--stage", stages, "--precision", "bf16", "--quantization", "none", "--duration", "1",
+                                "--repeats", "1", "--cache-dir", self.path("kept"),
+                                env={} if REAL else {"LD_LIBRARY_PATH": FOLDER})
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return {row["stage"]: row for row in json.loads(done.stdout)["stages"]}
+
+    def test_what_was_measured_is_expected(self):
+        self.assertEqual(self.plan()["expected_seconds"], 0)  # nobody knows
+        rows = self.bench("text,condition,dit")
+        self.assertEqual(self.plan()["expected_seconds"], 0)  # nor how long decoding takes
+        rows.update(self.bench("vae-decode"))
+        plan = self.plan()
+        names = {"text": "text", "condition": "condition", "diffusion": "dit", "vae": "vae-decode"}
+        computing = 0
+        for stage in plan["stages"]:
+            if stage["flops"] > 0:
+                row = rows[names[stage["stage"]]]
+                computing += stage["flops"] / (row["gflop"] * 1e9 / row["median_seconds"])
+        loading = max(row["read_bytes"] / row["load_seconds"] for row in rows.values())
+        expected = computing + plan["host_to_device_bytes"] / loading
+        self.assertAlmostEqual(plan["expected_seconds"] / expected, 1, places=3)
+        self.assertEqual(self.plan("--precision", "f32")["expected_seconds"], 0)
+        self.assertEqual(self.plan("--vae-on-cpu")["expected_seconds"], 0)
+        done = self.run_program("cache", "--clear", "--cache-dir", self.path("kept"))
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.assertEqual(self.plan()["expected_seconds"], 0)
+
+    def test_a_damaged_file_is_nothing_known(self):
+        self.bench("text")
+        folder = self.path("kept", "rates")
+        (name,) = os.listdir(folder)
+        for content in ("", "{", "[]", '{"load.bf16": "fast", "text.bf16": -1}'):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                f.write(content)
+            self.assertEqual(self.plan()["expected_seconds"], 0)
+
+
 class Errors(Card):
     @emulated
     def test_card_fails(self):
