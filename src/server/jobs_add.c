@@ -195,6 +195,7 @@ ace_status ace_jobs_add(ace_jobs *jobs, const ace_job_wish *wish, json_t **recor
     }
     status = make_entry(jobs, wish, &e, err);
     if (status != ACESTEP_OK) {
+        ace_folder_hide(jobs->folder, err);
         return status;
     }
     (void)pthread_mutex_lock(&jobs->lock);

@@ -175,3 +175,14 @@ void ace_folder_sweep(const char *folder, const char *suffix)
 {
     for_each(folder, sweep_one, (void *)(uintptr_t)suffix);
 }
+
+void ace_folder_hide(const char *folder, ace_error *err)
+{
+    size_t n = strlen(folder);
+    char *at = err != NULL && n > 0 ? strstr(err->message, folder) : NULL;
+    while (at != NULL) {
+        char *rest = at + n + strspn(at + n, "/");
+        memmove(at, rest, strlen(rest) + 1);
+        at = strstr(at, folder);
+    }
+}

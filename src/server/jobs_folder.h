@@ -30,4 +30,7 @@ uint64_t ace_folder_bytes(const char *path); /* of the files in it; 0 where it i
 /* Removes what a killed process has left half done: entries of `folder` that end in `suffix`. */
 void ace_folder_sweep(const char *folder, const char *suffix);
 
+/* Cuts the folder out of a message that names files in it: where they lie is no client's business. */
+void ace_folder_hide(const char *folder, ace_error *err);
+
 #endif

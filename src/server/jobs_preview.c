@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Plans the request with exec=shape, and gives it its exec back. */
@@ -48,11 +49,27 @@ void ace_preview_unload(ace_jobs *jobs, double idle_seconds)
     (void)pthread_mutex_unlock(&jobs->preview_lock);
 }
 
+/* Files by what the client calls them, not by where they lie. */
+static void tell_names(json_t *options)
+{
+    static const char *const files[] = {"src_audio", "src_latents", "reference_audio", "lora"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char label[40];
+        (void)snprintf(label, sizeof label, "%s_label", files[i]);
+        const char *name = json_string_value(json_object_get(options, label));
+        if (name != NULL && name[0] != '\0') {
+            json_object_set(options, files[i], json_object_get(options, label));
+            json_object_set_new(options, label, json_string(""));
+        }
+    }
+}
+
 static json_t *options_of(const acestep_request *request)
 {
     char *text = acestep_request_json(request, false);
     json_t *all = text != NULL ? json_loads(text, 0, NULL) : NULL;
     acestep_free(text);
+    tell_names(all);
     return all;
 }
 
@@ -81,6 +98,7 @@ ace_status ace_jobs_preview(ace_jobs *jobs, const ace_job_wish *wish, json_t **o
                          "warnings", warnings);
         status = *out != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
     }
+    ace_folder_hide(jobs->folder, err);
     acestep_free(svg);
     acestep_request_free(request);
     json_decref(plan);

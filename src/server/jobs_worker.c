@@ -62,7 +62,7 @@ static void tell_list(ace_jobs *jobs, const ace_jobs_entry *e, const char *name,
     }
 }
 
-static void end(ace_jobs *jobs, ace_jobs_entry *e, ace_status status, const ace_error *err)
+static void end(ace_jobs *jobs, ace_jobs_entry *e, ace_status status, ace_error *err)
 {
     jobs->running = NULL;
     if (status == ACESTEP_OK) {
@@ -75,6 +75,7 @@ static void end(ace_jobs *jobs, ace_jobs_entry *e, ace_status status, const ace_
         ace_job_end(jobs, e, ACE_JOB_CANCELLED);
     } else {
         ace_log(ACE_LOG_WARNING, "jobs", "%s: %s", e->id, err->message);
+        ace_folder_hide(jobs->folder, err);
         ace_entry_put(&e->error, ace_entry_error(status, err->message));
         ace_job_end(jobs, e, ACE_JOB_FAILED);
     }

@@ -166,7 +166,11 @@ class Adapters(ServerTest):
             self.assertIn(server.ask("DELETE", f"/v1/adapters/{name}").status, (400, 404), name)
         wide = self.send(server, ("file", "wide.safetensors", lora(width=32)))  # whole, but of another model
         self.assertIsNone(wide["error"])
-        self.assertIn(server.ask("POST", "/v1/jobs", {"caption": "x", "lora": "wide"}).status, (422, 503))
+        for target in ("/v1/jobs", "/v1/jobs?dry_run=1"):
+            refused = server.ask("POST", target, {"caption": "x", "lora": "wide"})
+            self.assertIn(refused.status, (422, 503))
+            self.assertIn("wide", refused.json["detail"])
+            self.assertNotIn(self.folder.encode(), refused.body)
 
     def test_rights(self):
         keys = os.path.join(self.folder, "keys")

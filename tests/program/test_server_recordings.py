@@ -164,6 +164,7 @@ class Latents(RecordingsTest):
         odd = self.upload(server, good[:-number])["id"]
         failed = self.job(server, "/v1/codec/decode", {"latents": odd}, status="failed")
         self.assertIn("frames of 8 floats", failed["error"]["message"])
+        self.assertNotIn(self.folder, json.dumps(failed))
         long = self.upload(server, bytes(15001 * CHANNELS * 4))["id"]  # allowed of a wider model
         failed = self.job(server, "/v1/codec/decode", {"latents": long}, status="failed")
         self.assertIn("more than 15000 frames", failed["error"]["message"])
@@ -244,6 +245,8 @@ class Words(RecordingsTest):
         self.assertEqual(server.ask("GET", record + "/items/0/latents").status, 404)
         dry = server.ask("POST", "/v1/codec/encode?dry_run=1", {"song": name})
         self.assertEqual((dry.status, dry.json["plan"]), (200, None), dry.body[:300])
+        self.assertEqual(dry.json["request"]["src_audio"], name)
+        self.assertNotIn(self.folder.encode(), dry.body)
         metrics = self.get(server, "/metrics").decode()
         self.assertIn('acestep_jobs_total{task="decode",status="done"} 1', metrics)
         self.assertIn("acestep_songs_total 1\n", metrics)  # of three jobs with items

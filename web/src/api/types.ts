@@ -191,7 +191,7 @@ export type JobStatus = "queued" | "running" | "done" | "failed" | "cancelled";
 
 export interface Job {
   id: string;
-  kind: "song" | "sample" | "format" | "understand";
+  kind: "song" | "sample" | "format" | "understand" | "encode" | "decode" | "score" | "lrc";
   status: JobStatus;
   created: number;
   started?: number | null;
