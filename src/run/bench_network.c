@@ -29,6 +29,7 @@ typedef struct network_run {
     float *array[MOST_ARRAYS]; /* inputs, then the output, as `make` ordered them */
     int n_arrays;
     ace_dit_session *session; /* of the transformer, else NULL */
+    bool keeps_steps;         /* as a song's job does */
     ace_bench_row *row;
 } network_run;
 
@@ -318,6 +319,7 @@ static ace_status rehearse_and_run(network_run *run, const network *n, const ace
     runners[1].device = w->device;
     runners[1].host = w->cpu;
     runners[1].residency = &w->residency;
+    runners[1].keeps_steps = run->keeps_steps;
     runners[1].expected = &runners[0].log;
     runners[1].progress = c->progress;
     runners[1].progress_context = c->progress_context;
@@ -387,6 +389,7 @@ ace_status ace_bench_network(const ace_bench_context *c, const char *stage)
     if (status == ACESTEP_OK) {
         run->row = row;
         run->models = &c->workshop->models;
+        run->keeps_steps = job->memory.compile_model;
         run->frames = (int64_t)llround(fmax(c->request->duration, 0.08) * ACE_LATENT_RATE);
         row->audio_seconds = (double)run->frames / ACE_LATENT_RATE;
         status = rehearse_and_run(run, find_network(stage), c, &plan, rehearsed, runners);
