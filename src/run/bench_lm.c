@@ -255,6 +255,7 @@ static ace_status run_precision(lm_bench *b)
         b->stream.keeps_steps = (ace_switch)b->context->request->compile_model != ACE_SWITCH_OFF;
         walk(b, w->models.lm, &w->models.lm_config);
         status = ace_stream_status(&b->stream);
+        ace_step_forget_all(device);
         ace_arena_close(&b->arena);
     }
     return status;
