@@ -64,6 +64,16 @@ static void append_name(char path[ACE_CACHE_PATH_BYTES], const char *name, ace_d
                    ACE_PACK_SUFFIX);
 }
 
+bool ace_pack_cache_find(ace_pack_cache *cache, const char *folder, const char *name,
+                         ace_digest key, char path[ACE_CACHE_PATH_BYTES])
+{
+    if (!ace_pack_cache_is_on(cache) || !open_folder(cache, folder, path)) {
+        return false;
+    }
+    append_name(path, name, key);
+    return access(path, R_OK) == 0;
+}
+
 bool ace_pack_cache_read(ace_pack_cache *cache, const char *folder, const char *name,
                          ace_digest key, const ace_pack_piece *pieces, int n)
 {

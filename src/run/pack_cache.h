@@ -31,6 +31,9 @@ bool ace_pack_cache_wants(const ace_pack_cache *cache, uint64_t bytes);
 /* False: not there. The pieces then hold garbage. name: what it is, for the file's name. */
 bool ace_pack_cache_read(ace_pack_cache *cache, const char *folder, const char *name,
                          ace_digest key, const ace_pack_piece *pieces, int n);
+/* The file that a read would open, if it is there. */
+bool ace_pack_cache_find(ace_pack_cache *cache, const char *folder, const char *name,
+                         ace_digest key, char path[ACE_CACHE_PATH_BYTES]);
 /* Makes room, and keeps it if it can. */
 void ace_pack_cache_write(ace_pack_cache *cache, const char *folder, const char *name,
                           ace_digest key, const ace_pack_piece *pieces, int n);

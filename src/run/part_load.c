@@ -292,3 +292,39 @@ ace_status ace_part_load(ace_residency *r, const ace_part_order *order, ace_aren
     ace_free(m.block);
     return status;
 }
+
+/* ---- before it is loaded
+ * ------------------------------------------------------------------------ */
+
+/* The image's file is known by its key, which loading on a device that counts gives: in a copy,
+ * because that fills in the part's tensors. */
+static bool find_image(const ace_residency *r, const ace_part_order *order,
+                       char path[ACE_CACHE_PATH_BYTES])
+{
+    ace_residency *copy = may_be_kept(r, order->part) ? ace_calloc(1, sizeof *copy) : NULL;
+    if (copy == NULL) {
+        return false;
+    }
+    ace_residency_rehearse(r, copy);
+    copy->device = r->device;
+    image m = {.r = copy, .order = order};
+    bool found = survey(&m) && ace_pack_cache_find(r->cache, ACE_PACK_FOLDER,
+                                                   ace_part_code(order->part), m.key, path);
+    ace_free(copy);
+    return found;
+}
+
+void ace_part_foresee(const ace_residency *r, const ace_part_order *order, ace_foresight *f)
+{
+    char path[ACE_CACHE_PATH_BYTES];
+    const ace_file *files = NULL;
+    const ace_weights *weights = weights_of(r->models, order->part);
+    if (find_image(r, order, path)) {
+        ace_foresight_add_file(f, path);
+        return;
+    }
+    int n = weights != NULL ? ace_weights_files(weights, &files) : 0;
+    for (int i = 0; i < n; i++) {
+        ace_foresight_add_mapped(f, files[i].data, files[i].bytes);
+    }
+}

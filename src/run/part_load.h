@@ -16,4 +16,7 @@ typedef struct ace_part_order {
 ace_status ace_part_load(ace_residency *r, const ace_part_order *order, ace_arena *arena,
                          double *uploaded, ace_error *err);
 
+/* Lists the files that loading this part would read: the image of it, or the checkpoint. */
+void ace_part_foresee(const ace_residency *r, const ace_part_order *order, ace_foresight *f);
+
 #endif

@@ -18,6 +18,7 @@ void ace_residency_init(ace_residency *r, ace_device *device, ace_device *measur
 
 void ace_residency_close(ace_residency *r)
 {
+    ace_foresight_stop(&r->foresight);
     ace_ledger_close(&r->ledger); /* the end of the engine is no eviction */
     for (int i = 0; i < ACE_PARTS; i++) {
         ace_residency_drop(r, (ace_part)i);
@@ -32,6 +33,7 @@ void ace_residency_rehearse(const ace_residency *real, ace_residency *out)
     out->device = real->measure;
     out->ledger.trace = NULL;
     memset(&out->window, 0, sizeof out->window);
+    memset(&out->foresight, 0, sizeof out->foresight);
     out->dit.adapters = out->part[ACE_PART_ADAPTERS].held ? &out->adapters : NULL;
     for (int i = 0; i < ACE_PARTS; i++) {
         out->part[i].arena.device = out->part[i].held ? out->device : NULL;
@@ -77,6 +79,7 @@ ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part p
         return ACESTEP_OK;
     }
     ace_residency_drop(r, part);
+    r->foreseen[part] = false;
     ace_status status = ace_arena_open(&p->arena, r->device, capacity, err);
     if (status != ACESTEP_OK) {
         return status;
@@ -95,6 +98,27 @@ ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part p
         ace_residency_drop(r, part);
     }
     return status;
+}
+
+void ace_residency_foresee(ace_residency *r, const ace_plan *plan, const ace_part *parts, int n)
+{
+    bool is_news = false;
+    for (int i = 0; i < n && r->device->computes; i++) {
+        is_news = is_news || (!is_as_planned(r, plan, parts[i]) && !r->foreseen[parts[i]]);
+    }
+    if (!is_news) {
+        return;
+    }
+    ace_foresight_stop(&r->foresight);
+    for (int i = 0; i < n; i++) {
+        ace_part_order order = {
+            .part = parts[i], .matrix = ace_part_matrix(r, plan, parts[i]), .window = plan->window};
+        if (!is_as_planned(r, plan, parts[i])) {
+            ace_part_foresee(r, &order, &r->foresight);
+            r->foreseen[parts[i]] = true;
+        }
+    }
+    ace_foresight_start(&r->foresight);
 }
 
 void ace_residency_drop(ace_residency *r, ace_part part)

@@ -5,12 +5,13 @@
 
 #include "model/condition_encoder.h"
 #include "model/dit.h"
+#include "model/dit_adapters.h"
 #include "model/fsq.h"
 #include "model/language_model.h"
 #include "model/text_encoder.h"
 #include "model/vae_decoder.h"
 #include "model/vae_encoder.h"
-#include "model/dit_adapters.h"
+#include "run/foresight.h"
 #include "run/layer_window.h"
 #include "run/ledger.h"
 #include "run/models.h"
@@ -49,6 +50,8 @@ typedef struct ace_residency {
     ace_layer_window window;
     ace_pack_cache *cache;       /* borrowed; NULL: nothing is kept on disk */
     ace_silence_timbre *silence; /* borrowed; NULL: it is heard every time */
+    ace_foresight foresight;
+    bool foreseen[ACE_PARTS]; /* asked for since it was loaded last */
 } ace_residency;
 
 /* Borrows all; nothing is loaded yet. */
@@ -67,11 +70,14 @@ bool ace_residency_has(const ace_residency *r, ace_part part);
 /* The type that a plan gives the part's matrices. */
 ace_dtype ace_part_matrix(const ace_residency *r, const ace_plan *plan, ace_part part);
 
-/* Loads the part unless it is there as the plan wants it. capacity: bytes to reserve, SIZE_MAX on the
- * measure device. counters: uploads are added. *bytes: what it takes. */
+/* Loads the part unless it is there as the plan wants it. capacity: bytes to reserve, SIZE_MAX on
+ * the measure device. counters: uploads are added. *bytes: what it takes. */
 ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part part,
                               size_t capacity, ace_stream_counters *counters, size_t *bytes,
                               ace_error *err);
+/* Parts that are to be loaded later, in this order: what is not held is asked for in the
+ * background. */
+void ace_residency_foresee(ace_residency *r, const ace_plan *plan, const ace_part *parts, int n);
 void ace_residency_drop(ace_residency *r, ace_part part);
 /* Drops what the plan does not keep. */
 void ace_residency_settle(ace_residency *r, const ace_plan *plan);

@@ -175,6 +175,26 @@ void ace_stage_return(ace_stage *stage, ace_part part)
     }
 }
 
+/* The parts of the stages to come: loading them later finds their files read. */
+static void foresee(const ace_runner *r)
+{
+    ace_part parts[ACE_PARTS];
+    bool listed[ACE_PARTS] = {false};
+    int n = 0;
+    if (is_rehearsal(r) || r->residency == NULL) {
+        return;
+    }
+    for (int i = r->log.count + 1; i < r->expected->count; i++) {
+        for (int p = 0; p < ACE_PARTS; p++) {
+            if (r->expected->stage[i].part_bytes[p] != 0 && !listed[p] && p != ACE_PART_ADAPTERS) {
+                parts[n++] = (ace_part)p;
+                listed[p] = true;
+            }
+        }
+    }
+    ace_residency_foresee(r->residency, r->plan, parts, n);
+}
+
 ace_status ace_stage_open_sized(ace_stage *stage, size_t bytes)
 {
     ace_runner *r = stage->runner;
@@ -193,6 +213,7 @@ ace_status ace_stage_open_sized(ace_stage *stage, size_t bytes)
     stage->held_peak = 0;
     ace_set_tag(&stage->stream, "activations");
     note_peak(stage);
+    foresee(r);
     return ACESTEP_OK;
 }
 

@@ -47,3 +47,9 @@ bool ace_weights_identify(const ace_weights *w, ace_digest *digest)
     *digest = d;
     return true;
 }
+
+int ace_weights_files(const ace_weights *w, const ace_file **files)
+{
+    *files = w->file;
+    return w->synthetic || w->n_files == 0 || !w->file[0].mapped ? 0 : w->n_files;
+}

@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/dtype.h"
+#include "base/file_map.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -64,6 +65,9 @@ ace_status ace_weights_texts(const ace_weights *w, const char *key, ace_weights_
  * of each, its beginning and samples of the rest. False where there are no files on disk: synthetic
  * weights, files inside the program. */
 bool ace_weights_identify(const ace_weights *w, ace_digest *digest);
+
+/* The mapped files, borrowed; 0: there are none on disk. */
+int ace_weights_files(const ace_weights *w, const ace_file **files);
 
 /* Pages of the file may be dropped from memory: what was needed has been copied to a device. */
 void ace_weights_release_pages(const ace_weights *w, const ace_weight *tensor);

@@ -152,6 +152,27 @@ static void songs_are_the_same(void **state)
     }
 }
 
+/* While the first stage computes, the later ones' files are asked for: images where they are kept,
+ * the checkpoint where not. */
+static void later_parts_are_foreseen(void **state)
+{
+    const char *folder = *state;
+    static const char engine[] = "precision=bf16;model=base;inference_steps=2";
+    made *run[] = {make_plain(engine), make_cached(engine, folder, "cache=true"),
+                   make_cached(engine, folder, "cache=true")};
+    for (int i = 0; i < 3; i++) {
+        const ace_foresight *f = &run[i]->residency.foresight;
+        int images = 0;
+        for (int k = 0; k < f->n; k++) {
+            images += f->item[k].data == NULL;
+        }
+        assert_true(f->n >= (i == 2 ? 3 : 2)); /* condition, transformer, VAE */
+        assert_int_equal(images, i == 2 ? f->n : 0);
+        assert_false(run[i]->residency.foreseen[ACE_PART_DIT]); /* it has been loaded since */
+        job_discard(run[i]);
+    }
+}
+
 /* One image of the transformer serves any window of it. */
 static void windows_share_an_image(void **state)
 {
@@ -440,6 +461,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(songs_are_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(later_parts_are_foreseen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(windows_share_an_image, set_up, tear_down),
         cmocka_unit_test_setup_teardown(spoiled_images_are_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_kept_without_being_asked, set_up, tear_down),

@@ -1,0 +1,94 @@
+#include "run/foresight.h"
+
+#include "base/memory.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { STEP = 8 << 20 }; /* asked for at a time, so that stopping does not wait long */
+
+static void ask_file(ace_foresight *f, const char *path)
+{
+    struct stat found;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    off_t bytes = fstat(fd, &found) == 0 ? found.st_size : 0;
+    for (off_t at = 0; at < bytes && !atomic_load(&f->stopping); at += STEP) {
+        (void)posix_fadvise(fd, at, STEP, POSIX_FADV_WILLNEED);
+    }
+    (void)close(fd);
+}
+
+static void ask_mapped(ace_foresight *f, const unsigned char *data, size_t bytes)
+{
+    for (size_t at = 0; at < bytes && !atomic_load(&f->stopping); at += STEP) {
+        size_t n = bytes - at < STEP ? bytes - at : STEP;
+        (void)posix_madvise((void *)(uintptr_t)(data + at), n, POSIX_MADV_WILLNEED);
+    }
+}
+
+static void *ask(void *context)
+{
+    ace_foresight *f = context;
+    for (int i = 0; i < f->n; i++) {
+        if (f->item[i].path != NULL) {
+            ask_file(f, f->item[i].path);
+        } else {
+            ask_mapped(f, f->item[i].data, f->item[i].bytes);
+        }
+    }
+    return NULL;
+}
+
+void ace_foresight_add_file(ace_foresight *f, const char *path)
+{
+    size_t room = strlen(path) + 1;
+    char *copy = f->n < ACE_FORESIGHT_ITEMS ? ace_malloc_array(room, 1) : NULL;
+    if (copy != NULL) {
+        memcpy(copy, path, room);
+        f->item[f->n++] = (ace_foresight_item){.path = copy};
+    }
+}
+
+/* Parts of the models share files. */
+void ace_foresight_add_mapped(ace_foresight *f, const unsigned char *data, size_t bytes)
+{
+    for (int i = 0; i < f->n; i++) {
+        if (f->item[i].data == data) {
+            return;
+        }
+    }
+    if (f->n < ACE_FORESIGHT_ITEMS) {
+        f->item[f->n++] = (ace_foresight_item){.data = data, .bytes = bytes};
+    }
+}
+
+void ace_foresight_start(ace_foresight *f)
+{
+    atomic_store(&f->stopping, false);
+    f->has_thread = f->n > 0 && pthread_create(&f->thread, NULL, ask, f) == 0;
+}
+
+void ace_foresight_finish(ace_foresight *f)
+{
+    if (f->has_thread) {
+        (void)pthread_join(f->thread, NULL);
+        f->has_thread = false;
+    }
+    for (int i = 0; i < f->n; i++) {
+        ace_free(f->item[i].path);
+    }
+    f->n = 0;
+}
+
+void ace_foresight_stop(ace_foresight *f)
+{
+    atomic_store(&f->stopping, true);
+    ace_foresight_finish(f);
+}
