@@ -501,10 +501,15 @@ class Logs(ServerTest):
         connection.close()
         return found
 
+    def logged(self, server, text):
+        """A request is logged when it is over, which may be after its answer is here."""
+        self.assertTrue(until(lambda: text in server.text()))
+
     def test_lines_are_numbered_and_bounded(self):
         server = self.start()
         for path in ("/one", "/two", "/end"):
             self.assertEqual(server.ask("GET", path).status, 404)
+            self.logged(server, f"GET {path} 404")
         found = self.lines(server, until_text="GET /end 404")
         self.assertEqual([n for n, _ in found], list(range(1, len(found) + 1)))
         texts = [data["text"] for _, data in found]
@@ -513,6 +518,7 @@ class Logs(ServerTest):
         two = next(n for n, d in found if "GET /two" in d["text"])
         self.assertEqual([n for n, _ in self.lines(server, last=two, until_text="GET /end")][0], two + 1)
         server.ask("GET", "/last")
+        self.logged(server, "GET /last 404")
         self.assertEqual(len(self.lines(server, "/v1/logs?lines=1", until_text="")), 1)
         for bad in ("-1", "1001", "x"):
             self.assertEqual(server.ask("GET", f"/v1/logs?lines={bad}").status, 400)
@@ -536,6 +542,7 @@ class Logs(ServerTest):
                               .json["status"] == "done", 120))
         record = server.ask("GET", f"/v1/jobs/{name}", Authorization="Bearer readerkey").json
         self.assertEqual(server.ask("GET", record["items"][0]["audio"]).status, 200)
+        self.logged(server, "/audio 200")
         server.ask("GET", "/end")
         found = self.lines(server, until_text="GET /end", Authorization="Bearer adminkey")
         texts = "\n".join(d["text"] for _, d in found)
