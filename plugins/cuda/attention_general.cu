@@ -6,59 +6,31 @@
  * Each warp has rows of its own. A tile of keys lies in shared memory, then its values in the same
  * place; a lane stands for a key while scores are made, and for columns while values are summed. */
 #include "attention.cuh"
+#include "chunks.cuh"
 
-enum { WARPS = 4, KEYS = ACE_WARP, CHUNK = 8 };
-
-/* Numbers c … c + 7 of a row, where they lie at a multiple of 16 bytes. */
-__device__ static void get_chunk(const ace_tensor &t, int64_t row, int64_t c, float *to)
-{
-    const uint4 *at =
-        (const uint4 *)(t.addr + (row * t.row_stride + c) * (t.dtype == ACE_BF16 ? 2 : 4));
-    if (t.dtype == ACE_BF16) {
-        unsigned words[4] = {at->x, at->y, at->z, at->w};
-#pragma unroll
-        for (int i = 0; i < CHUNK; i++) {
-            to[i] = ace_widen_bf16((uint16_t)(words[i / 2] >> 16 * (i % 2)));
-        }
-        return;
-    }
-#pragma unroll
-    for (int i = 0; i < CHUNK / 4; i++) {
-        to[4 * i] = __uint_as_float(at[i].x);
-        to[4 * i + 1] = __uint_as_float(at[i].y);
-        to[4 * i + 2] = __uint_as_float(at[i].z);
-        to[4 * i + 3] = __uint_as_float(at[i].w);
-    }
-}
-
-/* Whether every row and head of it begins at a multiple of 16 bytes and has whole chunks. */
-__device__ static bool has_chunks(const ace_cuda_attention &a, const ace_tensor &t)
-{
-    int64_t numbers = t.dtype == ACE_BF16 ? 8 : 4;
-    return t.addr % 16 == 0 && t.row_stride % numbers == 0 && a.head_dim % CHUNK == 0;
-}
+enum { WARPS = 4, KEYS = ACE_WARP };
 
 template <int DIM>
 __device__ static void load_tile(const ace_cuda_attention &a, const ace_tensor &t,
                                  const ace_key_place &at, int first, int end, float (*to)[DIM + 1])
 {
-    bool chunks = has_chunks(a, t);
-    for (int i = (int)threadIdx.x; i < KEYS * DIM / CHUNK; i += WARPS * ACE_WARP) {
-        int row = i / (DIM / CHUNK);
-        int column = i % (DIM / CHUNK) * CHUNK;
+    bool chunks = ace_has_chunks(t) && a.head_dim % ACE_CHUNK == 0;
+    for (int i = (int)threadIdx.x; i < KEYS * DIM / ACE_CHUNK; i += WARPS * ACE_WARP) {
+        int row = i / (DIM / ACE_CHUNK);
+        int column = i % (DIM / ACE_CHUNK) * ACE_CHUNK;
         int64_t from = ace_row_of_key(at, first + row);
-        float numbers[CHUNK] = {};
+        float numbers[ACE_CHUNK] = {};
         if (chunks && first + row < end && column < a.head_dim) {
-            get_chunk(t, from, at.column + column, numbers);
+            ace_get_chunk(t, from, at.column + column, numbers);
         } else if (first + row < end) {
 #pragma unroll
-            for (int c = 0; c < CHUNK; c++) {
+            for (int c = 0; c < ACE_CHUNK; c++) {
                 numbers[c] =
                     column + c < a.head_dim ? ace_get(t, from, at.column + column + c) : 0.0f;
             }
         }
 #pragma unroll
-        for (int c = 0; c < CHUNK; c++) {
+        for (int c = 0; c < ACE_CHUNK; c++) {
             to[row][column + c] = numbers[c];
         }
     }

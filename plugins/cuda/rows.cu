@@ -1,5 +1,5 @@
 /* Norms, elementwise operations, scattered rows: as fast as memory. */
-#include "numbers.cuh"
+#include "chunks.cuh"
 
 enum { BLOCK = 256, WARPS = BLOCK / ACE_WARP };
 
@@ -42,9 +42,52 @@ __global__ static void __launch_bounds__(BLOCK) normalize(ace_tensor y, ace_tens
     }
 }
 
+/* The same in pieces of eight columns, where all rows have them. */
+__global__ static void __launch_bounds__(BLOCK)
+    normalize_chunks(ace_tensor y, ace_tensor x, ace_norm n)
+{
+    int64_t row = blockIdx.x;
+    int64_t first = (int64_t)threadIdx.x * ACE_CHUNK;
+    float sum = 0;
+    for (int64_t c = first; c < x.cols; c += BLOCK * ACE_CHUNK) {
+        float v[ACE_CHUNK];
+        ace_get_chunk(x, row, c, v);
+#pragma unroll
+        for (int i = 0; i < ACE_CHUNK; i++) {
+            sum = fmaf(v[i], v[i], sum);
+        }
+    }
+    float inverse = 1.0f / sqrtf(block_sum(sum) / (float)x.cols + n.eps);
+    int64_t group = n.scale.addr != 0 ? row / (x.rows / n.scale.rows) : 0;
+    for (int64_t c = first; c < x.cols; c += BLOCK * ACE_CHUNK) {
+        float v[ACE_CHUNK], weight[ACE_CHUNK];
+        ace_get_chunk(x, row, c, v);
+        ace_get_chunk(n.weight, 0, c, weight);
+#pragma unroll
+        for (int i = 0; i < ACE_CHUNK; i++) {
+            v[i] = v[i] * inverse * weight[i];
+        }
+        if (n.scale.addr != 0) {
+            float scale[ACE_CHUNK], shift[ACE_CHUNK];
+            ace_get_chunk(n.scale, group, c, scale);
+            ace_get_chunk(n.shift, group, c, shift);
+#pragma unroll
+            for (int i = 0; i < ACE_CHUNK; i++) {
+                v[i] = v[i] * (1.0f + scale[i]) + shift[i];
+            }
+        }
+        ace_put_chunk(y, row, c, v);
+    }
+}
+
 extern "C" void ace_cuda_normalize(ace_tensor y, ace_tensor x, const ace_norm *n,
                                    cudaStream_t stream)
 {
+    if (x.cols % ACE_CHUNK == 0 && ace_has_chunks(y) && ace_has_chunks(x) &&
+        ace_has_chunks(n->weight) && ace_has_chunks(n->scale) && ace_has_chunks(n->shift)) {
+        ACE_LAUNCH(normalize_chunks, dim3((unsigned)x.rows), dim3(BLOCK), stream, y, x, *n);
+        return;
+    }
     ACE_LAUNCH(normalize, dim3((unsigned)x.rows), dim3(BLOCK), stream, y, x, *n);
 }
 
@@ -91,20 +134,28 @@ extern "C" void ace_cuda_normalize_heads(ace_tensor x, const ace_head_norm *n, c
 /* ---- elementwise
  * --------------------------------------------------------------------------------- */
 
-__device__ static float map(int what, const ace_tensor &y, const ace_tensor &a, const ace_tensor &b,
-                            float value, int64_t r, int64_t c)
+/* The rows of a and b that row r of y comes from. */
+__device__ static int64_t row_of_a(int what, const ace_tensor &y, const ace_tensor &a, int64_t r)
+{
+    return what == ACE_CUDA_ADD ? r / (y.rows / a.rows) : r;
+}
+
+__device__ static int64_t row_of_b(int what, const ace_tensor &b, int64_t r)
+{
+    return what == ACE_CUDA_ADD ? r % b.rows : r;
+}
+
+__device__ static float map(int what, float a, float b)
 {
     switch (what) {
-    case ACE_CUDA_COPY:
-        return ace_get(a, r, c);
     case ACE_CUDA_SILU:
-        return ace_silu(ace_get(a, r, c));
+        return ace_silu(a);
     case ACE_CUDA_SILU_MUL:
-        return ace_silu(ace_get(a, r, c)) * ace_get(b, r, c);
+        return ace_silu(a) * b;
     case ACE_CUDA_ADD:
-        return ace_get(a, r / (y.rows / a.rows), c) + ace_get(b, r % b.rows, c);
+        return a + b;
     default:
-        return value;
+        return a;
     }
 }
 
@@ -114,13 +165,47 @@ __global__ static void __launch_bounds__(ACE_PASS_THREADS)
     int64_t r = ace_pass_row(across);
     for (int64_t c = ace_pass_column(across); r < y.rows && c < y.cols;
          c += ace_pass_step(across)) {
-        ace_put(y, r, c, map(what, y, a, b, value, r, c));
+        float of_a = a.addr != 0 ? ace_get(a, row_of_a(what, y, a, r), c) : value;
+        float of_b = b.addr != 0 ? ace_get(b, row_of_b(what, b, r), c) : 0.0f;
+        ace_put(y, r, c, map(what, of_a, of_b));
+    }
+}
+
+/* The same in pieces of eight columns, where all rows have them. */
+__global__ static void __launch_bounds__(ACE_PASS_THREADS)
+    map_chunks(int across, int what, ace_tensor y, ace_tensor a, ace_tensor b, float value)
+{
+    int64_t r = ace_pass_row(across);
+    for (int64_t n = ace_pass_column(across); r < y.rows && n < y.cols / ACE_CHUNK;
+         n += ace_pass_step(across)) {
+        float of_a[ACE_CHUNK], of_b[ACE_CHUNK] = {};
+#pragma unroll
+        for (int i = 0; i < ACE_CHUNK; i++) {
+            of_a[i] = value;
+        }
+        if (a.addr != 0) {
+            ace_get_chunk(a, row_of_a(what, y, a, r), n * ACE_CHUNK, of_a);
+        }
+        if (b.addr != 0) {
+            ace_get_chunk(b, row_of_b(what, b, r), n * ACE_CHUNK, of_b);
+        }
+#pragma unroll
+        for (int i = 0; i < ACE_CHUNK; i++) {
+            of_a[i] = map(what, of_a[i], of_b[i]);
+        }
+        ace_put_chunk(y, r, n * ACE_CHUNK, of_a);
     }
 }
 
 extern "C" void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b,
                                   float value, cudaStream_t stream)
 {
+    if (y.cols % ACE_CHUNK == 0 && ace_has_chunks(y) && ace_has_chunks(a) && ace_has_chunks(b)) {
+        ace_pass pass = ace_pass_over(y.rows, y.cols / ACE_CHUNK);
+        ACE_LAUNCH(map_chunks, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, (int)what, y,
+                   a, b, value);
+        return;
+    }
     ace_pass pass = ace_pass_over(y.rows, y.cols);
     ACE_LAUNCH(map_rows, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, (int)what, y, a, b,
                value);
