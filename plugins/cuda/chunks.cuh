@@ -7,7 +7,7 @@
 enum { ACE_CHUNK = 8 };
 
 /* Whether every row begins at a multiple of 16 bytes; an empty tensor is no hindrance. */
-static inline bool ace_has_chunks(const ace_tensor &t)
+__host__ __device__ static inline bool ace_has_chunks(const ace_tensor &t)
 {
     return t.addr % 16 == 0 && t.row_stride % (t.dtype == ACE_BF16 ? 8 : 4) == 0;
 }
