@@ -245,15 +245,15 @@ static float bound_of(const product *p, float wanted)
     return p->swiglu ? bound * sqrtf(n) * 4 : bound;
 }
 
-static void compare(const product *p, ace_device *card, ace_device *reference)
+static void compare(const product *p, int number_of_it, ace_device *card, ace_device *reference)
 {
     float *got = made_by(card, p);
     float *wanted = made_by(reference, p);
     for (int64_t i = 0; i < rows_of_y(p) * p->out; i++) {
         float bound = bound_of(p, wanted[i]);
         if (!(fabsf(got[i] - wanted[i]) <= bound)) {
-            fail_msg("product %td: row %lld, column %lld is %g in place of %g, bound %g",
-                     p - products, (long long)(i / p->out), (long long)(i % p->out), (double)got[i],
+            fail_msg("product %d: row %lld, column %lld is %g in place of %g, bound %g",
+                     number_of_it, (long long)(i / p->out), (long long)(i % p->out), (double)got[i],
                      (double)wanted[i], (double)bound);
         }
     }
@@ -270,7 +270,7 @@ static void compare_all(bool vendor_libraries)
     assert_int_equal(ace_plugin_open(emulated_plugin(), &options, &card, NULL), ACESTEP_OK);
     assert_int_equal(ace_reference_device_open(&reference, NULL), ACESTEP_OK);
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
-        compare(&products[i], card, reference);
+        compare(&products[i], (int)i, card, reference);
     }
     ace_device_close(reference);
     ace_device_close(card);
@@ -303,8 +303,8 @@ static void products_in_chunks_of_rows(void **state)
     ace_device *card = open_card(SIZE_MAX, 0);
     ace_device *reference = NULL;
     assert_int_equal(ace_reference_device_open(&reference, NULL), ACESTEP_OK);
-    compare(&large[0], card, reference);
-    compare(&large[1], card, reference);
+    compare(&large[0], 0, card, reference);
+    compare(&large[1], 1, card, reference);
     ace_device_close(reference);
     ace_device_close(card);
 }

@@ -1,6 +1,7 @@
 /* Runs a kernel's blocks one after another, and the threads of a block one after another too, until
- * one waits for the others, at a barrier or in a shuffle: then the stack that it is on is put
- * aside, and another one goes on with the next thread.
+ * one waits for the others, at a barrier or in an instruction of its warp: then the stack that it
+ * is on is put aside, and another one goes on with the next thread. A warp runs from barrier to
+ * barrier before the next one does.
  *
  * The order in which threads run turns around from block to block and from barrier to barrier, so
  * that a missing barrier shows. A block of which some threads have ended while others wait, or wait
@@ -63,9 +64,9 @@ thread threads[MOST_THREADS];
 state states[MOST_THREADS]; /* of threads: side by side, since all are looked at again and again */
 late_copy late[MOST_THREADS][MOST_COPIES];
 thread *running;
-int n_threads, n_started;
-int capability; /* of the card */
-bool turned;    /* the last thread comes first */
+int first_thread, n_threads, n_started; /* of the warp that begins */
+int capability;                         /* of the card */
+bool turned;                            /* the last thread comes first */
 unsigned exchanged[2][MOST_THREADS];
 void (*the_kernel)(void *);
 void *the_context;
@@ -125,7 +126,7 @@ void live()
         while (n_started < n_threads) {
             int next = turned ? n_threads - 1 - n_started : n_started;
             n_started++;
-            running = &threads[next];
+            running = &threads[first_thread + next];
             running->on = own;
             ace_emulator_at.thread = running->at;
             running->n_late = 0;
@@ -189,13 +190,13 @@ fibre *free_fibre()
 }
 
 /* Every thread that may, runs until it waits or ends. */
-void run_ready(int n, bool backwards)
+void run_ready(int first, int end, bool backwards)
 {
     while (n_started < n_threads) {
         go_on(free_fibre());
     }
-    for (int i = 0; i < n; i++) {
-        thread *t = &threads[backwards ? n - 1 - i : i];
+    for (int i = first; i < end; i++) {
+        thread *t = &threads[backwards ? first + end - 1 - i : i];
         if (states[t - threads] == READY) {
             running = t;
             ace_emulator_at.thread = t->at;
@@ -236,39 +237,51 @@ void work_together(int first)
     }
 }
 
-/* Lets warps go on whose lanes are all in the shuffle; true when there was one. */
-bool release_warps(int n)
+/* A warp runs until its lanes are at a barrier or have ended: as far ahead of the others as can
+ * be, so that a missing barrier shows. */
+void run_warp(int first, int end, bool backwards)
 {
-    bool any = false;
-    for (int first = 0; first < n; first += WARP) {
-        int end = first + WARP < n ? first + WARP : n;
+    for (;;) {
+        run_ready(first, end, backwards);
         int in_shuffle = count(first, end, IN_SHUFFLE);
-        if (in_shuffle == WARP) {
-            work_together(first);
-            release(first, end);
-            any = true;
-        } else if (in_shuffle > 0) {
+        if (in_shuffle == 0) {
+            return;
+        }
+        if (in_shuffle < WARP) {
             fail("a shuffle that not all lanes of a warp take part in");
         }
+        work_together(first);
+        release(first, end);
+        backwards = !backwards;
     }
-    return any;
+}
+
+/* All warps, one after another; begins: their threads. */
+void run_warps(int n, bool backwards, bool begins)
+{
+    int warps = (n + WARP - 1) / WARP;
+    for (int i = 0; i < warps; i++) {
+        int first = (backwards ? warps - 1 - i : i) * WARP;
+        int end = first + WARP < n ? first + WARP : n;
+        first_thread = first;
+        n_started = 0;
+        n_threads = begins ? end - first : 0;
+        turned = backwards;
+        run_warp(first, end, backwards);
+    }
 }
 
 void run_block(int n, bool backwards)
 {
     release(0, n);
-    n_threads = n;
-    n_started = 0;
-    turned = backwards;
+    run_warps(n, backwards, true);
     while (count(0, n, ENDED) < n) {
-        run_ready(n, backwards);
-        backwards = !backwards;
-        if (!release_warps(n) && count(0, n, AT_BARRIER) > 0) {
-            if (count(0, n, AT_BARRIER) < n) {
-                fail("a barrier that not all threads come to");
-            }
-            release(0, n);
+        if (count(0, n, AT_BARRIER) < n) {
+            fail("a barrier that not all threads come to");
         }
+        release(0, n);
+        backwards = !backwards;
+        run_warps(n, backwards, false);
     }
 }
 
