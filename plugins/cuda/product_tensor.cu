@@ -15,9 +15,10 @@ typedef ace_tile<64, 64, 2, 2, 4> small;
 /* ---- inputs -----------------------------------------------------------------------------------
  */
 
-/* Eight numbers of a row of x; zeros beyond its columns. wide: x lies at multiples of 16 bytes. */
-__device__ static inline void read_eight(const ace_tensor &x, bool wide, int64_t row, int k,
-                                         float (&to)[EIGHT])
+/* Eight numbers of a row of x; zeros beyond its columns. wide: x lies at multiples of 16 bytes.
+ * Unused, as below, where a card has no tensor cores. */
+[[maybe_unused]] __device__ static inline void read_eight(const ace_tensor &x, bool wide,
+                                                          int64_t row, int k, float (&to)[EIGHT])
 {
     if (!wide || k + EIGHT > x.cols) {
 #pragma unroll
@@ -144,7 +145,7 @@ __device__ static inline unsigned upper_halves(float first, float second)
 }
 
 /* Eight int8 as bf16. */
-__device__ static inline uint4 widen_eight(uint2 bytes)
+[[maybe_unused]] __device__ static inline uint4 widen_eight(uint2 bytes)
 {
     float low[4];
     float high[4];

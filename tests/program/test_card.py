@@ -172,7 +172,8 @@ class Plans(CardTest):
         result = self.shape(7, "--thinking", "-d", "480")
         self.assertEqual(result["plan"]["host_to_device_bytes"],
                          result["measured"]["host_to_device_bytes"])
-        self.assertLessEqual(result["measured"]["host_to_device_bytes"], 4.5 * GB)
+        # 4.4 GB of weights once, and what a token of the language model sends
+        self.assertLessEqual(result["measured"]["host_to_device_bytes"], 4.55 * GB)
 
     def test_plan_comes_first(self):  # R31
         trace = self.shape(8)["trace"]

@@ -116,8 +116,9 @@ class Songs(Card):
         self.assertLess(distance(own["samples"], cpu["samples"]), 1e-3)
 
     def test_attention_with_and_without_tensor_cores(self):
-        flash = self.latents("cuda")
-        tiled = self.latents("cuda", "--use-flash-attention", "false")
+        # without the language model: where a token falls differently, it is another song
+        flash = self.latents("cuda", "--thinking", "false")
+        tiled = self.latents("cuda", "--thinking", "false", "--use-flash-attention", "false")
         self.assertNotEqual(flash["samples"], tiled["samples"])
         # bf16 in place of f32 alone moves such a song by 0.09 on the CPU
         self.assertLess(distance(flash["samples"], tiled["samples"]), 0.2)
