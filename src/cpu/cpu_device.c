@@ -2,10 +2,10 @@
 #include "cpu/cpu_device.h"
 
 #include "base/checked.h"
+#include "base/host_memory.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -122,24 +122,11 @@ static void release(ace_device *device, uint64_t addr, size_t bytes)
     free_lines((unsigned char *)(uintptr_t)addr);
 }
 
-/* Bytes of a line of /proc/meminfo ("MemAvailable:  123 kB"); 0 when there is none. */
-static size_t memory_line(const char *text, const char *name)
-{
-    const char *at = strstr(text, name);
-    return at != NULL ? (size_t)strtoull(at + strlen(name), NULL, 10) << 10 : 0;
-}
-
 static void memory(ace_device *device, ace_device_memory *out)
 {
-    char text[2048] = "";
-    FILE *f = fopen("/proc/meminfo", "r");
-    if (f != NULL) {
-        size_t n = fread(text, 1, sizeof text - 1, f);
-        text[n] = '\0';
-        (void)fclose(f);
-    }
-    *out = (ace_device_memory){.total = memory_line(text, "MemTotal:"),
-                               .free = memory_line(text, "MemAvailable:"),
+    ace_host_memory host = ace_host_memory_now();
+    *out = (ace_device_memory){.total = (size_t)host.total,
+                               .free = (size_t)host.available,
                                .held = ace_cpu_of(device)->held};
 }
 
@@ -231,11 +218,8 @@ ace_status ace_cpu_device_open(int threads, ace_cpu_level max_level, ace_device 
     ace_cpu_level detected = ace_cpu_detect();
     cpu->level = max_level < detected ? max_level : detected;
     detect_dot_products(cpu);
-    cpu->base = (ace_device){.name = "cpu",
-                             .ops = &cpu_ops,
-                             .alignment = LINE,
-                             .computes = true,
-                             .addressable = true};
+    cpu->base = (ace_device){
+        .name = "cpu", .ops = &cpu_ops, .alignment = LINE, .computes = true, .addressable = true};
     ace_status status = ace_pool_create(threads, &cpu->pool, err);
     if (status != ACESTEP_OK) {
         close_device(&cpu->base);

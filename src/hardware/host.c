@@ -1,8 +1,8 @@
 #define _DEFAULT_SOURCE /* sysconf(_SC_NPROCESSORS_ONLN) */
+#include "base/host_memory.h"
 #include "hardware/parts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,19 +20,11 @@ static void read_text(const char *path, char *out, size_t room)
     }
 }
 
-/* "MemTotal:   123 kB" */
-static uint64_t memory_line(const char *text, const char *name)
-{
-    const char *at = strstr(text, name);
-    return at != NULL ? (uint64_t)strtoull(at + strlen(name), NULL, 10) << 10 : 0;
-}
-
 void ace_hardware_host(ace_hardware *h)
 {
-    char text[TEXT_BYTES];
-    read_text("/proc/meminfo", text, sizeof text);
-    h->host_total_bytes = memory_line(text, "MemTotal:");
-    h->host_available_bytes = memory_line(text, "MemAvailable:");
+    ace_host_memory memory = ace_host_memory_now();
+    h->host_total_bytes = memory.total;
+    h->host_available_bytes = memory.available;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     h->cpus = cpus > 0 ? (int)cpus : 1;
 }

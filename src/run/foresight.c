@@ -11,6 +11,15 @@
 
 enum { STEP = 8 << 20 }; /* asked for at a time, so that stopping does not wait long */
 
+/* What the next step may ask for of the `rest` of a file; 0: nothing more. */
+static size_t take(ace_foresight *f, size_t rest)
+{
+    size_t bytes = rest < STEP ? rest : STEP;
+    bytes = bytes < f->left ? bytes : f->left;
+    f->left -= bytes;
+    return atomic_load(&f->stopping) ? 0 : bytes;
+}
+
 static void ask_file(ace_foresight *f, const char *path)
 {
     struct stat found;
@@ -18,17 +27,18 @@ static void ask_file(ace_foresight *f, const char *path)
     if (fd < 0) {
         return;
     }
-    off_t bytes = fstat(fd, &found) == 0 ? found.st_size : 0;
-    for (off_t at = 0; at < bytes && !atomic_load(&f->stopping); at += STEP) {
-        (void)posix_fadvise(fd, at, STEP, POSIX_FADV_WILLNEED);
+    size_t bytes = fstat(fd, &found) == 0 && found.st_size > 0 ? (size_t)found.st_size : 0;
+    size_t at = 0;
+    for (size_t n; (n = take(f, bytes - at)) > 0; at += n) {
+        (void)posix_fadvise(fd, (off_t)at, (off_t)n, POSIX_FADV_WILLNEED);
     }
     (void)close(fd);
 }
 
 static void ask_mapped(ace_foresight *f, const unsigned char *data, size_t bytes)
 {
-    for (size_t at = 0; at < bytes && !atomic_load(&f->stopping); at += STEP) {
-        size_t n = bytes - at < STEP ? bytes - at : STEP;
+    size_t at = 0;
+    for (size_t n; (n = take(f, bytes - at)) > 0; at += n) {
         (void)posix_madvise((void *)(uintptr_t)(data + at), n, POSIX_MADV_WILLNEED);
     }
 }
@@ -69,8 +79,9 @@ void ace_foresight_add_mapped(ace_foresight *f, const unsigned char *data, size_
     }
 }
 
-void ace_foresight_start(ace_foresight *f)
+void ace_foresight_start(ace_foresight *f, size_t most)
 {
+    f->left = most;
     atomic_store(&f->stopping, false);
     f->has_thread = f->n > 0 && pthread_create(&f->thread, NULL, ask, f) == 0;
 }

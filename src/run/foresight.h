@@ -20,6 +20,7 @@ typedef struct ace_foresight_item {
 typedef struct ace_foresight {
     ace_foresight_item item[ACE_FORESIGHT_ITEMS];
     int n;
+    size_t left; /* bytes that may still be asked for */
     atomic_bool stopping;
     bool has_thread;
     pthread_t thread;
@@ -29,8 +30,9 @@ typedef struct ace_foresight {
  * the thread runs. */
 void ace_foresight_add_file(ace_foresight *f, const char *path);
 void ace_foresight_add_mapped(ace_foresight *f, const unsigned char *data, size_t bytes);
-/* Asks for what is listed, in the background. */
-void ace_foresight_start(ace_foresight *f);
+/* Asks for what is listed, in the background, and for no more than `most` bytes: more than fits
+ * into the page cache would push out what was there first. */
+void ace_foresight_start(ace_foresight *f, size_t most);
 /* Waits for what is listed, and empties the list. */
 void ace_foresight_finish(ace_foresight *f);
 /* The same without the rest of it. */

@@ -1,5 +1,6 @@
 #include "run/residency.h"
 
+#include "base/host_memory.h"
 #include "run/part_load.h"
 
 #include <string.h>
@@ -118,7 +119,8 @@ void ace_residency_foresee(ace_residency *r, const ace_plan *plan, const ace_par
             r->foreseen[parts[i]] = true;
         }
     }
-    ace_foresight_start(&r->foresight);
+    /* half: the stages need memory too */
+    ace_foresight_start(&r->foresight, (size_t)(ace_host_memory_now().available / 2));
 }
 
 void ace_residency_drop(ace_residency *r, ace_part part)

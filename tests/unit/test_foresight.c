@@ -135,7 +135,7 @@ static void pages_are_read_ahead(void **state)
             ace_foresight_add_file(&ahead, f->path);
         }
         assert_int_equal(ahead.n, 1);
-        ace_foresight_start(&ahead);
+        ace_foresight_start(&ahead, SIZE_MAX);
         ace_foresight_finish(&ahead);
         assert_true(becomes_resident(f));
         double warm = read_back(f);
@@ -143,6 +143,28 @@ static void pages_are_read_ahead(void **state)
             printf("%zu MB: %.3f s cold, %.3f s foreseen\n", f->bytes >> 20, cold, warm);
         }
     }
+}
+
+/* Of what does not fit, the first part is asked for: a fifth here, and what the system reads ahead
+ * behind it. */
+static void no_more_than_may_be(void **state)
+{
+    const file *f = *state;
+    ace_foresight ahead = {.n = 0};
+    if (!evict(f)) {
+        skip();
+    }
+    ace_foresight_add_file(&ahead, f->path);
+    ace_foresight_add_mapped(&ahead, f->mapped, f->size);
+    ace_foresight_start(&ahead, f->size / 5);
+    ace_foresight_finish(&ahead);
+    assert_int_equal(ahead.left, 0);
+    const struct timespec moment = {.tv_nsec = 10000000};
+    for (int i = 0; i < 3000 && resident(f) < 0.19; i++) {
+        (void)nanosleep(&moment, NULL);
+    }
+    assert_true(resident(f) >= 0.19);
+    assert_true(resident(f) < 0.6);
 }
 
 static void stopping_leaves_nothing(void **state)
@@ -155,7 +177,7 @@ static void stopping_leaves_nothing(void **state)
         ace_foresight_add_file(&ahead, i % 2 == 0 ? f->path : "/nowhere/at/all");
     }
     assert_int_equal(ahead.n, ACE_FORESIGHT_ITEMS);
-    ace_foresight_start(&ahead);
+    ace_foresight_start(&ahead, SIZE_MAX);
     ace_foresight_stop(&ahead);
     ace_foresight_stop(&ahead);
     assert_int_equal(ahead.n, 0);
@@ -163,7 +185,7 @@ static void stopping_leaves_nothing(void **state)
     ace_foresight_add_file(&ahead, f->path);
     ace_memory_fail_at(0);
     assert_int_equal(ahead.n, 0);
-    ace_foresight_start(&ahead);
+    ace_foresight_start(&ahead, SIZE_MAX);
     ace_foresight_stop(&ahead);
     assert_int_equal(ace_memory_live(), before);
 }
@@ -172,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_are_read_ahead),
+        cmocka_unit_test(no_more_than_may_be),
         cmocka_unit_test(stopping_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
