@@ -1,5 +1,5 @@
 /** Requests to the server that this page came from. */
-import type { Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Values } from "./types";
+import type { Adapter, Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Values } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -112,6 +112,14 @@ export const api = {
   store: () => call<Store>("GET", "v1/store"),
   download: (sets: string[]) => call<Download>("POST", "v1/store/download", { sets }),
   cancelDownload: (id: string) => call<unknown>("DELETE", `v1/store/downloads/${one(id)}`),
+
+  adapters: () => call<{ adapters: Adapter[] }>("GET", "v1/adapters"),
+  addAdapter: async (file: File) => {
+    const body = new FormData();
+    body.append("file", file, file.name);
+    return (await (await open("v1/adapters", { method: "POST", body })).json()) as Adapter;
+  },
+  removeAdapter: (name: string) => call<void>("DELETE", `v1/adapters/${one(name)}`),
 
   presets: () => call<{ presets: { name: string }[] }>("GET", "v1/presets"),
   preset: (name: string) => call<{ request: Values }>("GET", `v1/presets/${one(name)}`),

@@ -47,6 +47,15 @@ export interface Control {
   note: string;
 }
 
+/** An adapter of the transformer that requests may name. */
+export interface Adapter {
+  name: string;
+  uploaded: boolean;
+  error?: string | null; // why it cannot be used
+  rank?: { least: number; most: number };
+  layers?: number;
+}
+
 export interface Device {
   kind: string;
   name: string;

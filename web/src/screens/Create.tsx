@@ -5,6 +5,7 @@ import { make, submitting } from "../state/actions";
 import { mode } from "../state/form";
 import { plan, planning } from "../state/plan";
 import { bytes, span, t } from "../state/text";
+import { AdapterPanel } from "./create/AdapterPanel";
 import { AdvancedPanel } from "./create/AdvancedPanel";
 import { EnginePanel } from "./create/EnginePanel";
 import { FormHead } from "./create/FormHead";
@@ -50,6 +51,7 @@ export function Create() {
             <SongPanel mode={now} />
             <MusicPanel mode={now} />
             <EnginePanel />
+            <AdapterPanel />
             <AdvancedPanel mode={now} />
           </div>
         )}

@@ -1,6 +1,7 @@
 /** Puts the state together with the server: first everything is read, then its events are followed. */
 import { api, whenLocked } from "../api/client";
 import { follow } from "../api/events";
+import { refreshAdapters } from "./adapters";
 import { onEvent, refreshJobs } from "./jobs";
 import { dialog } from "./look";
 import { params } from "./params";
@@ -10,7 +11,7 @@ import { refreshSystem } from "./system";
 
 async function load() {
   params.value = await api.params();
-  await Promise.all([refreshSystem(), refreshJobs(), refreshPresets()]);
+  await Promise.all([refreshSystem(), refreshJobs(), refreshPresets(), refreshAdapters()]);
 }
 
 let stream: { retry: () => void } | undefined;
