@@ -24,9 +24,15 @@ set(ACESTEP_CUDA_ARCHITECTURES "75;80;86;89;90" CACHE STRING "Cards that make cu
 set(ACESTEP_CUDA_FLAGS "" CACHE STRING "More options for nvcc, e.g. -lineinfo for compute-sanitizer and profilers")
 find_program(NVCC_PROGRAM nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda/bin /opt/cuda/bin)
 if(NVCC_PROGRAM)
-  file(REAL_PATH ${NVCC_PROGRAM} nvcc_file)
-  cmake_path(GET nvcc_file PARENT_PATH nvcc_folder)
-  cmake_path(GET nvcc_folder PARENT_PATH CUDA_ROOT)
+  # The program found may be a script that starts the compiler elsewhere: the compiler itself knows its place.
+  execute_process(COMMAND ${NVCC_PROGRAM} --dryrun -c -x cu /dev/null OUTPUT_QUIET ERROR_VARIABLE nvcc_steps)
+  if(nvcc_steps MATCHES "TOP=([^\n]+)")
+    file(REAL_PATH ${CMAKE_MATCH_1} CUDA_ROOT)
+  else()
+    file(REAL_PATH ${NVCC_PROGRAM} nvcc_file)
+    cmake_path(GET nvcc_file PARENT_PATH nvcc_folder)
+    cmake_path(GET nvcc_folder PARENT_PATH CUDA_ROOT)
+  endif()
   find_path(CUDA_RUNTIME_INCLUDE cuda_runtime_api.h PATHS ${CUDA_ROOT}/include
     ${CUDA_ROOT}/targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include NO_DEFAULT_PATH)
   find_library(CUDA_RUNTIME_LIBRARY cudart_static PATHS ${CUDA_ROOT}/lib64 ${CUDA_ROOT}/lib
