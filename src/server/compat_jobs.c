@@ -206,17 +206,22 @@ static bool answer_when_over(ace_http_request *request, void *state, bool late)
         json_decref(record);
         return true;
     }
-    if (late) {
-        (void)ace_jobs_cancel(w->server->jobs, w->id);
+    if (late && ace_jobs_abandon(w->server->jobs, w->id)) {
         ace_http_reply_error(request, 504, "timeout", NULL, "POST /release_task does not wait",
                              "%s: not done in time, cancelled", w->id);
+    } else if (late) {
+        ace_http_reply_error(request, 503, "stopping", NULL, NULL,
+                             "the server is stopping; its next start makes %s", w->id);
     }
     return late;
 }
 
+/* Nobody else waits for it. A job that is over stays as it is. */
 static void free_wait(void *state)
 {
-    ace_free(state);
+    wait *w = state;
+    (void)ace_jobs_abandon(w->server->jobs, w->id);
+    ace_free(w);
 }
 
 void ace_compat_wait(ace_http_request *request, ace_server *server, const json_t *record,

@@ -87,14 +87,16 @@ void ace_compat_rule_music(ace_compat_rules *rules)
 /* ---- sampling
  * ------------------------------------------------------------------------------------ */
 
-static ace_status refuse(const ace_compat_rules *rules, const char *name, ace_error *err)
+/* Names that the original's API server reserves; its pipeline reads neither: the guidance's momentum is
+ * part of the method (docs/model.md). Zero is what clients send that do not care. */
+static void leave_out(const ace_compat_rules *rules, const char *name)
 {
     double number = 0;
-    if (ace_compat_number(ace_compat_find(rules->values, name, false), &number) &&
-        (number < 0 || number > 0)) {
-        return ace_fail(err, ACESTEP_ARGUMENT, "%s: not implemented; leave it out", name);
+    const json_t *value = ace_compat_find(rules->values, name, false);
+    bool is_zero = ace_compat_number(value, &number) && !(number < 0 || number > 0);
+    if (value != NULL && !is_zero) {
+        ace_compat_warn(rules->warnings, name, value, "", "nothing reads it: left out");
     }
-    return ACESTEP_OK;
 }
 
 /* acestep.cpp has no switch for the correction: a strength above zero turns it on. */
@@ -114,7 +116,7 @@ static void peer_correction(ace_compat_rules *rules)
     }
 }
 
-ace_status ace_compat_rule_sampling(ace_compat_rules *rules, ace_error *err)
+void ace_compat_rule_sampling(ace_compat_rules *rules)
 {
     const ace_compat_field *field = ace_compat_field_of("sampler_mode");
     json_t *solver = ace_compat_find(rules->values, field->names, false);
@@ -128,8 +130,8 @@ ace_status ace_compat_rule_sampling(ace_compat_rules *rules, ace_error *err)
     if (rules->dialect == ACE_COMPAT_PEER) {
         peer_correction(rules);
     }
-    ace_status status = refuse(rules, "eta", err);
-    return status == ACESTEP_OK ? refuse(rules, "momentum", err) : status;
+    leave_out(rules, "eta");
+    leave_out(rules, "momentum");
 }
 
 /* ---- seeds

@@ -231,6 +231,6 @@ ace_status ace_compat_apply_rules(ace_compat_rules *rules, ace_error *err)
     ace_compat_rule_words(rules);
     ace_compat_rule_seeds(rules);
     ace_compat_rule_output(rules);
-    status = ace_compat_rule_sampling(rules, err);
-    return status == ACESTEP_OK ? ace_compat_rule_models(rules, err) : status;
+    ace_compat_rule_sampling(rules);
+    return ace_compat_rule_models(rules, err);
 }

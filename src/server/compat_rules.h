@@ -26,7 +26,7 @@ void ace_compat_cut(const char *text, char *out, size_t bytes);
 /* Parts of it. */
 ace_status ace_compat_rule_task(ace_compat_rules *rules, ace_error *err);
 void ace_compat_rule_music(ace_compat_rules *rules); /* tempo, key, metre, length, language */
-ace_status ace_compat_rule_sampling(ace_compat_rules *rules, ace_error *err);
+void ace_compat_rule_sampling(ace_compat_rules *rules);
 void ace_compat_rule_seeds(ace_compat_rules *rules);
 void ace_compat_rule_output(ace_compat_rules *rules); /* audio formats, bit rates */
 void ace_compat_rule_words(ace_compat_rules *rules);  /* the language model */

@@ -193,6 +193,9 @@ typedef enum ace_job_change {
 
 /* A queued job at once, a running one at its next step. */
 ace_job_change ace_jobs_cancel(ace_jobs *jobs, const char *id);
+/* The client has gone for whom alone a job was made: it is cancelled. False where the server is
+ * stopping, which has sent the client away: the next start takes the job up, as any other. */
+bool ace_jobs_abandon(ace_jobs *jobs, const char *id);
 /* The record and its files; a job that is not finished is cancelled first. */
 ace_job_change ace_jobs_remove(ace_jobs *jobs, const char *id);
 /* title NULL and favourite -1: as it is. */

@@ -39,6 +39,17 @@ ace_job_change ace_jobs_cancel(ace_jobs *jobs, const char *id)
     return change;
 }
 
+bool ace_jobs_abandon(ace_jobs *jobs, const char *id)
+{
+    (void)pthread_mutex_lock(&jobs->lock);
+    bool stopping = jobs->stopping;
+    if (!stopping) {
+        (void)cancel(jobs, id);
+    }
+    (void)pthread_mutex_unlock(&jobs->lock);
+    return !stopping;
+}
+
 static void tell_removed(ace_jobs *jobs, const char *id)
 {
     ace_jobs_entry gone = {.status = ACE_JOB_CANCELLED};

@@ -51,7 +51,4 @@ bool ace_native_wish_read(ace_http_request *request, ace_server *server, ace_job
 /* The answer to what ace_jobs_add and ace_jobs_preview refuse, with Retry-After. */
 void ace_native_refuse(ace_http_request *request, const ace_error *err, double retry_seconds);
 
-/* Answers with the record once the job has ended; 504 after so many seconds. */
-void ace_native_wait(ace_http_request *request, ace_server *server, const char *id, double seconds);
-
 #endif

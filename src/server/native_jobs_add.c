@@ -222,6 +222,70 @@ static void reply_added(ace_http_request *request, ace_server *server, json_t *r
     ace_http_reply_json(request, 202, record);
 }
 
+/* ---- waiting
+ * ---------------------------------------------------------------------------------------- */
+
+typedef struct waiting {
+    ace_server *server;
+    char id[ACE_JOB_ID_BYTES];
+    bool own; /* made for this request alone, which has no answer yet */
+} waiting;
+
+static bool is_ready(ace_http_request *request, void *state, bool late)
+{
+    waiting *w = state;
+    int status = ace_jobs_status(w->server->jobs, w->id);
+    bool over = status != ACE_JOB_QUEUED && status != ACE_JOB_RUNNING;
+    if (!over && !late) {
+        return false;
+    }
+    w->own = false; /* an answer tells how to go on */
+    json_t *record = over ? ace_jobs_record(w->server->jobs, w->id) : NULL;
+    if (record != NULL) {
+        ace_native_record_sign(w->server, record);
+        ace_http_reply_json(request, 200, record);
+        return true;
+    }
+    char address[64];
+    (void)snprintf(address, sizeof address, "/v1/jobs/%s", w->id);
+    ace_http_reply_header(request, "Location", address);
+    ace_http_reply_error(request, over ? 410 : 504, over ? "removed" : "timeout", NULL,
+                         over ? NULL : "the job goes on: look at the address in Location",
+                         over ? "the job was removed" : "the job has not ended yet");
+    return true;
+}
+
+/* Whoever hangs up without an answer knows no name by which to find the job: it is of no use to anyone
+ * then, unless a repeated request would find it by its key. */
+static void free_waiting(void *state)
+{
+    waiting *w = state;
+    if (w->own) {
+        (void)ace_jobs_abandon(w->server->jobs, w->id);
+    }
+    ace_free(w);
+}
+
+/* Answers with the record once the job has ended; 504 after so many seconds. own: the job goes with its
+ * client. */
+static void wait_for_end(ace_http_request *request, ace_server *server, const char *id,
+                         double seconds, bool own)
+{
+    waiting *w = ace_calloc(1, sizeof *w);
+    if (w == NULL || id == NULL) {
+        ace_free(w);
+        ace_http_reply_json(request, 500, NULL);
+        return;
+    }
+    w->server = server;
+    w->own = own;
+    (void)snprintf(w->id, sizeof w->id, "%s", id);
+    ace_http_reply_later(request, seconds, is_ready, free_waiting, w);
+}
+
+/* ---- routes
+ * ----------------------------------------------------------------------------------------- */
+
 static void preview(ace_http_request *request, ace_server *server, const ace_job_wish *wish)
 {
     json_t *out = NULL;
@@ -250,8 +314,8 @@ static void add(ace_http_request *request, ace_server *server, ace_job_kind kind
     } else if (ace_jobs_add(server->jobs, &wish, &record, &retry, &err) != ACESTEP_OK) {
         ace_native_refuse(request, &err, retry);
     } else if (wait > 0) {
-        ace_native_wait(request, server, json_string_value(json_object_get(record, "id")),
-                        (double)wait);
+        wait_for_end(request, server, json_string_value(json_object_get(record, "id")), (double)wait,
+                     wish.repeat_key == NULL);
         json_decref(record);
     } else {
         reply_added(request, server, record);
@@ -297,48 +361,4 @@ void ace_native_score(ace_http_request *request, ace_server *server)
 void ace_native_lrc(ace_http_request *request, ace_server *server)
 {
     add(request, server, ACE_JOB_TIMES);
-}
-
-/* ---- waiting
- * ---------------------------------------------------------------------------------------- */
-
-typedef struct waiting {
-    ace_server *server;
-    char id[ACE_JOB_ID_BYTES];
-} waiting;
-
-static bool is_ready(ace_http_request *request, void *state, bool late)
-{
-    const waiting *w = state;
-    int status = ace_jobs_status(w->server->jobs, w->id);
-    bool over = status != ACE_JOB_QUEUED && status != ACE_JOB_RUNNING;
-    if (!over && !late) {
-        return false;
-    }
-    json_t *record = over ? ace_jobs_record(w->server->jobs, w->id) : NULL;
-    if (record != NULL) {
-        ace_native_record_sign(w->server, record);
-        ace_http_reply_json(request, 200, record);
-        return true;
-    }
-    char address[64];
-    (void)snprintf(address, sizeof address, "/v1/jobs/%s", w->id);
-    ace_http_reply_header(request, "Location", address);
-    ace_http_reply_error(request, over ? 410 : 504, over ? "removed" : "timeout", NULL,
-                         over ? NULL : "the job goes on: look at the address in Location",
-                         over ? "the job was removed" : "the job has not ended yet");
-    return true;
-}
-
-void ace_native_wait(ace_http_request *request, ace_server *server, const char *id, double seconds)
-{
-    waiting *w = ace_calloc(1, sizeof *w);
-    if (w == NULL || id == NULL) {
-        ace_free(w);
-        ace_http_reply_json(request, 500, NULL);
-        return;
-    }
-    w->server = server;
-    (void)snprintf(w->id, sizeof w->id, "%s", id);
-    ace_http_reply_later(request, seconds, is_ready, ace_free, w);
 }

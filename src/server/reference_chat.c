@@ -235,6 +235,9 @@ static bool more(void *state, char **text, size_t *bytes)
 static void done(void *state)
 {
     chat_stream *c = state;
+    if (c->step <= CHAT_WAIT) { /* the client has gone before its song was there */
+        (void)ace_jobs_abandon(c->server->jobs, c->id);
+    }
     json_decref(c->record);
     ace_free(c);
 }

@@ -63,6 +63,18 @@ class Lost(unittest.TestCase):
         self.assertNotIn("W14", [w["id"] for w in record["warnings"]])
         self.assertIn("emulated", record["plan"]["device"])
         self.assertEqual(self.device(server)["state"], "ok")
+        self.assert_health(server, "ok", 200, None)
+
+    def assert_health(self, server, status, code, error):
+        """As clients of acestep.cpp and of the original read it."""
+        health = server.ask("GET", "/health")
+        self.assertEqual(health.status, 200)  # it still takes jobs
+        told = health.json
+        self.assertEqual((told["status"], told["data"]["status"], told["code"]), (status, status, code))
+        if error is None:
+            self.assertIsNone(told["error"])
+        else:
+            self.assertRegex(told["error"], error)
 
     def assert_lost(self, server, record):
         self.assertEqual(record["status"], "failed")
@@ -70,6 +82,7 @@ class Lost(unittest.TestCase):
         device = self.device(server)
         self.assertEqual([device["state"], device["losses"], device["reopened"]], ["lost", 1, 0])
         self.assertIn(CAUSE, device["cause"])
+        self.assert_health(server, "degraded", 503, f"lost: .*{CAUSE}")
 
     def test_next_job_has_the_card_again(self):
         server = self.start(ACE_EMULATOR_FAIL_KERNEL="150")
@@ -100,6 +113,7 @@ class Lost(unittest.TestCase):
             device = self.device(server)
             self.assertEqual([device["state"], device["losses"], device["reopened"]], ["fallback", 1, 0])
             self.assertIn("cannot reset it", device["problem"])
+            self.assert_health(server, "degraded", 503, f"run without it: .*{CAUSE}")
         reply = server.ask("POST", "/v1/device/reopen", {})
         self.assertEqual(reply.status, 202)
         self.assertEqual(reply.json["device"]["losses"], 1)

@@ -365,10 +365,12 @@ class Reference(CompatTest):
         self.assertEqual(got["metas"]["bpm"], 300)
         self.assertEqual([w["field"] for w in got["warnings"]][:3], ["bpm", "audio_format", "wrong_name"])
         self.assertEqual(got["warnings"][0]["used"], "300")
+        task = self.release({**SHORT, "eta": 0.5, "momentum": 0})
+        self.assertEqual([(w["field"], w["asked"]) for w in task["warnings"]], [("eta", "0.5")])
+        self.finished(task["task_id"])
 
     def test_what_cannot_be_a_song_is_refused(self):
         for body, status, says in (({"task_type": "waltz"}, 400, "waltz"),
-                                   ({**SHORT, "eta": 1}, 400, "eta"),
                                    ({**SHORT, "key_scale": "H major"}, 400, "keyscale"),
                                    ({**SHORT, "src_audio_path": "/etc/passwd", "task_type": "cover"}, 400, ""),
                                    ({**SHORT, "reference_audio_path": "u_00000000000000000000"}, 400, ""),
@@ -469,6 +471,28 @@ class Chat(CompatTest):
         self.assertGreater(loudness(songs[0])[1], 0.5)
         ends = [c["choices"][0]["finish_reason"] for c in chunks]
         self.assertEqual((ends[-1], set(ends[:-1])), ("stop", {None}))
+
+    def test_whoever_leaves_takes_the_job_along(self):
+        body = json.dumps({**self.SAY, "batch_size": 8, "audio_config": {"duration": 60}})
+        newest = lambda: self.json("GET", "/v1/jobs?limit=1")["jobs"][0]
+        ways = (("/v1/chat/completions", body[:-1] + ', "stream": true}'), ("/v1/chat/completions", body),
+                ("/v1/audio/music", '{"input": "x", "duration": 60, "batch_size": 8}'),
+                ("/api/extra/music/generate", '{"caption": "x", "duration": 60, "synth_batch_size": 8}'))
+        for path, text in ways:
+            with self.subTest(path=path, text=text):
+                before = newest()["id"] if self.json("GET", "/v1/jobs?limit=1")["jobs"] else ""
+                connection = http.client.HTTPConnection(self.server.address.hostname, self.server.address.port)
+                connection.request("POST", path, text, {"Content-Type": "application/json"})
+                self.until(lambda: self.json("GET", "/v1/jobs?limit=1")["total"] and newest()["id"] != before
+                           and newest()["status"] == "running")
+                connection.sock.close()
+                self.until(lambda: newest()["status"] == "cancelled")
+
+    def until(self, condition):
+        deadline = time.monotonic() + WAIT
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
 
     def test_what_is_refused(self):
         for body in ({}, {"messages": []}, {"messages": [{"role": "system", "content": "x"}]}):

@@ -7,6 +7,7 @@ Standard library only. A song of a minute is what holds the queue up; it is alwa
 import http.client
 import json
 import os
+import re
 import signal
 import sys
 import unittest
@@ -235,6 +236,36 @@ class Queue(JobsTest):
         reply = server.ask("POST", "/v1/sample?wait=60", {"query": "a waltz"})
         self.assertEqual((reply.json["status"], reply.json["error"]["code"]), ("failed", "not_possible"))
         self.assertEqual(reply.json["kind"], "sample")
+
+    def test_whoever_hangs_up_takes_the_job_along(self):
+        server = self.start()
+        newest = lambda: server.ask("GET", "/v1/jobs?limit=1").json["jobs"][0]
+        for headers, end in (({}, "cancelled"), ({"Idempotency-Key": "again"}, "running")):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port)
+            connection.request("POST", "/v1/jobs?wait=100", json.dumps({**LONG, "title": end}),
+                               {"Content-Type": "application/json", **headers})
+            self.assertTrue(until(lambda: server.ask("GET", "/v1/jobs").json["total"] and newest()["title"] == end
+                                  and newest()["status"] == "running", 60))
+            connection.sock.close()
+            connections = lambda: int(re.search(r"acestep_http_connections (\d+)",
+                                                server.ask("GET", "/metrics").body.decode())[1])
+            self.assertTrue(until(lambda: connections() == 1))  # the one that asks
+            self.assertTrue(until(lambda: newest()["status"] == end, 60), newest()["status"])
+        server.ask("DELETE", f"/v1/jobs/{newest()['id']}")
+
+    def test_a_waiting_job_survives_the_end_of_the_server(self):
+        server = self.start("--grace", "0")
+        with server.raw() as client:
+            text = json.dumps({**LONG, "duration": 600}).encode()
+            client.sendall(b"POST /v1/jobs?wait=100 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json"
+                           b"\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+            running = lambda: server.ask("GET", "/v1/jobs?status=running").json["total"] == 1
+            self.assertTrue(until(running, 60))
+            self.assertEqual(server.stop(), 0)
+            self.assertIn(b"HTTP/1.1 504", client.recv(10000))
+        server = self.start()
+        self.assertTrue(until(running, 60))
+        server.ask("DELETE", f"/v1/jobs/{server.ask('GET', '/v1/jobs').json['jobs'][0]['id']}")
 
     def test_loading_while_a_job_runs(self):
         server = self.start()
