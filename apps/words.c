@@ -1,5 +1,6 @@
-/* acestep understand, sample, format: the language model without a song. */
+/* acestep understand, sample, format, score: the language model without a song. */
 #include "commands.h"
+#include "source_argument.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -11,8 +12,13 @@ typedef acestep_status make_words(acestep_engine *engine, const acestep_request 
 
 typedef struct words_command {
     const char *help;
-    const char *positional; /* the option that an argument without a name is for; NULL: none */
-    const char *implied;    /* an option that is always true; NULL: none */
+    enum {
+        TAKES_NONE,
+        TAKES_SENTENCE,
+        TAKES_RECORDING,
+        TAKES_SONG
+    } positional;        /* without a name */
+    const char *implied; /* an option that is always true; NULL: none */
     make_words *make;
 } words_command;
 
@@ -21,19 +27,26 @@ static const words_command understand = {
     "Listens to a song and says what it is: caption, tempo, key, meter, language, lyrics. --json\n"
     "prints a request that makes a song like it, with its audio codes: save it and use it with\n"
     "acestep generate --request FILE. Codes from elsewhere can be read instead of a file.\n",
-    "src_audio", NULL, acestep_understand};
+    TAKES_RECORDING, NULL, acestep_understand};
 static const words_command sample = {
     "usage: acestep sample \"ONE SENTENCE ABOUT A SONG\" [--instrumental] [--vocal-language en] "
     "[--json]\n\n"
     "Lets the language model invent the song: caption, lyrics and metadata. --json prints them as\n"
     "a request for acestep generate --request FILE.\n",
-    "sample_query", NULL, acestep_compose};
+    TAKES_SENTENCE, NULL, acestep_compose};
 static const words_command format = {
     "usage: acestep format --caption TEXT --lyrics TEXT [--bpm N …] [--json]\n\n"
     "Lets the language model rewrite caption and lyrics the way it likes them best, and choose "
     "the\n"
     "metadata that are not given. --json prints a request for acestep generate --request FILE.\n",
-    NULL, "use_format", acestep_compose};
+    TAKES_NONE, "use_format", acestep_compose};
+static const words_command score = {
+    "usage: acestep score FILE [--caption TEXT] [--lyrics TEXT] [--bpm N …] [--json]\n\n"
+    "Says how well a song fits its words, in the language model's eyes: 0 to 1, for all of them\n"
+    "and for each. FILE is audio, latents (.latents) or left out for --audio-codes TEXT or @FILE.\n"
+    "Words that are not given are those in the tags of a song made here; --request FILE takes\n"
+    "them from its sidecar.\n",
+    TAKES_SONG, NULL, acestep_score};
 
 static int print_words(acestep_engine *engine, const acestep_request *request,
                        const words_command *c, common_switches s)
@@ -55,6 +68,21 @@ static int print_words(acestep_engine *engine, const acestep_request *request,
     return 0;
 }
 
+static acestep_status set_positional(acestep_request *request, const words_command *c,
+                                     const char *positional, acestep_error *err)
+{
+    if (positional == NULL) {
+        return ACESTEP_OK;
+    }
+    if (c->positional == TAKES_SENTENCE) {
+        return acestep_request_set(request, "sample_query", positional, err);
+    }
+    acestep_status status = set_source(request, positional, err);
+    return status == ACESTEP_OK && c->positional == TAKES_SONG
+               ? set_words_of(request, positional, err)
+               : status;
+}
+
 static int with_request(const words_command *c, int argc, char **argv, const char *positional,
                         common_switches s)
 {
@@ -65,10 +93,7 @@ static int with_request(const words_command *c, int argc, char **argv, const cha
     if (request == NULL) {
         return exit_status;
     }
-    acestep_status status = ACESTEP_OK;
-    if (positional != NULL) {
-        status = acestep_request_set(request, c->positional, positional, &err);
-    }
+    acestep_status status = set_positional(request, c, positional, &err);
     if (status == ACESTEP_OK && c->implied != NULL) {
         status = acestep_request_set(request, c->implied, "true", &err);
     }
@@ -81,23 +106,6 @@ static int with_request(const words_command *c, int argc, char **argv, const cha
     return exit_status;
 }
 
-/* The argument without a name, first or last; taken out of argv. NULL: there is none. */
-static const char *take_positional(int *argc, char ***argv)
-{
-    char **all = *argv;
-    int n = *argc;
-    if (n > 0 && all[0][0] != '-') {
-        *argv = all + 1;
-        *argc = n - 1;
-        return all[0];
-    }
-    if (n > 1 && all[n - 1][0] != '-' && all[n - 2][0] != '-') { /* behind an option's value */
-        *argc = n - 1;
-        return all[n - 1];
-    }
-    return NULL;
-}
-
 static int run(const words_command *c, int argc, char **argv)
 {
     common_switches s = take_common_switches(&argc, argv);
@@ -105,7 +113,7 @@ static int run(const words_command *c, int argc, char **argv)
         printf("%s\nOptions are those of acestep generate.\n", c->help);
         return 0;
     }
-    const char *positional = c->positional != NULL ? take_positional(&argc, &argv) : NULL;
+    const char *positional = c->positional != TAKES_NONE ? take_positional(&argc, argv) : NULL;
     return with_request(c, argc, argv, positional, s);
 }
 
@@ -122,4 +130,9 @@ int command_sample(int argc, char **argv)
 int command_format(int argc, char **argv)
 {
     return run(&format, argc, argv);
+}
+
+int command_score(int argc, char **argv)
+{
+    return run(&score, argc, argv);
 }

@@ -58,6 +58,9 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME lm
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_lm.py
             $<TARGET_FILE:acestep_program>)
+  add_test(NAME recordings
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_recordings.py
+            $<TARGET_FILE:acestep_program>)
   add_test(NAME bench
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_bench.py
             $<TARGET_FILE:acestep_program>)
@@ -76,7 +79,7 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME models
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_models.py
             $<TARGET_FILE:acestep_program>)
-  set_tests_properties(program card lm bench pytorch_bench profile profile_modes server models PROPERTIES TIMEOUT 900 LABELS program)
+  set_tests_properties(program card lm recordings bench pytorch_bench profile profile_modes server models PROPERTIES TIMEOUT 900 LABELS program)
   add_test(NAME server_jobs
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_server_jobs.py
             $<TARGET_FILE:acestep_program>)

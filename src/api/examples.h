@@ -1,15 +1,9 @@
-/* The example songs, part of the program: the files of models/examples. */
+/* The example songs, part of the program: the files of models/examples, JSON that no zero ends. */
 #ifndef ACE_API_EXAMPLES_H
 #define ACE_API_EXAMPLES_H
 
-#include <stddef.h>
+#include "base/file_map.h"
 
-typedef struct ace_example {
-    const char *name; /* "example_05.json"; NULL ends the table */
-    const char *text; /* JSON, not ended by a zero */
-    size_t bytes;
-} ace_example;
-
-const ace_example *ace_examples(void);
+const ace_embedded_file *ace_examples(void);
 
 #endif

@@ -623,17 +623,24 @@ static ace_status refuse_the_deaf(const ace_models *m, ace_error *err)
 
 /* One song, of the request's source or, where they count, its codes. The task is one that has a
  * source. */
+static ace_status begin_recorded(const ace_request *r, const ace_models *m,
+                                 const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                                 ace_error *err)
+{
+    memset(out, 0, sizeof *out);
+    out->task = ACE_TASK_COVER;
+    ace_status status = read_seeds(r, out, err);
+    out->n_songs = 1;
+    return status == ACESTEP_OK ? read_what_is_heard(r, m, limits, warnings, out, err) : status;
+}
+
+/* The same by a model that has ears. */
 static ace_status begin_heard(const ace_request *r, const ace_models *m, const ace_settings *limits,
                               ace_warnings *warnings, ace_brief *out, ace_error *err)
 {
     memset(out, 0, sizeof *out);
-    out->task = ACE_TASK_COVER;
     ace_status status = refuse_the_deaf(m, err);
-    if (status == ACESTEP_OK) {
-        status = read_seeds(r, out, err);
-        out->n_songs = 1;
-    }
-    return status == ACESTEP_OK ? read_what_is_heard(r, m, limits, warnings, out, err) : status;
+    return status == ACESTEP_OK ? begin_recorded(r, m, limits, warnings, out, err) : status;
 }
 
 static int64_t source_frames(const ace_brief *b)
@@ -723,7 +730,9 @@ static ace_status limit_codes(const ace_models *m, const ace_settings *limits,
 ace_status ace_brief_decode(const ace_request *r, const ace_models *m, const ace_settings *limits,
                             ace_warnings *warnings, ace_brief *out, ace_error *err)
 {
-    ace_status status = begin_heard(r, m, limits, warnings, out, err);
+    bool codes = r->audio_codes[0] != '\0'; /* latents need no more than the audio decoder */
+    ace_status status = codes ? begin_heard(r, m, limits, warnings, out, err)
+                              : begin_recorded(r, m, limits, warnings, out, err);
     if (status == ACESTEP_OK && out->n_codes > 0) {
         out->follows_codes = true;
         status = limit_codes(m, limits, warnings, out, err);
