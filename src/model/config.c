@@ -15,6 +15,19 @@ typedef struct reader {
 
 enum { LARGEST_SIZE = 1 << 20 };
 
+/* What the original's configuration classes take for a key that a config leaves out. */
+typedef struct block_defaults {
+    int64_t kv_heads;
+    double rope_theta;
+} block_defaults;
+
+enum { DEFAULT_HEAD_DIM = 128, DEFAULT_WINDOW = 128 };
+enum { PUBLISHED_FSQ_LEVELS = 6 };
+static const int64_t published_fsq_levels[PUBLISHED_FSQ_LEVELS] = {8, 8, 8, 5, 5, 5};
+/* acestep/models/…/configuration_acestep_v15.py, and Qwen3Config of transformers */
+static const block_defaults dit_defaults = {.kv_heads = 8, .rope_theta = 1e6};
+static const block_defaults qwen3_defaults = {.kv_heads = 32, .rope_theta = 1e4};
+
 static void open_reader(reader *r, const char *json, size_t bytes, const char *path, ace_error *err)
 {
     memset(r, 0, sizeof *r);
@@ -52,10 +65,9 @@ static int64_t read_size_or(reader *r, const char *name, int64_t most, int64_t a
     return has(r, name) ? read_size(r, name, most) : absent;
 }
 
-static double read_positive(reader *r, const char *name, double absent)
+static double positive(reader *r, const char *name, const json_t *v, double absent)
 {
-    json_t *v = json_object_get(r->root, name);
-    if (!has(r, name)) {
+    if (v == NULL || json_is_null(v)) {
         return absent;
     }
     if (!json_is_number(v) || !(json_number_value(v) > 0) || json_number_value(v) > 1e12) {
@@ -63,6 +75,11 @@ static double read_positive(reader *r, const char *name, double absent)
         return absent;
     }
     return json_number_value(v);
+}
+
+static double read_positive(reader *r, const char *name, double absent)
+{
+    return positive(r, name, json_object_get(r->root, name), absent);
 }
 
 static int read_sizes(reader *r, const char *name, int64_t *out, int most)
@@ -97,33 +114,79 @@ static ace_status close_reader(reader *r)
     return r->status;
 }
 
-static ace_block_config read_block(reader *r)
+/* Newer files have the angles' base among the parameters of the rotation, which is to be plain. */
+static double read_rope(reader *r, double absent)
+{
+    static const char *const places[] = {"rope_parameters", "rope_scaling"};
+    double theta = absent;
+    for (int i = 0; i < 2; i++) {
+        const json_t *place = json_object_get(r->root, places[i]);
+        const char *type = json_string_value(json_object_get(place, "rope_type"));
+        bool plain = !has(r, places[i]) || (type != NULL && strcmp(type, "default") == 0);
+        if (!plain && r->status == ACESTEP_OK) {
+            r->status = ace_fail(r->err, ACESTEP_MODEL, "%s: %s is not known to this engine",
+                                 r->path, places[i]);
+        }
+        theta = positive(r, places[i], json_object_get(place, "rope_theta"), theta);
+    }
+    return read_positive(r, "rope_theta", theta);
+}
+
+/* null, unlike a missing key, stands for as many as there are queries. */
+static int64_t read_kv_heads(reader *r, int64_t heads, int64_t absent)
+{
+    if (json_object_get(r->root, "num_key_value_heads") == NULL) {
+        return heads % absent == 0 ? absent : heads;
+    }
+    return read_size_or(r, "num_key_value_heads", 1024, heads);
+}
+
+static ace_block_config read_block(reader *r, const block_defaults *absent)
 {
     ace_block_config b = {
         .hidden = read_size(r, "hidden_size", LARGEST_SIZE),
         .intermediate = read_size(r, "intermediate_size", LARGEST_SIZE),
         .heads = read_size(r, "num_attention_heads", 1024),
+        .head_dim = read_size_or(r, "head_dim", ACE_MAX_HEAD_DIM, DEFAULT_HEAD_DIM),
         .rms_eps = (float)read_positive(r, "rms_norm_eps", 1e-6),
-        .rope_theta = read_positive(r, "rope_theta", 1e6),
-        .window = read_size_or(r, "sliding_window", LARGEST_SIZE, 128),
+        .rope_theta = read_rope(r, absent->rope_theta),
     };
-    b.kv_heads = read_size_or(r, "num_key_value_heads", 1024, b.heads);
-    b.head_dim = read_size_or(r, "head_dim", ACE_MAX_HEAD_DIM, b.hidden / b.heads);
+    b.kv_heads = read_kv_heads(r, b.heads, absent->kv_heads);
+    b.head_dim_assumed = !has(r, "head_dim");
+    b.kv_heads_assumed = !has(r, "num_key_value_heads");
     return b;
+}
+
+static void check_heads(reader *r, const ace_block_config *b, const char *prefix)
+{
+    if (r->status == ACESTEP_OK && b->heads % b->kv_heads != 0) {
+        r->status = ace_fail(r->err, ACESTEP_MODEL,
+                             "%s: %snum_attention_heads, %lld, is no multiple of "
+                             "%snum_key_value_heads, %lld",
+                             r->path, prefix, (long long)b->heads, prefix, (long long)b->kv_heads);
+    }
 }
 
 static void check_block(reader *r, const ace_block_config *b)
 {
-    require(r, b->heads % b->kv_heads == 0,
-            "num_attention_heads is no multiple of num_key_value_heads");
-    require(r, b->head_dim > 0 && b->head_dim % 2 == 0, "head_dim is odd");
-    require(r, b->head_dim <= ACE_MAX_HEAD_DIM, "head_dim is too large");
+    check_heads(r, b, "");
+    require(r, b->head_dim % 2 == 0, "head_dim is odd: rotation takes its numbers in pairs");
     /* variants of the architecture that no published checkpoint uses */
     const char *act = json_string_value(json_object_get(r->root, "hidden_act"));
     require(r, act == NULL || strcmp(act, "silu") == 0, "hidden_act is not silu");
     require(r, !json_is_true(json_object_get(r->root, "attention_bias")),
             "attention_bias is not known to this engine");
-    require(r, !has(r, "rope_scaling"), "rope_scaling is not known to this engine");
+}
+
+/* Qwen3 lets layers from max_window_layers on slide; no published text encoder or language model
+ * has such layers. */
+static void refuse_sliding(reader *r, int64_t layers)
+{
+    if (json_is_true(json_object_get(r->root, "use_sliding_window")) && has(r, "sliding_window")) {
+        json_t *first = json_object_get(r->root, "max_window_layers");
+        require(r, json_is_integer(first) && json_integer_value(first) >= layers,
+                "use_sliding_window: layers that slide are not known to this engine here");
+    }
 }
 
 ace_status ace_qwen3_config_parse(const char *json, size_t bytes, const char *path,
@@ -133,11 +196,12 @@ ace_status ace_qwen3_config_parse(const char *json, size_t bytes, const char *pa
     memset(out, 0, sizeof *out);
     open_reader(&r, json, bytes, path, err);
     if (r.status == ACESTEP_OK) {
-        out->block = read_block(&r);
+        out->block = read_block(&r, &qwen3_defaults);
         out->layers = read_size(&r, "num_hidden_layers", ACE_MAX_LAYERS);
         out->vocabulary = read_size(&r, "vocab_size", 1 << 24);
         out->tied_embeddings = json_is_true(json_object_get(r.root, "tie_word_embeddings"));
         check_block(&r, &out->block);
+        refuse_sliding(&r, out->layers);
     }
     return close_reader(&r);
 }
@@ -147,11 +211,15 @@ static void read_layer_types(reader *r, ace_dit_config *c)
 {
     json_t *list = json_object_get(r->root, "layer_types");
     json_t *use = json_object_get(r->root, "use_sliding_window");
-    bool slides = use == NULL || json_is_true(use);
+    json_t *window = json_object_get(r->root, "sliding_window");
+    /* a window of null is none */
+    bool slides = (use == NULL || json_is_true(use)) && !json_is_null(window);
+    c->decoder.window =
+        slides ? read_size_or(r, "sliding_window", LARGEST_SIZE, DEFAULT_WINDOW) : DEFAULT_WINDOW;
     for (int i = 0; i < ACE_MAX_LAYERS; i++) {
         c->sliding[i] = slides && i % 2 == 0;
     }
-    if (!json_is_array(list)) {
+    if (!has(r, "layer_types")) {
         return;
     }
     require(r,
@@ -178,12 +246,20 @@ static void read_encoder(reader *r, ace_dit_config *c)
         read_size_or(r, "encoder_intermediate_size", LARGEST_SIZE, c->decoder.intermediate);
     c->encoder.heads = read_size_or(r, "encoder_num_attention_heads", 1024, c->decoder.heads);
     c->encoder.kv_heads = read_size_or(r, "encoder_num_key_value_heads", 1024, c->decoder.kv_heads);
+    c->encoder.kv_heads_assumed =
+        c->decoder.kv_heads_assumed && !has(r, "encoder_num_key_value_heads");
+    check_heads(r, &c->encoder, "encoder_");
 }
 
 static void read_fsq(reader *r, ace_dit_config *c)
 {
     int64_t levels[ACE_MAX_FSQ_LEVELS] = {0};
-    c->n_fsq_levels = read_sizes(r, "fsq_input_levels", levels, ACE_MAX_FSQ_LEVELS);
+    if (has(r, "fsq_input_levels")) {
+        c->n_fsq_levels = read_sizes(r, "fsq_input_levels", levels, ACE_MAX_FSQ_LEVELS);
+    } else {
+        c->n_fsq_levels = PUBLISHED_FSQ_LEVELS;
+        memcpy(levels, published_fsq_levels, sizeof published_fsq_levels);
+    }
     c->fsq_codes = 1;
     for (int i = 0; i < c->n_fsq_levels; i++) {
         require(r, levels[i] >= 2 && c->fsq_codes * levels[i] < (int64_t)1 << 30,
@@ -191,6 +267,11 @@ static void read_fsq(reader *r, ace_dit_config *c)
         c->fsq_levels[i] = (int)levels[i];
         c->fsq_codes *= r->status == ACESTEP_OK ? levels[i] : 1;
     }
+    require(r, read_size_or(r, "fsq_input_num_quantizers", 64, 1) == 1,
+            "fsq_input_num_quantizers: codes of more than one quantizer are not known to this "
+            "engine");
+    require(r, read_size_or(r, "fsq_dim", LARGEST_SIZE, c->encoder.hidden) == c->encoder.hidden,
+            "fsq_dim is not the width of what is quantised (encoder_hidden_size, or hidden_size)");
 }
 
 /* {"2": [6], "3": [10, 11]}: layers and heads. Heads that the model does not have are left out; as
@@ -216,6 +297,34 @@ static void read_lyric_heads(const reader *r, ace_dit_config *c)
     }
 }
 
+static void read_stacks(reader *r, ace_dit_config *c)
+{
+    c->layers = read_size(r, "num_hidden_layers", ACE_MAX_LAYERS);
+    c->lyric_layers = read_size_or(r, "num_lyric_encoder_hidden_layers", ACE_MAX_LAYERS, 8);
+    c->timbre_layers = read_size_or(r, "num_timbre_encoder_hidden_layers", ACE_MAX_LAYERS, 4);
+    /* the original slices these stacks by num_hidden_layers */
+    c->lyric_layers = c->lyric_layers < c->layers ? c->lyric_layers : c->layers;
+    c->timbre_layers = c->timbre_layers < c->layers ? c->timbre_layers : c->layers;
+    c->pooler_layers = read_size_or(r, "num_attention_pooler_hidden_layers", ACE_MAX_LAYERS, 2);
+    c->detokenizer_layers = c->pooler_layers; /* the original builds it with the pooler's number */
+}
+
+/* timbre_fix_frame is not read: the original takes 30 s of a reference and 750 frames of silence
+ * whatever it says (conditioning_embed.py, io_audio.py of acestep/core/generation/handler). */
+static void read_latents(reader *r, ace_dit_config *c)
+{
+    c->latent_channels = read_size_or(r, "audio_acoustic_hidden_dim", 4096, 64);
+    c->in_channels = read_size_or(r, "in_channels", 16384, 192);
+    c->patch = read_size_or(r, "patch_size", 16, 2);
+    c->text_dim = read_size_or(r, "text_hidden_dim", LARGEST_SIZE, 1024);
+    c->timbre_frames = ACE_TIMBRE_FRAMES;
+    c->pool_window = read_size_or(r, "pool_window_size", 64, 5);
+    require(r, c->in_channels == 3 * c->latent_channels,
+            "in_channels is not three times audio_acoustic_hidden_dim");
+    require(r, read_size_or(r, "timbre_hidden_dim", 4096, c->latent_channels) == c->latent_channels,
+            "timbre_hidden_dim is not audio_acoustic_hidden_dim");
+}
+
 ace_status ace_dit_config_parse(const char *json, size_t bytes, const char *path,
                                 ace_dit_config *out, ace_error *err)
 {
@@ -224,34 +333,20 @@ ace_status ace_dit_config_parse(const char *json, size_t bytes, const char *path
     open_reader(&r, json, bytes, path, err);
     if (r.status == ACESTEP_OK) {
         ace_dit_config *c = out;
-        c->decoder = read_block(&r);
-        read_encoder(&r, c);
-        c->layers = read_size(&r, "num_hidden_layers", ACE_MAX_LAYERS);
-        c->lyric_layers = read_size(&r, "num_lyric_encoder_hidden_layers", ACE_MAX_LAYERS);
-        c->timbre_layers = read_size(&r, "num_timbre_encoder_hidden_layers", ACE_MAX_LAYERS);
-        /* the original slices these stacks by num_hidden_layers */
-        c->lyric_layers = c->lyric_layers < c->layers ? c->lyric_layers : c->layers;
-        c->timbre_layers = c->timbre_layers < c->layers ? c->timbre_layers : c->layers;
-        c->pooler_layers = read_size(&r, "num_attention_pooler_hidden_layers", ACE_MAX_LAYERS);
-        c->detokenizer_layers =
-            c->pooler_layers; /* the original builds it with the pooler's number */
+        c->decoder = read_block(&r, &dit_defaults);
+        check_block(&r, &c->decoder);
+        read_stacks(&r, c);
         read_layer_types(&r, c);
-        c->latent_channels = read_size(&r, "audio_acoustic_hidden_dim", 4096);
-        c->in_channels = read_size(&r, "in_channels", 16384);
-        c->patch = read_size_or(&r, "patch_size", 16, 2);
-        c->text_dim = read_size(&r, "text_hidden_dim", LARGEST_SIZE);
-        c->timbre_frames = read_size_or(&r, "timbre_fix_frame", 15000, 750);
-        c->pool_window = read_size_or(&r, "pool_window_size", 64, 5);
+        read_encoder(&r, c);
+        read_latents(&r, c);
         read_fsq(&r, c);
         read_lyric_heads(&r, c);
         c->turbo = json_is_true(json_object_get(r.root, "is_turbo"));
-        check_block(&r, &c->decoder);
-        check_block(&r, &c->encoder);
-        require(&r, c->in_channels == 3 * c->latent_channels,
-                "in_channels is not three times audio_acoustic_hidden_dim");
     }
     return close_reader(&r);
 }
+
+enum { LARGEST_STRIDE = 512 };
 
 ace_status ace_vae_config_parse(const char *json, size_t bytes, const char *path,
                                 ace_vae_config *out, ace_error *err)
@@ -271,8 +366,9 @@ ace_status ace_vae_config_parse(const char *json, size_t bytes, const char *path
         require(&r, n == c->n_blocks, "channel_multiples and downsampling_ratios differ in length");
         c->hop = 1;
         for (int i = 0; i < c->n_blocks && r.status == ACESTEP_OK; i++) {
-            require(&r, c->strides[i] % 2 == 0 && c->strides[i] <= 32,
-                    "downsampling_ratios must be even and at most 32");
+            /* an odd one would make the decoder's output shorter than what the encoder reads */
+            require(&r, c->strides[i] % 2 == 0 && c->strides[i] <= LARGEST_STRIDE,
+                    "downsampling_ratios must be even and at most 512");
             c->hop *= c->strides[i];
             require(&r, c->hop <= 1 << 20, "downsampling_ratios are too large");
         }
@@ -295,7 +391,6 @@ static const ace_block_config block_2b = {.hidden = 2048,
 ace_status ace_dit_config_published(const char *name, ace_dit_config *out, ace_error *err)
 {
     static const char *const names[] = {"turbo", "base", "sft", "xl-turbo", "xl-base", "xl-sft"};
-    static const int levels[] = {8, 8, 8, 5, 5, 5};
     int which = -1;
     for (int i = 0; i < 6; i++) {
         which = strcmp(name, names[i]) == 0 ? i : which;
@@ -328,11 +423,13 @@ ace_status ace_dit_config_published(const char *name, ace_dit_config *out, ace_e
     out->in_channels = 192;
     out->patch = 2;
     out->text_dim = 1024;
-    out->timbre_frames = 750;
+    out->timbre_frames = ACE_TIMBRE_FRAMES;
     out->pool_window = 5;
-    out->n_fsq_levels = 6;
+    out->n_fsq_levels = PUBLISHED_FSQ_LEVELS;
     out->fsq_codes = 64000;
-    memcpy(out->fsq_levels, levels, sizeof levels);
+    for (int i = 0; i < PUBLISHED_FSQ_LEVELS; i++) {
+        out->fsq_levels[i] = (int)published_fsq_levels[i];
+    }
     out->turbo = which % 3 == 0;
     out->timbre_cls = xl;
     return ACESTEP_OK;

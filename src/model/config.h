@@ -14,7 +14,8 @@ enum {
     ACE_MAX_LAYERS = 96,
     ACE_MAX_HEAD_DIM = 1024,
     ACE_MAX_FSQ_LEVELS = 8,
-    ACE_MAX_VAE_BLOCKS = 8
+    ACE_MAX_VAE_BLOCKS = 8,
+    ACE_TIMBRE_FRAMES = 750 /* of a reference: 30 s */
 };
 
 /* A pre-norm transformer with grouped-query attention, per-head RMS norm, RoPE and SwiGLU (Qwen3).
@@ -24,6 +25,9 @@ typedef struct ace_block_config {
     int64_t window; /* of the sliding layers: keys with |i - j| ≤ window */
     float rms_eps;
     double rope_theta;
+    /* the config does not say: the original's default, until the tensors have been seen
+     * (config_assumed.h) */
+    bool head_dim_assumed, kv_heads_assumed;
 } ace_block_config;
 
 typedef struct ace_qwen3_config { /* text encoder and 5 Hz language model */
@@ -41,7 +45,7 @@ typedef struct ace_dit_config {
     int64_t in_channels;          /* 192: source latents, chunk mask, x_t */
     int64_t patch;                /* 2 */
     int64_t text_dim;             /* 1024 */
-    int64_t timbre_frames;        /* 750 */
+    int64_t timbre_frames;        /* ACE_TIMBRE_FRAMES */
     int64_t pool_window;          /* 5 latent frames to one code */
     int fsq_levels[ACE_MAX_FSQ_LEVELS];
     int n_fsq_levels;
@@ -49,9 +53,9 @@ typedef struct ace_dit_config {
     /* bit h of a layer: its head h follows the lyrics (lyric_alignment_layers_config); all 0: the
      * checkpoint does not say */
     uint64_t lyric_heads[ACE_MAX_LAYERS];
-    bool turbo;        /* distilled: fixed schedules, no guidance */
-    bool timbre_cls;   /* XL: a special token is prepended to the timbre sequence. The key
-                          encoder_hidden_size in the config marks these checkpoints */
+    bool turbo;      /* distilled: fixed schedules, no guidance */
+    bool timbre_cls; /* XL: a special token is prepended to the timbre sequence. The key
+                        encoder_hidden_size in the config marks these checkpoints */
 } ace_dit_config;
 
 typedef struct ace_vae_config { /* Oobleck */

@@ -1,5 +1,72 @@
 #include "model/vae_tiling.h"
 
+/* ---- how far the networks hear: from what one frame is for back to what it is made of -----------
+ */
+
+/* Positions from `low` to `high`. */
+typedef struct span {
+    int64_t low, high;
+} span;
+
+enum {
+    OUTER_REACH = 3,                  /* a kernel of 7 */
+    LATENT_REACH = 1,                 /* the encoder's last, of 3 */
+    RESIDUALS_REACH = 3 * (1 + 3 + 9) /* three kernels of 7, dilated */
+};
+
+static span widen(span s, int64_t reach)
+{
+    return (span){s.low - reach, s.high + reach};
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+/* Sample t of ace_conv_transpose1d is made of x[i] and x[i - 1], i = (t + crop) / stride. */
+static span before_up(span s, int64_t stride)
+{
+    return (span){floor_divide(s.low + stride / 2, stride) - 1,
+                  floor_divide(s.high + stride / 2, stride)};
+}
+
+/* A kernel of 2·stride at every stride, padded by half a stride. */
+static span before_down(span s, int64_t stride)
+{
+    int64_t first = -(stride / 2);
+    return (span){s.low * stride + first, s.high * stride + first + 2 * stride - 1};
+}
+
+/* Frames of `length` beyond frame 0 on the side where there are more. */
+static int64_t frames_beyond(span s, int64_t length)
+{
+    int64_t before = -floor_divide(s.low, length);
+    int64_t after = floor_divide(s.high, length);
+    return before > after ? before : after;
+}
+
+int64_t ace_vae_decoder_halo(const ace_vae_config *c)
+{
+    span s = widen((span){0, c->hop - 1}, OUTER_REACH);
+    for (int i = 0; i < c->n_blocks; i++) { /* strides stand in the encoder's order */
+        s = before_up(widen(s, RESIDUALS_REACH), c->strides[i]);
+    }
+    return frames_beyond(widen(s, OUTER_REACH), 1);
+}
+
+int64_t ace_vae_encoder_halo(const ace_vae_config *c)
+{
+    span s = widen((span){0, 0}, LATENT_REACH);
+    for (int i = c->n_blocks - 1; i >= 0; i--) {
+        s = widen(before_down(s, c->strides[i]), RESIDUALS_REACH);
+    }
+    return frames_beyond(widen(s, OUTER_REACH), c->hop);
+}
+
+/* ---- windows ------------------------------------------------------------------------------------
+ */
+
 /* The stretch `first` … `last` - 1 is computed, `core` … `core_end` - 1 of it is kept. */
 typedef struct window {
     int64_t first, last;

@@ -7,14 +7,15 @@
 #include "model/vae_decoder.h"
 #include "model/vae_encoder.h"
 
-enum {
-    ACE_VAE_DECODER_HALO = 9, /* latent frames that one sample can hear on each side */
-    ACE_VAE_ENCODER_HALO = 8  /* frames of audio that one latent can hear on each side */
-};
+/* Latent frames that the samples of one frame hear on each side, and frames of audio that one
+ * latent hears on each side: 9 and 7 for the published ratios, more where the decoder begins with
+ * small ones. */
+int64_t ace_vae_decoder_halo(const ace_vae_config *c);
+int64_t ace_vae_encoder_halo(const ace_vae_config *c);
 
 /* In latent frames. Each tile computes core + halo on both sides, cut at the signal's ends, and
  * keeps the core. core 0, or a signal of at most core + 2·halo frames: everything in one tile. A
- * smaller halo than the constants above gives audible seams and is taken as asked. */
+ * smaller halo than the above gives audible seams and is taken as asked. */
 typedef struct ace_vae_tiling {
     int64_t core, halo;
 } ace_vae_tiling;
@@ -27,8 +28,8 @@ ace_vae_tiling ace_vae_tiling_of(int64_t chunk, int64_t overlap); /* windows of 
 void ace_vae_decode_tiled(ace_stream *s, const ace_vae_decoder *d, const float *latents,
                           int64_t frames, const ace_vae_tiling *tiling, float *wave);
 
-/* From latent frame *done on, which moves with every tile that has reached the host: after a failure
- * the rest can be decoded by other means. */
+/* From latent frame *done on, which moves with every tile that has reached the host: after a
+ * failure the rest can be decoded by other means. */
 void ace_vae_decode_from(ace_stream *s, const ace_vae_decoder *d, const float *latents,
                          int64_t frames, const ace_vae_tiling *tiling, int64_t *done, float *wave);
 /* The waveform grows on the device and comes to the host at the end, in one piece. */

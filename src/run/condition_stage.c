@@ -35,14 +35,15 @@ static ace_status encode(condition_run *run, const ace_array *text, const ace_ar
         .n_lyrics = lyrics->rows,
         .timbre = is_silent ? m->silence : reference->values,
         .n_refs = 1,
-        .timbre_frames = m->dit_config.timbre_frames,
+        .timbre_frames = is_silent ? ace_models_silence_heard(m) : reference->rows,
         .timbre_known = is_silent && run->silence_known,
         .timbre_states = run->silence,
     };
     ace_status status = ace_array_create(in.n_lyrics + in.n_refs + in.n_text,
                                          m->dit_config.encoder.hidden, out, run->runner->error);
     if (status == ACESTEP_OK) {
-        ace_condition_encode(&run->stage.stream, &run->runner->residency->condition, &in, out->values);
+        ace_condition_encode(&run->stage.stream, &run->runner->residency->condition, &in,
+                             out->values);
         status = run->stage.stream.status;
     }
     if (status == ACESTEP_OK && is_silent && !run->silence_known) {

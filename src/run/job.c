@@ -175,7 +175,10 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
     ace_resolve_settings(&w->hardware, &w->tiers, &w->models.set.lms, requests[0], warnings,
                          &out->memory);
     int songs = 0;
-    ace_status status = choose_lm(w, &out->memory, err);
+    ace_status status = ace_models_check_rate(&w->models, err);
+    if (status == ACESTEP_OK) {
+        status = choose_lm(w, &out->memory, err);
+    }
     if (status == ACESTEP_OK && out->memory.lm_runs && requests[0]->genres[0] != '\0') {
         status = ace_lm_genres_open(requests[0]->genres, &out->genres, err);
     }
@@ -280,8 +283,11 @@ ace_status ace_job_create_for(ace_workshop *w, const ace_request *request, ace_g
     *warnings = w->warnings;
     read_as(request, goal, &out->follows[0]);
     out->request[0] = &out->follows[0];
-    ace_status status = ace_goal_needs(goal, ACE_PART_LM) ? require_lm(w, warnings, out, err)
-                                                          : do_without_lm(w, warnings, out, err);
+    ace_status status = ace_models_check_rate(&w->models, err);
+    if (status == ACESTEP_OK) {
+        status = ace_goal_needs(goal, ACE_PART_LM) ? require_lm(w, warnings, out, err)
+                                                   : do_without_lm(w, warnings, out, err);
+    }
     if (status == ACESTEP_OK) {
         status =
             briefs[goal](out->request[0], &w->models, &out->memory, warnings, &out->brief[0], err);

@@ -2,6 +2,8 @@
 
 #include "base/file_map.h"
 #include "base/memory.h"
+#include "model/config_assumed.h"
+#include "run/brief.h"
 #include "run/gguf_tokenizer.h"
 #include "run/planning.h"
 #include "run/synthetic_tokenizer.h"
@@ -87,16 +89,38 @@ static ace_status check_together(const ace_models *m, ace_error *err)
                         m->set.dit, (long long)m->dit_config.text_dim, m->set.text_encoder,
                         (long long)m->text_config.block.hidden);
     }
-    if (m->vae_config.audio_channels != 2 || m->vae_config.sample_rate != 48000 ||
-        m->vae_config.hop != 1920) {
+    if (m->vae_config.audio_channels != 2) {
         return ace_fail(err, ACESTEP_MODEL,
-                        "%s: stereo at 48000 Hz with 1920 samples a frame is expected", m->set.vae);
+                        "%s/config.json: audio_channels is %lld; music is stereo", m->set.vae,
+                        (long long)m->vae_config.audio_channels);
     }
-    if (m->silence_frames < m->dit_config.timbre_frames) {
-        return ace_fail(err, ACESTEP_MODEL, "%s: silence_latent.pt is shorter than %lld frames",
-                        m->set.dit, (long long)m->dit_config.timbre_frames);
+    if (m->silence_frames < ACE_SHORTEST_FRAMES) {
+        return ace_fail(err, ACESTEP_MODEL,
+                        "%s: silence_latent.pt has %lld frames; the shortest song has %d",
+                        m->set.dit, (long long)m->silence_frames, ACE_SHORTEST_FRAMES);
     }
     return ACESTEP_OK;
+}
+
+/* The original counts seconds as frames of 1920 samples at 48 kHz, whatever vae/config.json says.
+ */
+ace_status ace_models_check_rate(const ace_models *m, ace_error *err)
+{
+    if (m->vae_config.sample_rate != ACE_AUDIO_RATE ||
+        m->vae_config.hop != ACE_AUDIO_RATE / ACE_LATENT_RATE) {
+        return ace_fail(err, ACESTEP_MODEL,
+                        "%s/config.json: sampling_rate %d with downsampling_ratios of %lld samples "
+                        "a frame; songs are made of frames of %d samples at %d Hz",
+                        m->set.vae, m->vae_config.sample_rate, (long long)m->vae_config.hop,
+                        ACE_AUDIO_RATE / ACE_LATENT_RATE, ACE_AUDIO_RATE);
+    }
+    return ACESTEP_OK;
+}
+
+int64_t ace_models_silence_heard(const ace_models *m)
+{
+    return m->silence_frames < m->dit_config.timbre_frames ? m->silence_frames
+                                                           : m->dit_config.timbre_frames;
 }
 
 /* Texts end in one more <|endoftext|> than the template has; only tokenizer.json says so. */
@@ -109,18 +133,37 @@ static ace_status open_tokenizer(const char *path, ace_models *m, ace_error *err
                                 : status;
 }
 
+static ace_status open_qwen3(const char *path, ace_qwen3_config *config, ace_weights **out,
+                             ace_error *err)
+{
+    ace_status status = open_part(path, parse_qwen3, config, out, err);
+    if (status == ACESTEP_OK) {
+        ace_qwen3_config_complete(config, *out);
+    }
+    return status;
+}
+
+static ace_status open_dit(ace_models *m, ace_error *err)
+{
+    ace_status status = open_part(m->set.dit, parse_dit, &m->dit_config, &m->dit, err);
+    if (status == ACESTEP_OK) {
+        ace_dit_config_complete(&m->dit_config, m->dit);
+    }
+    return status;
+}
+
 static ace_status open_files(const char *folder, const ace_request *r, ace_models *m,
                              ace_error *err)
 {
     ace_status status = ace_model_set_find(folder, r->model, &m->set, err);
     if (status == ACESTEP_OK) {
-        status = open_part(m->set.dit, parse_dit, &m->dit_config, &m->dit, err);
+        status = open_dit(m, err);
     }
     if (status == ACESTEP_OK) {
         status = open_part(m->set.vae, parse_vae, &m->vae_config, &m->vae, err);
     }
     if (status == ACESTEP_OK) {
-        status = open_part(m->set.text_encoder, parse_qwen3, &m->text_config, &m->text, err);
+        status = open_qwen3(m->set.text_encoder, &m->text_config, &m->text, err);
     }
     if (status == ACESTEP_OK) {
         status = load_silence(m, err);
@@ -198,7 +241,7 @@ ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qw
                         "%s: no language model lies beside it; acestep-5Hz-lm-1.7B is one",
                         m->set.dit);
     }
-    return open_part(m->set.lm, parse_qwen3, config, weights, err);
+    return open_qwen3(m->set.lm, config, weights, err);
 }
 
 static ace_status open_lm_tokenizer(const char *path, const ace_weights *lm,
@@ -223,7 +266,7 @@ static ace_status open_named_lm(ace_models *m, const char *name, ace_error *err)
     const char *slash = strrchr(m->set.dit, '/');
     int folder = slash != NULL ? (int)(slash - m->set.dit) : 0;
     (void)snprintf(path, sizeof path, "%.*s/%s", folder, m->set.dit, name);
-    ace_status status = open_part(path, parse_qwen3, &m->lm_config, &m->lm, err);
+    ace_status status = open_qwen3(path, &m->lm_config, &m->lm, err);
     return status == ACESTEP_OK
                ? open_lm_tokenizer(path, m->lm, &m->lm_config, &m->lm_tokenizer, err)
                : status;
@@ -244,8 +287,8 @@ static ace_status open_lm(ace_models *m, const char *name, ace_error *err)
     if (!m->synthetic) {
         return open_named_lm(m, name, err);
     }
-    ace_status status = ace_language_model_config_published(
-        ace_lm_size_name(ace_lm_size_of(name)), &m->lm_config, err);
+    ace_status status = ace_language_model_config_published(ace_lm_size_name(ace_lm_size_of(name)),
+                                                            &m->lm_config, err);
     if (status == ACESTEP_OK) {
         status = ace_weights_open_synthetic(&m->lm, err);
     }

@@ -29,6 +29,11 @@ typedef struct ace_models {
 } ace_models;
 
 ace_status ace_models_open(const ace_request *request, ace_models *out, ace_error *err);
+/* MODEL when the autoencoder's frames are not 40 ms long: no song can be made with it, though its
+ * network computes. */
+ace_status ace_models_check_rate(const ace_models *m, ace_error *err);
+/* Frames of silence that stand for a missing reference. */
+int64_t ace_models_silence_heard(const ace_models *m);
 /* The language model of the set; the caller closes *weights. MODEL when the set has none. */
 ace_status ace_models_open_lm(const ace_models *m, ace_weights **weights, ace_qwen3_config *config,
                               ace_error *err);

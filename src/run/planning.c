@@ -1,15 +1,12 @@
 #include "run/planning.h"
 
 #include "base/memory.h"
+#include "model/vae_tiling.h"
 #include "run/audio_encoder_stage.h"
 #include "run/decoder_stage.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* Latent frames on each side of a VAE window: as many as its decoder hears, so that a tile equals
- * the same stretch of the whole, whatever the weights. */
-enum { DEFAULT_VAE_OVERLAP = 9 };
 
 /* Latent frames that a CPU decodes at once: one in twenty is computed twice, and the two widest
  * levels take 380 MB, less than other stages. */
@@ -69,9 +66,17 @@ static int64_t longest_frames(const ace_job *job)
     return frames;
 }
 
-static int64_t vae_overlap(const ace_request *r)
+/* Latent frames on each side of a VAE window: as many as its decoder hears, so that a tile equals
+ * the same stretch of the whole, whatever the weights. */
+static int64_t vae_overlap(const ace_workshop *w, const ace_request *r)
 {
-    return r->vae_overlap > 0 ? r->vae_overlap : DEFAULT_VAE_OVERLAP;
+    return r->vae_overlap > 0 ? r->vae_overlap : ace_vae_decoder_halo(&w->models.vae_config);
+}
+
+static int64_t encoder_overlap(const ace_workshop *w)
+{
+    int64_t halo = ace_vae_encoder_halo(&w->models.vae_config);
+    return halo > ACE_ENCODER_OVERLAP ? halo : ACE_ENCODER_OVERLAP;
 }
 
 /* The sizes that the planner may choose from, largest first. */
@@ -79,10 +84,13 @@ static void list_chunks(const ace_workshop *w, const ace_request *r, ace_sizes *
 {
     bool is_card = w->hardware.device != ACE_DEVICE_CPU;
     int64_t first = r->vae_chunk > 0 ? r->vae_chunk : is_card ? 1536 : CPU_VAE_CHUNK;
+    int64_t heard = 2 * vae_overlap(w, r); /* a smaller window has no core */
     out->vae_by_table = is_card && r->vae_chunk == 0;
     for (int64_t chunk = first; chunk > 0 && out->n_vae_chunks < ACE_PLAN_VAE_CHUNKS;
          chunk = ace_vae_chunk_below(chunk)) {
-        out->vae_chunk[out->n_vae_chunks++] = chunk;
+        if (chunk > heard || out->n_vae_chunks == 0) {
+            out->vae_chunk[out->n_vae_chunks++] = chunk;
+        }
     }
 }
 
@@ -95,13 +103,13 @@ static void measure_vae(const ace_workshop *w, const ace_request *r, const ace_j
     for (int i = 0; decodes && i < out->n_vae_chunks; i++) {
         for (int place = 0; place < 2; place++) {
             ace_decoder_bytes(w->measure, &w->models, w->precisions, longest_frames(job),
-                              (ace_vae_place)place, out->vae_chunk[i], vae_overlap(r), &weights,
+                              (ace_vae_place)place, out->vae_chunk[i], vae_overlap(w, r), &weights,
                               &out->vae[place][i]);
         }
     }
     for (int i = 0; ace_encoder_is_needed(job) && i < ACE_ENCODER_CHUNKS; i++) {
         out->encoder_chunk[i] = ace_encoder_chunk(i);
-        ace_encoder_bytes(w->measure, job, w->precisions, ace_encoder_chunk(i), ACE_ENCODER_OVERLAP,
+        ace_encoder_bytes(w->measure, job, w->precisions, ace_encoder_chunk(i), encoder_overlap(w),
                           &weights, &out->encoder[i]);
         out->n_encoder_chunks++;
     }
@@ -181,7 +189,7 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
                          .device_batch = out->songs,
                          .songs = out->songs,
                          .encoder_chunk = ace_encoder_chunk(ACE_ENCODER_CHUNKS - 1),
-                         .encoder_overlap = ACE_ENCODER_OVERLAP};
+                         .encoder_overlap = encoder_overlap(w)};
         *runner = measuring_runner(w, residency, &plan, err);
         status = ace_pipeline_work_bytes(runner, job, out->work, out->diffusion);
     }
@@ -292,8 +300,8 @@ ace_status ace_plan_job(const ace_workshop *w, const ace_request *r, ace_job *jo
         .whole_dit = r->offload_dit_policy == 1,
         .reduce = r->vram_guard == 1,
         .vae_on_cpu = r->vae_on_cpu,
-        .vae_overlap = vae_overlap(r),
-        .encoder_overlap = ACE_ENCODER_OVERLAP,
+        .vae_overlap = vae_overlap(w, r),
+        .encoder_overlap = encoder_overlap(w),
         /* pt: one song at a time, the smallest memory */
         .lm_chunk = job->memory.backend == ACE_LM_PT ? 1 : (int)r->lm_batch_chunk_size,
         .is_cpu = w->hardware.device == ACE_DEVICE_CPU};

@@ -133,7 +133,7 @@
     INT(vae_chunk, 0, 0, 1536, "vaeChunk,vae_decode_chunk_size", "memory",                         \
         "latent frames decoded at once; 0: what fits")                                             \
     INT(vae_overlap, 0, 0, 256, "vaeOverlap", "memory",                                            \
-        "frames of overlap on each side; 0: 12 on the CPU, the guide's table on a card")           \
+        "frames of overlap on each side; 0: as many as the decoder hears, published: 9")           \
     FLAG(vae_on_cpu, 0, "", "memory", "decode on the CPU whatever the card could do")              \
     TEXT(tier, "", 16, "gpu_tier", "memory",                                                       \
          "take limits and defaults from this tier: tier1 ... tier6b, unlimited")                   \

@@ -28,13 +28,13 @@ static ace_digest add_block(ace_digest d, const ace_block_config *b)
 static ace_digest add_encoder(ace_digest d, const ace_models *m)
 {
     const ace_dit_config *c = &m->dit_config;
-    const int64_t numbers[] = {c->timbre_layers, c->latent_channels, c->timbre_frames,
-                               c->timbre_cls};
+    int64_t frames = ace_models_silence_heard(m);
+    const int64_t numbers[] = {c->timbre_layers, c->latent_channels, frames, c->timbre_cls};
     d = add_block(d, &c->encoder);
     d = ace_digest_add(d, numbers, sizeof numbers);
     d = ace_digest_add(d, c->sliding, (size_t)c->timbre_layers * sizeof *c->sliding);
     return ace_digest_add(d, m->silence,
-                          (size_t)(c->timbre_frames * c->latent_channels) * sizeof *m->silence);
+                          (size_t)(frames * c->latent_channels) * sizeof *m->silence);
 }
 
 static bool find_keys(ace_silence_timbre *t, const ace_models *m, const ace_timbre_numerics *n)

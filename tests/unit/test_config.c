@@ -1,6 +1,6 @@
 /* config.json of every network: what is read, what is assumed when absent, and what is refused. */
 #include "base/memory.h"
-#include "model/config.h"
+#include "model/config_assumed.h"
 #include "support/golden.h"
 #include "support/hostile.h"
 
@@ -89,6 +89,25 @@ static ace_dit_config dit_with(const char *key, const char *value)
     return c;
 }
 
+/* The recorded config with the fields of a JSON object. */
+static ace_dit_config dit_of(const char *patch)
+{
+    ace_dit_config c;
+    ace_error err = {.code = ACESTEP_OK};
+    json_t *root = json_load_file(golden_path("acestep-v15-turbo/config.json"), 0, NULL);
+    json_t *fields = json_loads(patch, 0, NULL);
+    assert_int_equal(json_object_update(root, fields), 0);
+    char *text = json_dumps(root, JSON_COMPACT);
+    assert_non_null(text);
+    if (ace_dit_config_parse(text, strlen(text), "config.json", &c, &err) != ACESTEP_OK) {
+        fail_msg("%s", err.message);
+    }
+    free(text);
+    json_decref(root);
+    json_decref(fields);
+    return c;
+}
+
 /* ---- the diffusion transformer ---------------------------------------------------------- */
 
 static void test_dit(void **state)
@@ -119,10 +138,65 @@ static void test_dit(void **state)
     assert_true(c.turbo && !c.timbre_cls);
 }
 
+/* As newer versions of transformers write it. */
+static void test_rotation_in_its_own_object(void **state)
+{
+    (void)state;
+    static const char own[] = "{\"rope_type\":\"default\",\"rope_theta\":5000}";
+    ace_dit_config c = dit_of("{\"rope_theta\":null,\"rope_parameters\":"
+                              "{\"rope_type\":\"default\",\"rope_theta\":5000}}");
+    assert_true(c.decoder.rope_theta == 5000);
+    assert_true(dit_with("rope_scaling", own).decoder.rope_theta == 1e6); /* it is said apart */
+}
+
+static void test_heads_from_tensors(void **state)
+{
+    (void)state;
+    ace_weights *w = NULL;
+    assert_int_equal(ace_weights_open(golden_path("acestep-v15-turbo"), &w, NULL), ACESTEP_OK);
+    ace_dit_config c = dit_with("head_dim", NULL);
+    ace_dit_config_complete(&c, w);
+    assert_true(c.decoder.head_dim == 16 && c.encoder.head_dim == 16);
+    assert_true(c.decoder.kv_heads == 2 && c.encoder.kv_heads == 2);
+    c = dit_with("num_key_value_heads", NULL);
+    ace_dit_config_complete(&c, w);
+    assert_true(c.decoder.kv_heads == 2 && c.encoder.kv_heads == 2);
+    c = dit_with("head_dim", "32"); /* what the config says is not doubted */
+    ace_dit_config_complete(&c, w);
+    assert_int_equal(c.decoder.head_dim, 32);
+    ace_weights_close(w);
+}
+
+static void test_heads_of_qwen3_from_tensors(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"head_dim", "num_key_value_heads"};
+    ace_weights *w = NULL;
+    assert_int_equal(ace_weights_open(golden_path("acestep-5Hz-lm-0.6B"), &w, NULL), ACESTEP_OK);
+    for (int i = 0; i < 2; i++) {
+        ace_qwen3_config c;
+        char *text = changed("acestep-5Hz-lm-0.6B/config.json", keys[i], NULL);
+        assert_int_equal(ace_qwen3_config_parse(text, strlen(text), "config.json", &c, NULL),
+                         ACESTEP_OK);
+        free(text);
+        ace_qwen3_config_complete(&c, w);
+        assert_true(c.block.head_dim == 16 && c.block.kv_heads == 2);
+    }
+    ace_weights_close(w);
+}
+
+/* In XL checkpoints the tokenizer is as wide as the encoder. */
+static void test_width_of_codes(void **state)
+{
+    (void)state;
+    static const bad_field field = {"encoder_hidden_size", "48", "fsq_dim"};
+    assert_each_refused("acestep-v15-turbo/config.json", read_dit, &field, 1);
+}
+
 static void test_encoder_of_its_own_width(void **state)
 {
     (void)state;
-    ace_dit_config c = dit_with("encoder_hidden_size", "48");
+    ace_dit_config c = dit_of("{\"encoder_hidden_size\":48,\"fsq_dim\":48}");
     assert_true(c.timbre_cls);
     assert_int_equal(c.encoder.hidden, 48);
     assert_int_equal(c.decoder.hidden, 64);
@@ -142,19 +216,30 @@ static void test_layer_types(void **state)
     for (int i = 0; i < ACE_MAX_LAYERS; i++) {
         assert_true(c.sliding[i] == (i % 2 == 0));
     }
-    c = dit_with("use_sliding_window", "false");
-    for (int i = 0; i < ACE_MAX_LAYERS; i++) {
-        assert_false(c.sliding[i]);
+    static const char *const off[][2] = {{"use_sliding_window", "false"},
+                                         {"use_sliding_window", "null"},
+                                         {"sliding_window", "null"}};
+    for (int k = 0; k < 3; k++) {
+        c = dit_with(off[k][0], off[k][1]);
+        for (int i = 0; i < ACE_MAX_LAYERS; i++) {
+            assert_false(c.sliding[i]);
+        }
     }
 }
 
 static void test_defaults(void **state)
 {
     (void)state;
-    assert_int_equal(dit_with("head_dim", NULL).decoder.head_dim, 64 / 4);
+    /* of AceStepConfig; 8 heads of keys do not fit to 4 of queries */
+    assert_int_equal(dit_with("head_dim", NULL).decoder.head_dim, 128);
     assert_int_equal(dit_with("num_key_value_heads", NULL).decoder.kv_heads, 4);
+    assert_int_equal(dit_with("num_key_value_heads", "null").decoder.kv_heads, 4);
     assert_int_equal(dit_with("patch_size", NULL).patch, 2);
-    assert_int_equal(dit_with("timbre_fix_frame", NULL).timbre_frames, 750);
+    assert_int_equal(dit_with("timbre_fix_frame", "40").timbre_frames, 750);
+    assert_int_equal(dit_with("fsq_input_levels", NULL).fsq_codes, 64000);
+    assert_int_equal(dit_with("num_attention_pooler_hidden_layers", NULL).pooler_layers, 2);
+    assert_int_equal(dit_with("num_timbre_encoder_hidden_layers", NULL).timbre_layers, 3);
+    assert_true(dit_with("rope_theta", NULL).decoder.rope_theta == 1e6);
     assert_int_equal(dit_with("pool_window_size", NULL).pool_window, 5);
     assert_int_equal(dit_with("sliding_window", NULL).decoder.window, 128);
     assert_false(dit_with("is_turbo", NULL).turbo);
@@ -183,17 +268,29 @@ static void test_bad_dit_fields(void **state)
         {"rms_norm_eps", "\"small\"", NULL},
         {"rope_theta", "-1", NULL},
         {"rope_scaling", "{\"type\":\"yarn\"}", NULL},
+        {"rope_parameters", "{\"rope_type\":\"linear\"}", NULL},
+        {"rope_parameters", "{\"rope_type\":\"default\",\"rope_theta\":0}", NULL},
+        {"num_attention_heads", "2147483648", NULL},
+        {"intermediate_size", "2147483648", NULL},
+        {"head_dim", "2147483648", NULL},
+        {"sliding_window", "2147483648", NULL},
+        {"num_hidden_layers", "0", NULL},
+        {"layer_types", "\"full_attention\"", NULL},
         {"hidden_act", "\"gelu\"", NULL},
         {"attention_bias", "true", NULL},
         {"sliding_window", "0", NULL},
         {"layer_types", "[\"sliding_attention\",\"full_attention\",\"linear_attention\"]", NULL},
         {"layer_types", "[1,2,3]", NULL},
         {"encoder_hidden_size", "[]", NULL},
-        {"encoder_num_attention_heads", "3", "num_attention_heads"},
-        {"num_lyric_encoder_hidden_layers", NULL, NULL},
+        {"encoder_num_attention_heads", "3", NULL},
+        {"encoder_num_key_value_heads", "3", NULL},
+        {"num_lyric_encoder_hidden_layers", "0", NULL},
         {"num_timbre_encoder_hidden_layers", "0", NULL},
         {"num_attention_pooler_hidden_layers", "1000", NULL},
         {"audio_acoustic_hidden_dim", "9", "in_channels"},
+        {"timbre_hidden_dim", "9", NULL},
+        {"fsq_dim", "63", NULL},
+        {"fsq_input_num_quantizers", "2", NULL},
         {"in_channels", "192", NULL},
         {"patch_size", "17", NULL},
         {"text_hidden_dim", "{}", NULL},
@@ -214,9 +311,10 @@ static void test_qwen3(void **state)
 {
     (void)state;
     static const bad_field fields[] = {
-        {"vocab_size", NULL, NULL},        {"vocab_size", "99999999", NULL},
-        {"num_hidden_layers", "[]", NULL}, {"num_key_value_heads", "3", NULL},
-        {"attention_bias", "true", NULL},
+        {"vocab_size", NULL, NULL},         {"vocab_size", "99999999", NULL},
+        {"num_hidden_layers", "[]", NULL},  {"num_key_value_heads", "3", NULL},
+        {"attention_bias", "true", NULL},   {"num_hidden_layers", "0", NULL},
+        {"vocab_size", "2147483648", NULL}, {"head_dim", "17", NULL},
     };
     ace_qwen3_config c;
     char *text = changed("Qwen3-Embedding-0.6B/config.json", NULL, NULL);
@@ -242,7 +340,7 @@ static void test_vae(void **state)
         {"sampling_rate", "1000000", NULL},
         {"channel_multiples", "[1,1,2,2]", NULL},
         {"downsampling_ratios", "[2,4,4,6,3]", NULL},
-        {"downsampling_ratios", "[2,4,4,6,64]", NULL},
+        {"downsampling_ratios", "[2,4,4,6,514]", NULL},
         {"downsampling_ratios", "[32,32,32,32,32]", "downsampling_ratios"},
         {"downsampling_ratios", "\"2\"", NULL},
     };
@@ -356,6 +454,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dit),
         cmocka_unit_test(test_encoder_of_its_own_width),
+        cmocka_unit_test(test_rotation_in_its_own_object),
+        cmocka_unit_test(test_width_of_codes),
+        cmocka_unit_test(test_heads_from_tensors),
+        cmocka_unit_test(test_heads_of_qwen3_from_tensors),
         cmocka_unit_test(test_layer_types),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_bad_dit_fields),
