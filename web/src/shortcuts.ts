@@ -2,6 +2,7 @@
 import { make } from "./state/actions";
 import { getNumber, has, sounds } from "./state/form";
 import { dialog, screen, SCREENS, show, singleKeys } from "./state/look";
+import { lyricsShown } from "./state/lyrics";
 import { muted, position, seek, step, toggle, track } from "./state/player";
 import { regionOf, setRegion } from "./parts/Region";
 import type { TextKey } from "./state/text";
@@ -14,6 +15,7 @@ export const SHORTCUTS: { keys: string[]; text: TextKey }[] = [
   { keys: ["["], text: "key.regionStart" },
   { keys: ["]"], text: "key.regionEnd" },
   { keys: ["M"], text: "key.mute" },
+  { keys: ["L"], text: "key.lyrics" },
   { keys: ["/"], text: "key.search" },
   { keys: ["1", "…", "4"], text: "key.screens" },
   { keys: ["?"], text: "key.help" },
@@ -39,6 +41,7 @@ const single: Record<string, () => void> = {
   "[": () => setEnd("start"),
   "]": () => setEnd("end"),
   m: () => (muted.value = !muted.value),
+  l: () => (lyricsShown.value = !lyricsShown.value),
   "/": searchSongs,
   "?": () => (dialog.value = "help"),
   ...Object.fromEntries(SCREENS.map((name, index) => [String(index + 1), () => show(name)])),

@@ -78,3 +78,18 @@ test("peaks of any number of channels become one outline", async () => {
   assert.deepEqual([...outline({ seconds: 1, minimum: [[-0.5, 0], [0, -1]], maximum: [[0, 0.25], [0.25, 0]] })], [0.5, 1]);
   assert.deepEqual(shortOutline({ seconds: 1, minimum: [0, 0, 0, 0, 0], maximum: [0.1, 0.2, 0.3, 0.9, 0.4] }, 2), [0.3, 0.9]);
 });
+
+test("lyrics with times are read, whatever else stands in the file", async () => {
+  const { readLrc, lineAt, isSection } = await load("state/lrc.ts");
+  const lines = readLrc("\uFEFF[ti:a song]\r\n[00:10.50][01:02.5]again\r\n[00:01.00][Verse]\r\n[00:02:25] old style\r\nno time\r\n[00:03.00]\r\n[00:04]whole");
+  assert.deepEqual(lines, [
+    { at: 1, text: "[Verse]" },
+    { at: 2.25, text: "old style" },
+    { at: 4, text: "whole" },
+    { at: 10.5, text: "again" },
+    { at: 62.5, text: "again" },
+  ]);
+  assert.deepEqual([0, 1, 2.2, 2.25, 62.4, 99].map((at) => lineAt(lines, at)), [-1, 0, 0, 1, 3, 4]);
+  assert.equal(lineAt([], 3), -1);
+  assert.ok(isSection("[Chorus]") && !isSection("[whispered] come"));
+});

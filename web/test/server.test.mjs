@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
-  done, drop, fillIn, golden, make, mode, newestSong, open, quit, serve, shot, temporary, tone,
+  accessible, done, drop, fillIn, golden, make, mode, newestSong, open, quit, serve, shot, temporary, tone,
 } from "./support.mjs";
 
 let server; // small models: quick
@@ -77,5 +77,41 @@ test("models are loaded and leave memory again from the page", async () => {
   await load.click();
   await free.click();
   await load.waitFor();
+  await done(page);
+});
+
+test("a card that fails: what happened is said, and it can be opened again", async () => {
+  const health = { name: "cuda", state: "ok", cause: null, problem: null, losses: 0, reopened: 0 };
+  let card = health;
+  const page = await open(server);
+  assert.deepEqual(Object.keys((await (await server.ask("/health")).json()).device).sort(), Object.keys(health).sort());
+  assert.equal(await page.locator(".device-bar").count(), 0);
+  await page.route("**/health", (route) => route.fulfill({ json: { device: card } }));
+  let asked = 0;
+  await page.route("**/v1/device/reopen", async (route) => {
+    asked++;
+    card = { ...card, state: asked === 1 ? "fallback" : "ok", problem: asked === 1 ? "no device is there" : null };
+    await route.fulfill({ status: 202, json: { device: card } });
+  });
+  const event = () => server.ask("/v1/models/unload", { method: "POST", body: "{}" }); // the engine tells of itself
+  const load = () => server.ask("/v1/models/load", { method: "POST", body: "{}" });
+
+  card = { ...health, state: "lost", cause: "an illegal memory access was encountered", losses: 1 };
+  await load();
+  const bar = page.locator(".device-bar");
+  await bar.getByText("The graphics card has failed.").waitFor();
+  await bar.getByText("an illegal memory access was encountered").waitFor();
+  await accessible(page, "a lost card");
+  await shot(page, "card-lost");
+  await bar.getByRole("button", { name: "Open it again" }).click();
+  await bar.getByRole("button", { name: "Opening", exact: false }).waitFor();
+  await event();
+  await bar.getByText("cannot be opened").waitFor();
+  await bar.getByText("no device is there").waitFor();
+  await bar.getByRole("button", { name: "Open it again" }).click();
+  await load();
+  await page.getByRole("status").filter({ hasText: "The graphics card is back." }).waitFor();
+  assert.equal(await bar.count(), 0);
+  assert.equal(asked, 2);
   await done(page);
 });

@@ -46,6 +46,7 @@ test("a song of the built-in model: made, played, decoded, downloaded", async ()
   await shot(page, "song");
 
   await menuOf(card).click();
+  await card.locator(".formats a").first().waitFor();
   const links = await card.locator(".formats a").evaluateAll((list) => list.map((each) => [each.textContent.trim(), each.href]));
   assert.ok(links.length >= 6);
   for (const [format, address] of links.filter(([name]) => ["wav16", "mp3", "flac"].includes(name))) {

@@ -31,6 +31,8 @@ export function modelsOfAllSizes() {
   return { folder, remove };
 }
 
+const running = new Set(); // what a failed test has left behind
+
 /** Runs `acestep serve` on a free port, with a data folder that goes with it. */
 export async function serve({ vram = 8, options = [], port = 0, data } = {}) {
   const own = data ? null : temporary();
@@ -52,6 +54,7 @@ export async function serve({ vram = 8, options = [], port = 0, data } = {}) {
     child.on("exit", (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
   });
   const stop = async () => {
+    if (!running.delete(stop)) return;
     const ended = new Promise((done) => child.once("exit", done));
     if (child.exitCode === null) {
       child.kill("SIGTERM");
@@ -59,6 +62,7 @@ export async function serve({ vram = 8, options = [], port = 0, data } = {}) {
     }
     own?.remove();
   };
+  running.add(stop);
   return { address, stop, ask: (path, init) => fetch(address + path, init) };
 }
 
@@ -70,6 +74,7 @@ export async function launch() {
 export async function quit() {
   await browser?.close();
   browser = undefined;
+  for (const stop of [...running]) await stop();
 }
 
 /** A page in a fresh profile. `complaints`: errors, refused styles or scripts, requests to elsewhere. */

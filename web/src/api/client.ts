@@ -1,5 +1,5 @@
 /** Requests to the server that this page came from. */
-import type { Adapter, Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Values } from "./types";
+import type { Adapter, DeviceState, Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Values } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -102,12 +102,18 @@ export const api = {
   words: (kind: "sample" | "format" | "understand", request: Values) =>
     call<Job>("POST", `v1/${kind}`, request),
 
+  /** What can be found out about a song that is there: "j_…/0". */
+  listen: (kind: "lrc" | "score", song: string) => call<Job>("POST", `v1/${kind}`, { song }),
+
   peaks: (path: string, signal?: AbortSignal) => call<Peaks>("GET", path, undefined, signal),
   json: (path: string) => call<Values>("GET", path),
   text: async (path: string) => (await open(path)).text(),
 
   load: () => call<unknown>("POST", "v1/models/load", {}),
   unload: () => call<unknown>("POST", "v1/models/unload", {}),
+
+  health: () => call<{ device: DeviceState }>("GET", "health"),
+  reopen: () => call<unknown>("POST", "v1/device/reopen", {}),
 
   store: () => call<Store>("GET", "v1/store"),
   download: (sets: string[]) => call<Download>("POST", "v1/store/download", { sets }),

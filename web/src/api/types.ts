@@ -76,6 +76,16 @@ export interface Warning {
   message?: string;
 }
 
+/** How the card is: a job that met a failing one has ended; the next opens it anew, or does without. */
+export interface DeviceState {
+  name: string | null;
+  state: "ok" | "lost" | "fallback";
+  cause: string | null; // of the last loss
+  problem: string | null; // why it could not be opened anew
+  losses: number;
+  reopened: number;
+}
+
 export interface Info {
   device: Device;
   tier: string;
@@ -139,6 +149,12 @@ export interface DryRun {
   warnings: Warning[];
 }
 
+/** How well the language model would know the song's words by its codes, 0 … 1: on the whole, and one by one. */
+export interface Score {
+  global: number;
+  conditions: Record<string, number>;
+}
+
 export interface Item {
   index: number;
   seed: number;
@@ -147,7 +163,11 @@ export interface Item {
   format: string;
   peaks?: string;
   sidecar?: string;
+  latents?: string | null; // kept before decoding, where that was asked for
   lrc?: string | null;
+  vtt?: string | null;
+  lm_score?: Score | null;
+  lyric_score?: { lm: number; dit: number } | null; // how clearly its lines are sung: from noise, and in the song
   codes?: string | null;
   caption?: string;
   lyrics?: string;
@@ -166,6 +186,7 @@ export interface Words {
   timesignature?: string;
   vocal_language?: string;
   audio_codes?: string;
+  lm_score?: Score | null;
 }
 
 /** A checkpoint that can be had. */
@@ -231,6 +252,7 @@ export interface Sound {
   seconds: number;
   audio: string;
   peaks: string | number[]; // an address, or loudness 0 … 1 from start to end
+  latents?: boolean; // a song that has kept them: a source without loss
   settings?: Values | null;
 }
 

@@ -14,6 +14,7 @@ export function Field({
   name,
   title,
   note,
+  hint,
   aside,
   wide,
   showHelp = true,
@@ -21,14 +22,15 @@ export function Field({
 }: {
   name: string;
   title?: string;
-  note?: string | undefined;
+  note?: string | undefined; // why it stands as it does
+  hint?: string | undefined; // instead of the option's help
   aside?: ComponentChildren;
   wide?: boolean;
   showHelp?: boolean;
   children: (described: Described) => ComponentChildren;
 }) {
   const id = `field-${name}`;
-  const about = showHelp ? help(name) : { text: "", english: false };
+  const about = showHelp && hint === undefined ? help(name) : { text: hint ?? "", english: false };
   const fault = faults.value[name];
   const described = [about.text && `${id}-help`, note && `${id}-note`, fault && `${id}-fault`]
     .filter(Boolean)

@@ -3,15 +3,20 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "./Icon";
 
+const EDGE = 14; // px to what is around it
+const SHORTEST = 160;
+
 export function Menu({
   label,
   icon,
   text,
+  before,
   children,
 }: {
   label: string;
   icon: IconName;
   text?: string;
+  before?: () => Promise<void>; // what has to be known first
   children: ComponentChildren;
 }) {
   const [open, setOpen] = useState(false);
@@ -19,13 +24,16 @@ export function Menu({
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
 
-  // upwards where there is more room
+  // upwards where there is more room, and no longer than that
   useLayoutEffect(() => {
     if (!open) return setUpward(false);
-    const list = root.current!.querySelector(".menu-list")!.getBoundingClientRect();
+    const list = root.current!.querySelector<HTMLElement>(".menu-list")!;
     const own = button.current!.getBoundingClientRect();
     const below = innerHeight - own.bottom - (document.querySelector(".player")?.clientHeight ?? 0);
-    setUpward(list.height > below && own.top > below);
+    const above = own.top - (document.querySelector(".top")?.clientHeight ?? 0);
+    const up = list.scrollHeight > below - EDGE && above > below;
+    list.style.maxHeight = `${Math.max(SHORTEST, (up ? above : below) - EDGE)}px`;
+    setUpward(up);
   }, [open]);
 
   useEffect(() => {
@@ -41,6 +49,11 @@ export function Menu({
       document.removeEventListener("focusin", outside);
     };
   }, [open]);
+
+  async function change() {
+    if (!open) await before?.();
+    setOpen(!open);
+  }
 
   function onKeyDown(event: KeyboardEvent) {
     if (!open) return;
@@ -66,7 +79,7 @@ export function Menu({
         aria-label={text ? undefined : label}
         title={label}
         aria-expanded={open}
-        onClick={() => setOpen(!open)}
+        onClick={() => void change()}
       >
         <Icon name={icon} size={text ? 16 : 18} />
         {text && <span>{text}</span>}

@@ -1,6 +1,8 @@
+import { lyricsShown, sung } from "../state/lyrics";
 import { muted, play, playing, playlist, position, seek, step, stop, toggle, track, volume } from "../state/player";
 import { clock, number, t } from "../state/text";
 import { IconButton } from "./Button";
+import { LyricsPanel } from "./LyricsPanel";
 import { Waveform } from "./Waveform";
 
 export function PlayerBar() {
@@ -9,6 +11,7 @@ export function PlayerBar() {
   const at = playlist.value.findIndex((each) => each.id === now.id);
   return (
     <section class="player" aria-label={t("player")}>
+      <LyricsPanel />
       <div class="player-buttons">
         <IconButton
           icon="skipBack"
@@ -44,6 +47,14 @@ export function PlayerBar() {
         </div>
       </div>
       <div class="player-volume">
+        {sung.value && (
+          <IconButton
+            icon="micVocal"
+            label={t("option.lyrics")}
+            pressed={lyricsShown.value}
+            onClick={() => (lyricsShown.value = !lyricsShown.value)}
+          />
+        )}
         <IconButton
           icon={muted.value ? "volumeOff" : "volume"}
           label={t("player.mute")}

@@ -139,6 +139,7 @@ export function Region({ sound }: { sound: Sound }) {
         {end > sound.seconds + 0.05 && ` ${t("region.longer", { n: tenth(end - sound.seconds) })}`}
         {start < -0.05 && ` ${t("region.before", { n: tenth(-start) })}`}
       </p>
+      <p class="help">{t("region.one")}</p>
       <div class="row region-fields">
         <Field name="repainting_start" title={t("region.from")} showHelp={false}>
           {(described) => (

@@ -2,11 +2,12 @@
 import { useState } from "preact/hooks";
 import type { Item, Job, Sound } from "../api/types";
 import { itemSound, reuse, sourceOf } from "../state/actions";
-import { change, remove, title } from "../state/jobs";
+import { change, remove, songOf, title } from "../state/jobs";
 import { isPlaying, play, playlist, position, seek, swap, toggle, track } from "../state/player";
 import { clock, languageName, maybe, t, when } from "../state/text";
 import { songTracks } from "../state/tracks";
 import { Button, IconButton } from "./Button";
+import { ScoreDetails } from "./ScoreDetails";
 import { SongMenu } from "./SongMenu";
 import { Warnings } from "./Warnings";
 import { Waveform } from "./Waveform";
@@ -66,8 +67,9 @@ function ItemRow({ job, item, onRename }: { job: Job; item: Item; onRename: () =
           onSeek={(at) => (here ? seek(at) : play(sound, at))}
         />
         <Facts job={job} item={item} />
-        {job.params?.src_audio && <Compare job={job} item={item} />}
+        {songOf(job) && <Compare job={job} item={item} />}
         <Details item={item} />
+        <ScoreDetails song={sound.id} item={item} />
       </div>
       <SongMenu job={job} item={item} onRename={onRename} />
     </div>
@@ -169,7 +171,7 @@ export function SongCard({ job }: { job: Job }) {
             </p>
           )}
           <div class="row">
-            <Button icon="rotate" onClick={() => reuse(job)}>
+            <Button icon="rotate" onClick={() => void reuse(job)}>
               {t("send.settings")}
             </Button>
             <Button kind="quiet" icon="trash" onClick={() => remove(job)}>

@@ -58,6 +58,7 @@ export function SoundHead({ sound, field, wave = true }: { sound: Sound; field: 
             }}
           />
         )}
+        {sound.latents && field === "src_audio" && <p class="help">{t("sound.latents")}</p>}
       </div>
       <IconButton icon="cross" label={t("sound.remove", { name: sound.name })} onClick={() => setSound(field, undefined)} />
     </div>

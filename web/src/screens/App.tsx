@@ -1,3 +1,4 @@
+import { DeviceBar } from "../parts/DeviceBar";
 import { DropAnywhere } from "../parts/DropAnywhere";
 import { Notices } from "../parts/Notices";
 import { PlayerBar } from "../parts/PlayerBar";
@@ -20,6 +21,7 @@ export function App() {
     <>
       <Header />
       <ConnectionBar />
+      <DeviceBar />
       <main>
         {params.value ? (
           <Shown key={screen.value} />

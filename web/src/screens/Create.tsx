@@ -24,7 +24,7 @@ function MakeBar() {
         {now?.plan ? (
           <>
             <strong>{now.seconds === null ? t("plan.unknownTime") : t("plan.takes", { time: span(now.seconds) })}</strong>
-            <span class={planning.value ? "quiet faded" : "quiet"}>
+            <span class="quiet">
               {t(songs === 1 ? "plan.one" : "plan.many", { n: songs })} · {t("plan.peak", { size: bytes(now.plan.peak_bytes) })}
             </span>
           </>

@@ -53,7 +53,8 @@ function SetRow({ set }: { set: StoreSet }) {
           <span class="hidden"> {set.name}</span>
         </Button>
       ) : (
-        !here(set) && (
+        !here(set) &&
+        set.kind !== "other" && (
           <Button icon="download" onClick={() => download([set])}>
             {t(verb)}
             <span class="hidden"> {set.name}</span>

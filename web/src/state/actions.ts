@@ -4,7 +4,7 @@ import { api, ApiError } from "../api/client";
 import { shortOutline } from "../api/peaks";
 import type { Item, Job, Sound, Values, Words } from "../api/types";
 import { faults, fill, missing, mode, modeName, request, set, setSound, type SoundField } from "./form";
-import { finished, put, title } from "./jobs";
+import { finished, put, songOf, title } from "./jobs";
 import { screen, show } from "./look";
 import { say, sayError } from "./notices";
 import { label, modes, option } from "./params";
@@ -66,11 +66,11 @@ export async function write(kind: "sample" | "format" | "understand", wish: Valu
   return undefined;
 }
 
-const WRITTEN = ["caption", "lyrics", "bpm", "keyscale", "timesignature", "vocal_language", "duration"];
+const WRITTEN = ["caption", "lyrics", "bpm", "keyscale", "timesignature", "vocal_language", "duration"] as const;
 
 export function takeWords(words: Words) {
   for (const name of WRITTEN) {
-    const value = words[name as keyof Words];
+    const value = words[name];
     if (value !== undefined && value !== null && value !== "") set(name, value);
   }
 }
@@ -95,13 +95,13 @@ export function itemSound(job: Job, item: Item): Sound {
     name: many ? `${title(job)} · ${item.index + 1}` : title(job),
     seconds: item.seconds,
     audio: item.audio,
+    ...(item.latents ? { latents: true } : {}),
     peaks: item.peaks ?? `v1/jobs/${job.id}/items/${item.index}/peaks`,
   };
 }
 
-/** The recording that a song was made from; undefined when it is gone. */
-export async function sourceOf(job: Job): Promise<Sound | undefined> {
-  const id = String(job.params?.src_audio ?? "");
+/** A recording by its name, "u_…" or "j_…/0"; undefined when it is gone. */
+async function soundOf(id: string): Promise<Sound | undefined> {
   try {
     if (id.startsWith("u_")) {
       const upload = await api.upload(id);
@@ -117,6 +117,16 @@ export async function sourceOf(job: Job): Promise<Sound | undefined> {
   }
 }
 
+/** The recording that a song was made from. */
+export const sourceOf = (job: Job) => soundOf(songOf(job));
+
+/** The recordings of a request, back in the form. */
+async function bringSounds(asked: Values) {
+  const ids = { src_audio: asked.src_latents || asked.src_audio, reference_audio: asked.reference_audio };
+  for (const [field, id] of Object.entries(ids))
+    setSound(field as SoundField, id ? await soundOf(String(id)) : undefined);
+}
+
 /** Makes a recording the `field` of the first mode that has one for the task. */
 export function useSound(sound: Sound, field: SoundField, task: string, words?: Item) {
   const wanted = modes.value.find((each) => each.task_type === task && each.fields.includes(field));
@@ -130,16 +140,41 @@ export function useSound(sound: Sound, field: SoundField, task: string, words?: 
   if (screen.value !== "create") show("create");
 }
 
-/** The whole form as it was for this song, with its own seed. */
-export function reuse(job: Job, item?: Item) {
+/** The whole form as it was for this song, with its own seed and its recordings. */
+export async function reuse(job: Job, item?: Item) {
   const asked = { ...(job.params ?? {}) };
   if (item) {
     asked.seed = String(item.seed);
     asked.batch_size = 1;
   }
+  await bringSounds(asked);
   fill(asked);
   show("create");
   say("good", t("say.reused"));
+}
+
+/** What the language model has written for a song, so that it need not write anything again. */
+const PLANNED = ["caption", "lyrics", "bpm", "keyscale", "timesignature", "vocal_language"] as const;
+const PLANNING = /^(sample_query|thinking|use_format|use_cot_.*|seed|batch_size)$/;
+
+/** More songs like this one: the same words and, where it followed codes, the same codes; seeds of their own. */
+export async function vary(job: Job, item: Item) {
+  try {
+    const codes = item.codes ?? (await api.job(job.id)).items?.[item.index]?.codes;
+    const asked = { ...(job.params ?? {}) };
+    if (codes) {
+      for (const name of Object.keys(asked)) if (PLANNING.test(name)) delete asked[name];
+      for (const name of PLANNED) if (item[name]) asked[name] = item[name]!;
+      Object.assign(asked, { audio_codes: codes, duration: Math.round(item.seconds) });
+    }
+    delete asked.seed;
+    await bringSounds(asked);
+    fill(asked);
+    show("create");
+    say("good", t(codes ? "say.variesCodes" : "say.varies"));
+  } catch (error) {
+    sayError(error);
+  }
 }
 
 export function useCodes(codes: string) {

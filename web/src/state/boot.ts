@@ -2,6 +2,7 @@
 import { api, whenLocked } from "../api/client";
 import { follow } from "../api/events";
 import { refreshAdapters } from "./adapters";
+import { followDevice, refreshDevice } from "./device";
 import { onEvent, refreshJobs } from "./jobs";
 import { dialog } from "./look";
 import { params } from "./params";
@@ -11,7 +12,13 @@ import { refreshSystem } from "./system";
 
 async function load() {
   params.value = await api.params();
-  await Promise.all([refreshSystem(), refreshJobs(), refreshPresets(), refreshAdapters()]);
+  await Promise.all([refreshSystem(), refreshDevice(), refreshJobs(), refreshPresets(), refreshAdapters()]);
+}
+
+/** The engine is loaded, works, or its card is another than before. */
+function onEngine(state: string) {
+  void refreshSystem();
+  void followDevice(state);
 }
 
 let stream: { retry: () => void } | undefined;
@@ -22,7 +29,7 @@ export function start() {
     dialog.value = "key";
   });
   stream = follow("v1/events", {
-    event: (event) => void (event.name === "engine" ? refreshSystem() : onEvent(event)),
+    event: (event) => void (event.name === "engine" ? onEngine(String(event.data.state)) : onEvent(event)),
     open: async () => {
       try {
         await load();

@@ -59,7 +59,7 @@ export const request = computed<Values>(() => {
   for (const [name, value] of Object.entries(values.value)) if (belongs(name)) out[name] = value;
   for (const field of SOUNDS) {
     const sound = sounds.value[field];
-    if (sound && belongs(field)) out[field] = sound.id;
+    if (sound && belongs(field)) out[field === "src_audio" && sound.latents ? "src_latents" : field] = sound.id;
   }
   return out;
 });
@@ -67,7 +67,7 @@ export const request = computed<Values>(() => {
 /** Fields that must be filled in and are not. */
 export const missing = computed(() =>
   (mode.value?.required ?? []).filter((name) => {
-    const value = request.value[name];
+    const value = request.value[name] ?? (name === "src_audio" ? request.value.src_latents : undefined);
     return value === undefined || String(value).trim() === "";
   }),
 );
@@ -81,8 +81,9 @@ export function reset() {
   faults.value = {};
 }
 
-/** Options that say where a file goes or how a run is watched: no part of a song's settings. */
-const NEVER = new Set(["output", "overwrite", "models", "cache_dir", "trace", "trace_mem", "gpu_tiers"]);
+/** Options that say where a file goes or how a run is watched: no part of a song's settings. Recordings come by
+ *  themselves. */
+const NEVER = new Set(["src_latents", "output", "overwrite", "models", "cache_dir", "trace", "trace_mem", "gpu_tiers"]);
 
 /** Takes over the settings of a song, a sidecar or a preset; returns the names that no option has. */
 export function fill(from: Values): string[] {

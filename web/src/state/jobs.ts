@@ -1,6 +1,6 @@
 /** The server's jobs. Records come from its lists and are kept current by its events. */
 import { computed, signal } from "@preact/signals";
-import { api } from "../api/client";
+import { api, ApiError } from "../api/client";
 import type { ServerEvent } from "../api/events";
 import type { Job } from "../api/types";
 import { say, sayError } from "./notices";
@@ -26,14 +26,22 @@ export const songs = computed(() =>
   [...jobs.value.values()].filter((job) => job.kind === "song" && isOver(job)).sort(newest),
 );
 
-/** A song's name: what it was given, else what it is about. */
-export function title(job: Job): string {
+/** The song that a job listens to: "j_…/0". */
+export const songOf = (job: Job) => String(job.params?.src_latents || job.params?.src_audio || "");
+
+function about(job: Job): string {
   const asked = job.params ?? {};
   const text =
     job.title || asked.title || asked.sample_query || asked.caption || job.items?.[0]?.caption || "";
   const line = String(text).split("\n")[0]!.trim();
-  if (!line) return t(job.kind === "song" ? "job.untitled" : `job.kind.${job.kind}`);
   return line.length > 80 ? `${line.slice(0, 79).trimEnd()}…` : line;
+}
+
+/** A song's name: what it was given, else what it is about. Other jobs have that of what they do as well. */
+export function title(job: Job): string {
+  if (job.kind === "song") return about(job) || t("job.untitled");
+  const song = jobs.value.get(songOf(job).split("/")[0]!);
+  return [t(`job.kind.${job.kind}`), about(song ?? job)].filter(Boolean).join(" · ");
 }
 
 export function put(...records: Job[]) {
@@ -66,24 +74,26 @@ export function finished(id: string): Promise<Job> {
 }
 
 const RECENT = 30;
+const FINDINGS = 200; // what was found out about songs, which may be older
 
 /** Reads what is there: at the start, and when events may have been missed. */
 export async function refreshJobs() {
-  const [active, recent] = await Promise.all([
+  const [active, recent, found] = await Promise.all([
     api.jobs({ status: "queued,running", limit: 500 }),
-    api.jobs({ limit: RECENT }),
+    api.jobs({ kind: "song", limit: RECENT }),
+    api.jobs({ kind: "lrc,score", status: "done", limit: FINDINGS }),
   ]);
   const here = new Set(active.jobs.map((job) => job.id));
   const gone = queue.peek().filter((job) => !here.has(job.id));
-  put(...recent.jobs, ...active.jobs);
+  put(...recent.jobs, ...found.jobs, ...active.jobs);
   await Promise.all(gone.map((job) => refreshJob(job.id)));
 }
 
 export async function refreshJob(id: string) {
   try {
     put(await api.job(id));
-  } catch {
-    drop(id); // removed meanwhile
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) drop(id); // removed meanwhile
   }
 }
 

@@ -44,9 +44,12 @@ export function valueLabel(name: string, value: Value): string {
   return maybe(`value.${name}.${value}`) ?? maybe(`value.${value}`) ?? String(value);
 }
 
+const OF_TIER = /^(\w+ \([^)]*\)) (.*)$/; // "tier1 (≤4GB) …"
+
 /** What the server remarks on something, in the reader's language where it is a known remark. */
 export function remark(text: string): { text: string; english: boolean } {
-  const known = maybe(`note.${text}`);
+  const [, tier, rest] = OF_TIER.exec(text) ?? [];
+  const known = tier ? maybe(`note.{tier} ${rest}`)?.replace("{tier}", tier) : maybe(`note.${text}`);
   return { text: known ?? text, english: known === undefined && language.value !== "en" };
 }
 

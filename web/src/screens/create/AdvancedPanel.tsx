@@ -12,6 +12,7 @@ const GROUPS = ["sampling", "lm", "editing", "output", "engine", "memory"] as co
 const SERVER = new Set([
   "output", "overwrite", "sidecar", "models", "weights", "device", "gpu", "threads", "cpu", "exec", "cache",
   "cache_limit", "cache_dir", "gpu_tiers", "genres", "noise_grid", "limits", "int8_compute", "precision", "lora",
+  "plugin_dir", "cublas",
 ]);
 /** Shown elsewhere in the form. */
 const ELSEWHERE = new Set([

@@ -57,16 +57,20 @@ function Choice({ name, disabled }: { name: string; disabled?: boolean }) {
   );
 }
 
+/** A simulated card has no name of its own. */
+export function cardName(): string {
+  const device = info.value?.device;
+  return device?.simulated ? t("engine.simulatedCard", { size: number(device.total_gb, 1) }) : (device?.name ?? "");
+}
+
 export function deviceLine(): string {
   const now = info.value;
   if (!now) return "";
   const { device } = now;
   if (device.kind === "cpu") return t("engine.cpu", { n: device.cpus, size: number(device.host_gb, 1) });
-  return t(device.simulated ? "engine.simulated" : "engine.card", {
-    name: device.name,
-    size: number(device.total_gb, 1),
-    free: number(device.free_gb, 1),
-  });
+  const free = number(device.free_gb, 1);
+  if (device.simulated) return t("engine.simulated", { card: cardName(), free });
+  return t("engine.card", { name: device.name, size: number(device.total_gb, 1), free });
 }
 
 export function EnginePanel() {

@@ -48,8 +48,7 @@ function Seed() {
   return (
     <Field
       name="seed"
-      showHelp={false}
-      note={random ? t("seed.random") : t("seed.kept")}
+      hint={random ? t("seed.random") : t("seed.kept")}
       aside={
         <Button
           kind="quiet"

@@ -3,7 +3,9 @@ import { PlanPicture } from "../../parts/PlanPicture";
 import { Warnings } from "../../parts/Warnings";
 import { missing } from "../../state/form";
 import { plan, planError, planning } from "../../state/plan";
+import { info } from "../../state/system";
 import { bytes, clock, maybe, span, t } from "../../state/text";
+import { cardName } from "./EnginePanel";
 
 export function PlanPanel() {
   const now = plan.value;
@@ -12,7 +14,7 @@ export function PlanPanel() {
     <section class={`card plan ${planning.value ? "working" : ""}`} aria-labelledby="plan-title" aria-busy={planning.value}>
       <div class="card-head">
         <h2 id="plan-title">{t("plan.title")}</h2>
-        {known && <span class="quiet">{known.device}</span>}
+        {known && <span class="quiet">{info.value?.device.simulated ? cardName() : known.device}</span>}
       </div>
       {planError.value && <p class="fault">{planError.value}</p>}
       {!known && !planError.value && (
