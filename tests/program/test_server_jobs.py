@@ -253,19 +253,28 @@ class Queue(JobsTest):
             self.assertTrue(until(lambda: newest()["status"] == end, 60), newest()["status"])
         server.ask("DELETE", f"/v1/jobs/{newest()['id']}")
 
-    def test_a_waiting_job_survives_the_end_of_the_server(self):
+    def test_waiting_jobs_survive_the_end_of_the_server(self):
         server = self.start("--grace", "0")
-        with server.raw() as client:
-            text = json.dumps({**LONG, "duration": 600}).encode()
-            client.sendall(b"POST /v1/jobs?wait=100 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json"
-                           b"\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
-            running = lambda: server.ask("GET", "/v1/jobs?status=running").json["total"] == 1
-            self.assertTrue(until(running, 60))
-            self.assertEqual(server.stop(), 0)
-            self.assertIn(b"HTTP/1.1 504", client.recv(10000))
+        chat = {"messages": [{"role": "user", "content": "x"}], "audio_config": {"duration": 600}}
+        ways = (("/v1/jobs?wait=100", {**LONG, "duration": 600}, b"HTTP/1.1 504 "),
+                ("/v1/audio/music", {"input": "x", "duration": 600}, b"HTTP/1.1 503 "),
+                ("/v1/chat/completions", {**chat, "stream": True}, b"HTTP/1.1 200 "))
+        clients = []
+        for path, body, _ in ways:
+            text = json.dumps(body).encode()
+            clients.append(server.raw())
+            self.addCleanup(clients[-1].close)
+            clients[-1].sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                                b"Content-Length: %d\r\n\r\n%s" % (path.encode(), len(text), text))
+        there = lambda: server.ask("GET", "/v1/jobs?status=running,queued").json["total"]
+        self.assertTrue(until(lambda: there() == len(ways), 60))
+        self.assertEqual(server.stop(), 0)
+        for client, (_, _, answer) in zip(clients, ways):
+            self.assertTrue(client.recv(10000).startswith(answer))
         server = self.start()
-        self.assertTrue(until(running, 60))
-        server.ask("DELETE", f"/v1/jobs/{server.ask('GET', '/v1/jobs').json['jobs'][0]['id']}")
+        self.assertEqual(there(), len(ways))
+        for job in server.ask("GET", "/v1/jobs").json["jobs"]:
+            server.ask("DELETE", f"/v1/jobs/{job['id']}")
 
     def test_loading_while_a_job_runs(self):
         server = self.start()
