@@ -103,7 +103,23 @@ char *acestep_constraint_json(const acestep_request *request, const char *field,
 
 /* ---- planning ---------------------------------------------------------------------------------- */
 
-/* Walks the whole job on the measure device: milliseconds, no weights are read. */
+/* What an engine is asked for: the functions below. */
+typedef enum acestep_call {
+    ACESTEP_CALL_GENERATE,
+    ACESTEP_CALL_COMPOSE,
+    ACESTEP_CALL_UNDERSTAND,
+    ACESTEP_CALL_ENCODE,
+    ACESTEP_CALL_DECODE,
+    ACESTEP_CALL_SCORE,
+    ACESTEP_CALL_TIME_LYRICS
+} acestep_call;
+
+/* Walks the whole job on the measure device: no weights are read, milliseconds but for the audio that the
+ * request names. What the call would refuse is refused here, with the same error; its output files are not
+ * looked at. */
+acestep_status acestep_plan_call(acestep_engine *engine, const acestep_request *request,
+                                 acestep_call call, acestep_plan **out, acestep_error *err);
+/* Of acestep_generate. */
 acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request *request,
                                    acestep_plan **out, acestep_error *err);
 void acestep_plan_free(acestep_plan *plan);

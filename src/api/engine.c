@@ -1,4 +1,5 @@
 #include "api/api.h"
+#include "api/calls.h"
 #include "audio/describe.h"
 #include "base/clock.h"
 #include "base/file_map.h"
@@ -142,36 +143,49 @@ ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_j
     return status;
 }
 
-acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request *request,
-                                   acestep_plan **out, acestep_error *err)
+static ace_status plan(ace_workshop *w, const ace_request *request, acestep_call call,
+                       ace_job *job, acestep_plan *out, ace_error *err)
+{
+    ace_goal goal = ace_call_goal(call);
+    ace_status status = ace_call_check(call, request, err);
+    if (status == ACESTEP_OK) {
+        status = ace_workshop_recover(w, request, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = goal == ACE_GOAL_SONGS
+                     ? ace_job_create(w, &request, 1, &out->warnings, job, err)
+                     : ace_job_create_for(w, request, goal, &out->warnings, job, err);
+    }
+    return status == ACESTEP_OK ? ace_plan_for(w, request, job, out, err) : status;
+}
+
+acestep_status acestep_plan_call(acestep_engine *engine, const acestep_request *request,
+                                 acestep_call call, acestep_plan **out, acestep_error *err)
 {
     ace_error *inner = ace_inner_error(err);
-    const ace_request *options = request->options;
-    *out = NULL;
-    acestep_plan *plan = ace_calloc(1, sizeof *plan);
+    acestep_plan *made = ace_calloc(1, sizeof *made);
     ace_job *job = ace_calloc(1, sizeof *job);
-    ace_status status = ACESTEP_OK;
-    if (plan == NULL || job == NULL) {
-        status = ace_fail(inner, ACESTEP_MEMORY, "plan: no host memory");
-    } else {
-        status = ace_workshop_recover(&engine->workshop, options, inner);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_job_create(&engine->workshop, &options, 1, &plan->warnings, job, inner);
-    }
-    if (status == ACESTEP_OK) {
-        status = ace_plan_for(&engine->workshop, options, job, plan, inner);
-    }
+    *out = NULL;
+    ace_status status =
+        made != NULL && job != NULL
+            ? plan(&engine->workshop, request->options, call, job, made, inner)
+            : ace_fail(inner, ACESTEP_MEMORY, "plan: no host memory");
     if (job != NULL) {
         ace_job_free(job);
     }
     ace_free(job);
     if (status != ACESTEP_OK) {
-        ace_free(plan);
+        ace_free(made);
         return status;
     }
-    *out = plan;
+    *out = made;
     return ACESTEP_OK;
+}
+
+acestep_status acestep_plan_create(acestep_engine *engine, const acestep_request *request,
+                                   acestep_plan **out, acestep_error *err)
+{
+    return acestep_plan_call(engine, request, ACESTEP_CALL_GENERATE, out, err);
 }
 
 void acestep_plan_free(acestep_plan *plan)

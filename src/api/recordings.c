@@ -1,5 +1,6 @@
 /* Songs that are there: to latents and back, and when they sing their words. */
 #include "api/api.h"
+#include "api/calls.h"
 #include "base/clock.h"
 #include "base/file_write.h"
 #include "base/memory.h"
@@ -12,7 +13,7 @@
 typedef ace_status write_files(acestep_result *result, const ace_output *output, ace_error *err);
 
 typedef struct task {
-    ace_goal goal;
+    acestep_call call;
     const char *const *extensions; /* of its files; NULL: audio */
     int n_extensions;
     write_files *write;
@@ -92,7 +93,8 @@ static ace_status run(ace_workshop *w, const task *t, const ace_request *request
     ace_warnings *warnings = &result->plan.warnings;
     ace_status status = ace_workshop_recover(w, request, err);
     if (status == ACESTEP_OK) {
-        status = ace_job_create_for(w, request, t->goal, warnings, &result->job, err);
+        status = ace_job_create_for(w, request, ace_call_goal(t->call), warnings, &result->job,
+                                    err);
     }
     if (status == ACESTEP_OK && computes) {
         status = prepare(t, result, output, err);
@@ -119,10 +121,14 @@ static acestep_status make(acestep_engine *engine, const task *t, const acestep_
                            acestep_error *err)
 {
     ace_error *inner = ace_inner_error(err);
+    *out = NULL;
+    ace_status status = ace_call_check(t->call, request->options, inner);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
     acestep_result *result = ace_calloc(1, sizeof *result);
     ace_output *output = ace_calloc(1, sizeof *output);
-    *out = NULL;
-    ace_status status =
+    status =
         result != NULL && output != NULL
             ? run(&engine->workshop, t, request->options, progress, context, output, result, inner)
             : ace_fail(inner, ACESTEP_MEMORY, "result: no host memory");
@@ -158,13 +164,7 @@ acestep_status acestep_encode(acestep_engine *engine, const acestep_request *req
                               acestep_error *err)
 {
     static const char *const extensions[] = {"latents"};
-    static const task encode = {ACE_GOAL_LATENTS, extensions, 1, write_latents};
-    const ace_request *r = request->options;
-    *out = NULL;
-    if (r->src_audio[0] == '\0' && r->src_latents[0] == '\0') {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "src_audio: there is nothing to encode");
-    }
+    static const task encode = {ACESTEP_CALL_ENCODE, extensions, 1, write_latents};
     return make(engine, &encode, request, progress, context, out, err);
 }
 
@@ -172,13 +172,7 @@ acestep_status acestep_decode(acestep_engine *engine, const acestep_request *req
                               acestep_progress *progress, void *context, acestep_result **out,
                               acestep_error *err)
 {
-    static const task decode = {ACE_GOAL_RECORDING, NULL, 0, write_audio};
-    const ace_request *r = request->options;
-    *out = NULL;
-    if ((r->src_latents[0] == '\0') == (r->audio_codes[0] == '\0')) {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "src_latents: either latents or audio_codes are decoded");
-    }
+    static const task decode = {ACESTEP_CALL_DECODE, NULL, 0, write_audio};
     return make(engine, &decode, request, progress, context, out, err);
 }
 
@@ -187,16 +181,6 @@ acestep_status acestep_time_lyrics(acestep_engine *engine, const acestep_request
                                    acestep_error *err)
 {
     static const char *const extensions[] = {"lrc", "vtt"};
-    static const task time = {ACE_GOAL_LYRIC_TIMES, extensions, 2, write_lyrics};
-    const ace_request *r = request->options;
-    *out = NULL;
-    if (r->src_audio[0] == '\0' && r->src_latents[0] == '\0') {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "src_audio: there is nothing to listen to");
-    }
-    if (r->lyrics[0] == '\0' || r->instrumental) {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "lyrics: there are no words to sing");
-    }
+    static const task time = {ACESTEP_CALL_TIME_LYRICS, extensions, 2, write_lyrics};
     return make(engine, &time, request, progress, context, out, err);
 }

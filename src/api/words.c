@@ -1,5 +1,6 @@
 /* Words without music: what the language model makes of a sentence, of rough words, or of audio. */
 #include "api/api.h"
+#include "api/calls.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "run/recovery.h"
@@ -39,18 +40,22 @@ static ace_status run(ace_workshop *w, const ace_request *request, ace_goal goal
     return status;
 }
 
-static acestep_status make(acestep_engine *engine, const acestep_request *request, ace_goal goal,
-                           acestep_progress *progress, void *context, acestep_words **out,
-                           acestep_error *err)
+static acestep_status make(acestep_engine *engine, const acestep_request *request,
+                           acestep_call call, acestep_progress *progress, void *context,
+                           acestep_words **out, acestep_error *err)
 {
     ace_error *inner = ace_inner_error(err);
-    acestep_words *words = ace_calloc(1, sizeof *words);
     *out = NULL;
+    ace_status status = ace_call_check(call, request->options, inner);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    acestep_words *words = ace_calloc(1, sizeof *words);
     if (words == NULL) {
         return ace_fail(inner, ACESTEP_MEMORY, "words: no host memory");
     }
-    ace_status status =
-        run(&engine->workshop, request->options, goal, progress, context, words, inner);
+    status = run(&engine->workshop, request->options, ace_call_goal(call), progress, context, words,
+                 inner);
     if (status != ACESTEP_OK) {
         acestep_words_free(words);
         return status;
@@ -63,50 +68,21 @@ acestep_status acestep_compose(acestep_engine *engine, const acestep_request *re
                                acestep_progress *progress, void *context, acestep_words **out,
                                acestep_error *err)
 {
-    const ace_request *r = request->options;
-    *out = NULL;
-    if (r->sample_query[0] == '\0' && !r->use_format) {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "sample_query: there is no sentence about the song");
-    }
-    return make(engine, request, ACE_GOAL_WORDS, progress, context, out, err);
+    return make(engine, request, ACESTEP_CALL_COMPOSE, progress, context, out, err);
 }
 
 acestep_status acestep_understand(acestep_engine *engine, const acestep_request *request,
                                   acestep_progress *progress, void *context, acestep_words **out,
                                   acestep_error *err)
 {
-    const ace_request *r = request->options;
-    *out = NULL;
-    if (r->src_audio[0] == '\0' && r->src_latents[0] == '\0' && r->audio_codes[0] == '\0') {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "src_audio: there is nothing to listen to (acestep understand FILE)");
-    }
-    return make(engine, request, ACE_GOAL_UNDERSTANDING, progress, context, out, err);
-}
-
-/* Something to hold the codes against. */
-static bool has_words(const ace_request *r)
-{
-    return r->caption[0] != '\0' || (r->lyrics[0] != '\0' && !r->instrumental) || r->bpm > 0 ||
-           r->duration > 0 || r->keyscale[0] != '\0' || r->timesignature[0] != '\0';
+    return make(engine, request, ACESTEP_CALL_UNDERSTAND, progress, context, out, err);
 }
 
 acestep_status acestep_score(acestep_engine *engine, const acestep_request *request,
                              acestep_progress *progress, void *context, acestep_words **out,
                              acestep_error *err)
 {
-    const ace_request *r = request->options;
-    *out = NULL;
-    if (r->src_audio[0] == '\0' && r->src_latents[0] == '\0' && r->audio_codes[0] == '\0') {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "audio_codes: there is nothing to score");
-    }
-    if (!has_words(r)) {
-        return ace_fail(ace_inner_error(err), ACESTEP_ARGUMENT,
-                        "caption: there are no words to score by");
-    }
-    return make(engine, request, ACE_GOAL_SCORE, progress, context, out, err);
+    return make(engine, request, ACESTEP_CALL_SCORE, progress, context, out, err);
 }
 
 void acestep_words_free(acestep_words *words)

@@ -285,15 +285,21 @@ static ace_status refuse_what_the_model_lacks(const ace_request *r, const ace_mo
     return ACESTEP_OK;
 }
 
-static ace_status read_audio(const char *path, const char *option, ace_audio *out,
-                             ace_warnings *warnings, ace_error *err)
+/* A file by the name that a server's client knows, whose business the server's paths are not. */
+static const char *called(const char *path, const char *label)
+{
+    return label[0] != '\0' ? label : path;
+}
+
+static ace_status read_audio(const char *path, const char *name, const char *option,
+                             ace_audio *out, ace_warnings *warnings, ace_error *err)
 {
     ace_audio_source source;
     ace_status status = ace_audio_read(path, NULL, out, &source, err);
     char repairs[160];
     if (status == ACESTEP_OK &&
-        ace_audio_repairs_text(path, source.repairs, repairs, sizeof repairs)) {
-        ace_warn(warnings, "", option, path, "as far as it goes", "%s", repairs);
+        ace_audio_repairs_text(name, source.repairs, repairs, sizeof repairs)) {
+        ace_warn(warnings, "", option, name, "as far as it goes", "%s", repairs);
     }
     return status;
 }
@@ -309,9 +315,10 @@ static ace_status read_source(const ace_request *r, const ace_models *m, ace_bri
         b->source.rate = ACE_AUDIO_RATE;
         return status;
     }
-    ace_status status = read_audio(r->src_audio, "src_audio", &b->source, warnings, err);
+    const char *name = called(r->src_audio, r->src_audio_label);
+    ace_status status = read_audio(r->src_audio, name, "src_audio", &b->source, warnings, err);
     if (status == ACESTEP_OK && ace_audio_is_silent(&b->source)) {
-        status = ace_fail(err, ACESTEP_AUDIO, "%s: the source is silent", r->src_audio);
+        status = ace_fail(err, ACESTEP_AUDIO, "%s: the source is silent", name);
     }
     return status;
 }
@@ -325,13 +332,17 @@ static ace_status read_audio_inputs(const ace_request *r, const ace_models *m, a
     } else if (r->src_audio[0] != '\0' || r->src_latents[0] != '\0') {
         bool audio = r->src_audio[0] != '\0';
         ace_warn(warnings, "", audio ? "src_audio" : "src_latents",
-                 audio ? r->src_audio : r->src_latents, "none",
+                 audio ? called(r->src_audio, r->src_audio_label)
+                       : called(r->src_latents, r->src_latents_label),
+                 "none",
                  "text2music does not listen to a source");
     }
     if (status == ACESTEP_OK && r->reference_audio[0] != '\0') {
-        status = read_audio(r->reference_audio, "reference_audio", &b->reference, warnings, err);
+        const char *name = called(r->reference_audio, r->reference_audio_label);
+        status =
+            read_audio(r->reference_audio, name, "reference_audio", &b->reference, warnings, err);
         if (status == ACESTEP_OK && ace_audio_is_silent(&b->reference)) {
-            ace_warn(warnings, "", "reference_audio", r->reference_audio, "none", "it is silent");
+            ace_warn(warnings, "", "reference_audio", name, "none", "it is silent");
             ace_audio_free(&b->reference);
         }
     }

@@ -316,7 +316,8 @@ ace_status ace_job_plan(const ace_workshop *w, const ace_request *request, ace_j
 {
     ace_status status = ace_plan_job(w, request, job, warnings, plan, err);
     if (status == ACESTEP_OK && job->adapters.n > 0 && job->plan.int8) {
-        ace_warn(warnings, "W18", "lora", request->lora, request->lora,
+        const char *name = request->lora_label[0] != '\0' ? request->lora_label : request->lora;
+        ace_warn(warnings, "W18", "lora", name, name,
                  "applied beside the INT8 weights, not merged into them");
     }
     return status;

@@ -94,18 +94,18 @@ static bool names_folder(const char *path)
     return n == 0 || path[n - 1] == '/' || ace_directory_exists(path);
 }
 
-static ace_status choose_format(const ace_request *r, ace_output *out, ace_error *err)
+ace_status ace_output_format(const ace_request *r, ace_audio_format *out, ace_error *err)
 {
     ace_status status = ACESTEP_OK;
     if (r->audio_format[0] != '\0') {
-        status = ace_audio_format_parse(r->audio_format, &out->format, err);
+        status = ace_audio_format_parse(r->audio_format, out, err);
     } else if (names_folder(r->output) || extension_of(r->output)[0] == '\0') {
-        status = ace_audio_format_parse("flac", &out->format, err);
+        status = ace_audio_format_parse("flac", out, err);
     } else {
-        status = ace_audio_format_for_path(r->output, &out->format, err);
+        status = ace_audio_format_for_path(r->output, out, err);
     }
-    out->format.mp3_bitrate = (int)r->mp3_bitrate;
-    out->format.opus_bitrate = (int)r->opus_bitrate;
+    out->mp3_bitrate = (int)r->mp3_bitrate;
+    out->opus_bitrate = (int)r->opus_bitrate;
     return status;
 }
 
@@ -189,7 +189,7 @@ ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n
     memset(out, 0, sizeof *out);
     ace_status status = check_length(r, err);
     if (status == ACESTEP_OK) {
-        status = choose_format(r, out, err);
+        status = ace_output_format(r, &out->format, err);
     }
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
         if (names_folder(r->output)) {

@@ -14,6 +14,9 @@ typedef struct ace_output {
     char path[ACE_MAX_SONGS][ACE_OUTPUT_PATH_BYTES];
 } ace_output;
 
+/* As audio_format names it, else by the file's ending. ARGUMENT for an unknown one. */
+ace_status ace_output_format(const ace_request *r, ace_audio_format *out, ace_error *err);
+
 /* seeds[n]: of the songs, for their names. IO when a file exists (and overwrite is off) or its
  * folder cannot be written. */
 ace_status ace_output_prepare(const ace_request *r, const uint64_t *seeds, int n, ace_output *out,

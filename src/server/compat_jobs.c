@@ -41,17 +41,6 @@ static bool may_fall_back(ace_compat_request *wish, const ace_error *err)
     return true;
 }
 
-static ace_status check(ace_server *server, const ace_job_wish *wish, ace_error *err)
-{
-    json_t *preview = NULL;
-    if (wish->kind != ACE_JOB_SONG) {
-        return ACESTEP_OK;
-    }
-    ace_status status = ace_jobs_preview(server->jobs, wish, &preview, err);
-    json_decref(preview);
-    return status;
-}
-
 static int http_status(ace_status status, bool model_asked)
 {
     switch (status) {
@@ -86,12 +75,9 @@ json_t *ace_compat_queue(const ace_http_request *request, ace_server *server,
                         .origin = origin,
                         .params = wish->params,
                         .admin = (request->rights & ACE_RIGHT_ADMIN) != 0};
-    ace_status status = check(server, &job, err);
+    ace_status status = ace_jobs_add(server->jobs, &job, &record, &refusal->retry_seconds, err);
     if (status != ACESTEP_OK && may_fall_back(wish, err)) {
         *err = (ace_error){.code = ACESTEP_OK};
-        status = check(server, &job, err);
-    }
-    if (status == ACESTEP_OK) {
         status = ace_jobs_add(server->jobs, &job, &record, &refusal->retry_seconds, err);
     }
     if (status != ACESTEP_OK) {

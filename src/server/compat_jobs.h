@@ -23,8 +23,7 @@ typedef struct ace_compat_refusal {
 } ace_compat_refusal;
 
 /* Queues the job and gives its record; a song without a number of songs gets `songs` (0: what this
- * machine is advised to make). A song is planned first, so that what cannot become one is refused
- * now. NULL with *refusal set. */
+ * machine is advised to make). NULL with *refusal set. */
 json_t *ace_compat_queue(const ace_http_request *request, ace_server *server,
                          ace_compat_request *wish, const char *origin, int songs,
                          ace_compat_refusal *refusal);

@@ -70,9 +70,9 @@ typedef struct ace_jobs_engine {
     acestep_status (*run)(void *engine, ace_job_kind kind, const acestep_request *request,
                           acestep_progress *progress, void *context, char **report,
                           acestep_error *err);
-    /* acestep_plan_json and acestep_plan_svg (svg may be NULL); acestep_free. */
-    acestep_status (*plan)(void *engine, const acestep_request *request, char **json, char **svg,
-                           acestep_error *err);
+    /* acestep_plan_json and acestep_plan_svg (svg may be NULL) of such a job; acestep_free. */
+    acestep_status (*plan)(void *engine, ace_job_kind kind, const acestep_request *request,
+                           char **json, char **svg, acestep_error *err);
     /* acestep_engine_reopen_device */
     acestep_status (*reopen)(void *engine, const acestep_request *request, acestep_error *err);
 } ace_jobs_engine;
@@ -236,7 +236,7 @@ uint64_t ace_jobs_last_event(ace_jobs *jobs);
 json_t *ace_jobs_engine_state(ace_jobs *jobs);
 
 /* Opens the engine with the defaults and these options, or closes it, as soon as no job runs.
- * Returns at once; an event "engine" tells when it has happened. */
+ * Returns at once; an event "engine" tells when it has happened. MODEL for models that are not here. */
 ace_status ace_jobs_load(ace_jobs *jobs, json_t *options, ace_error *err);
 void ace_jobs_unload(ace_jobs *jobs);
 

@@ -8,56 +8,7 @@
 static const double REPEAT_SECONDS = 24 * 3600.0;
 static const double SHORTEST_RETRY = 1;
 
-static bool has(const json_t *asked, const char *option)
-{
-    const char *text = json_string_value(json_object_get(asked, option));
-    return text != NULL && text[0] != '\0';
-}
-
-static bool names_audio(const json_t *asked)
-{
-    return has(asked, "src_audio") || has(asked, "src_latents") || has(asked, "reference_audio");
-}
-
-/* What such a job cannot do without. The engine says the rest. */
-static ace_status check_inputs(ace_job_kind kind, const json_t *asked, ace_error *err)
-{
-    bool sound = has(asked, "src_audio") || has(asked, "src_latents");
-    bool codes = has(asked, "audio_codes");
-    const char *missing = NULL;
-    switch (kind) {
-    case ACE_JOB_SONG:
-    case ACE_JOB_FORMAT:
-        break;
-    case ACE_JOB_SAMPLE:
-        missing =
-            has(asked, "sample_query") ? NULL : "sample_query: there is no sentence about the song";
-        break;
-    case ACE_JOB_UNDERSTAND:
-        missing = sound || codes ? NULL : "src_audio: there is nothing to listen to";
-        break;
-    case ACE_JOB_ENCODE:
-        missing = sound ? NULL : "src_audio: there is nothing to encode";
-        break;
-    case ACE_JOB_DECODE:
-        missing = has(asked, "src_latents") != codes
-                      ? NULL
-                      : "src_latents: either latents or audio_codes are decoded";
-        break;
-    case ACE_JOB_SCORE:
-        missing = sound || codes ? NULL : "audio_codes: there is nothing to score";
-        break;
-    case ACE_JOB_TIMES:
-        missing = !sound                  ? "src_audio: there is nothing to listen to"
-                  : !has(asked, "lyrics") ? "lyrics: there are no words to sing"
-                                          : NULL;
-        break;
-    }
-    return missing == NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_ARGUMENT, "%s", missing);
-}
-
-/* A plan finds out what cannot be before anybody waits for it. Where audio would have to be read
- * first, that is left to the job. Memory that is short now need not be so later. */
+/* A plan finds out what cannot be before anybody waits for it. */
 static ace_status plan_early(ace_jobs *jobs, ace_jobs_entry *e, ace_error *err)
 {
     acestep_request *request = NULL;
@@ -67,18 +18,19 @@ static ace_status plan_early(ace_jobs *jobs, ace_jobs_entry *e, ace_error *err)
     if (status != ACESTEP_OK) {
         return status;
     }
-    if (e->kind == ACE_JOB_SONG && !names_audio(e->request)) {
-        status = ace_jobs_plan(jobs, request, &plan, NULL, &failure);
-    }
-    bool hopeless = status == ACESTEP_ARGUMENT || status == ACESTEP_UNSUPPORTED ||
-                    status == ACESTEP_MODEL || status == ACESTEP_AUDIO;
+    status = ace_jobs_plan(jobs, e->kind, request, &plan, NULL, &failure);
+    bool hopeless = ace_is_hopeless(status);
     if (!hopeless) {
+        ace_entry_put(&e->warnings, json_incref(json_object_get(plan, "warnings")));
+        if (e->kind != ACE_JOB_SONG) {
+            json_decref(plan);
+            plan = NULL;
+        }
         (void)pthread_mutex_lock(&jobs->lock);
         ace_estimate estimate = ace_times_expect(jobs, e->kind, request, plan);
         (void)pthread_mutex_unlock(&jobs->lock);
         e->expected = estimate.seconds;
         e->basis = estimate.basis;
-        ace_entry_put(&e->warnings, json_incref(json_object_get(plan, "warnings")));
         ace_entry_put(&e->plan, plan);
     }
     acestep_request_free(request);
@@ -90,9 +42,6 @@ static ace_status make_entry(ace_jobs *jobs, const ace_job_wish *wish, ace_jobs_
 {
     json_t *asked = NULL;
     ace_status status = ace_jobs_request_make(jobs, wish, &asked, err);
-    if (status == ACESTEP_OK) {
-        status = check_inputs(wish->kind, asked, err);
-    }
     ace_jobs_entry *e = status == ACESTEP_OK ? ace_entry_create(wish->kind, wish->origin) : NULL;
     if (status == ACESTEP_OK && e == NULL) {
         status = ace_fail(err, ACESTEP_MEMORY, "jobs: no host memory");

@@ -34,19 +34,20 @@ typedef acestep_status make_words(acestep_engine *engine, const acestep_request 
                                   acestep_progress *progress, void *context, acestep_words **out,
                                   acestep_error *err);
 
-/* One of the two. */
+/* One of the two functions, and its name where a plan is wanted. */
 static const struct {
     make_result *result;
     make_words *words;
+    acestep_call call;
 } calls[ACE_JOB_KINDS] = {
-    [ACE_JOB_SONG] = {.result = acestep_generate},
-    [ACE_JOB_SAMPLE] = {.words = acestep_compose},
-    [ACE_JOB_FORMAT] = {.words = acestep_compose},
-    [ACE_JOB_UNDERSTAND] = {.words = acestep_understand},
-    [ACE_JOB_ENCODE] = {.result = acestep_encode},
-    [ACE_JOB_DECODE] = {.result = acestep_decode},
-    [ACE_JOB_SCORE] = {.words = acestep_score},
-    [ACE_JOB_TIMES] = {.result = acestep_time_lyrics},
+    [ACE_JOB_SONG] = {acestep_generate, NULL, ACESTEP_CALL_GENERATE},
+    [ACE_JOB_SAMPLE] = {NULL, acestep_compose, ACESTEP_CALL_COMPOSE},
+    [ACE_JOB_FORMAT] = {NULL, acestep_compose, ACESTEP_CALL_COMPOSE},
+    [ACE_JOB_UNDERSTAND] = {NULL, acestep_understand, ACESTEP_CALL_UNDERSTAND},
+    [ACE_JOB_ENCODE] = {acestep_encode, NULL, ACESTEP_CALL_ENCODE},
+    [ACE_JOB_DECODE] = {acestep_decode, NULL, ACESTEP_CALL_DECODE},
+    [ACE_JOB_SCORE] = {NULL, acestep_score, ACESTEP_CALL_SCORE},
+    [ACE_JOB_TIMES] = {acestep_time_lyrics, NULL, ACESTEP_CALL_TIME_LYRICS},
 };
 
 static acestep_status run(void *engine, ace_job_kind kind, const acestep_request *request,
@@ -69,11 +70,11 @@ static acestep_status run(void *engine, ace_job_kind kind, const acestep_request
     return status;
 }
 
-static acestep_status plan(void *engine, const acestep_request *request, char **json, char **svg,
-                           acestep_error *err)
+static acestep_status plan(void *engine, ace_job_kind kind, const acestep_request *request,
+                           char **json, char **svg, acestep_error *err)
 {
     acestep_plan *p = NULL;
-    acestep_status status = acestep_plan_create(engine, request, &p, err);
+    acestep_status status = acestep_plan_call(engine, request, calls[kind].call, &p, err);
     if (status == ACESTEP_OK) {
         *json = acestep_plan_json(p);
         if (svg != NULL) {
@@ -237,6 +238,12 @@ ace_status ace_jobs_load(ace_jobs *jobs, json_t *options, ace_error *err)
         status = ace_jobs_request_open(jobs, asked, &request, err);
     }
     json_decref(asked);
+    ace_error failure = {.code = ACESTEP_OK};
+    if (status == ACESTEP_OK &&
+        ace_is_hopeless(ace_jobs_look_at_models(jobs, request, &failure))) {
+        acestep_request_free(request);
+        status = ace_fail(err, failure.code, "%s", failure.message);
+    }
     if (status == ACESTEP_OK) {
         (void)pthread_mutex_lock(&jobs->lock);
         acestep_request_free(jobs->load);

@@ -6,38 +6,67 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Plans the request with exec=shape, and gives it its exec back. */
-static ace_status plan_walk(ace_jobs *jobs, acestep_request *request, char **json, char **svg,
-                            ace_error *err)
+bool ace_is_hopeless(ace_status status)
 {
-    acestep_error failure = {.code = ACESTEP_OK};
-    bool opened = false;
-    (void)pthread_mutex_lock(&jobs->preview_lock);
-    ace_status status = ace_slot_open(&jobs->preview, jobs->options.engine, request, &opened, err);
-    if (status == ACESTEP_OK) {
-        status = jobs->options.engine->plan(jobs->preview.engine, request, json, svg, &failure);
-    }
-    jobs->preview_used = ace_clock_seconds();
-    (void)pthread_mutex_unlock(&jobs->preview_lock);
-    return failure.code != ACESTEP_OK ? ace_fail(err, status, "%s", failure.message) : status;
+    return status == ACESTEP_ARGUMENT || status == ACESTEP_UNSUPPORTED || status == ACESTEP_MODEL ||
+           status == ACESTEP_AUDIO;
 }
 
-ace_status ace_jobs_plan(ace_jobs *jobs, acestep_request *request, json_t **plan, char **svg,
-                         ace_error *err)
+/* With the second engine for this request, and the lock that guards it. */
+typedef ace_status walk(ace_jobs *jobs, const acestep_request *request, void *context,
+                        ace_error *err);
+
+/* The engine is opened with exec=shape; the request has its exec back afterwards. */
+static ace_status with_engine(ace_jobs *jobs, acestep_request *request, walk *then, void *context,
+                              ace_error *err)
 {
-    char *json = NULL;
-    *plan = NULL;
+    bool opened = false;
     ace_status status = ace_request_put(request, "exec", "shape", err);
     if (status == ACESTEP_OK) {
-        status = plan_walk(jobs, request, &json, svg, err);
+        (void)pthread_mutex_lock(&jobs->preview_lock);
+        status = ace_slot_open(&jobs->preview, jobs->options.engine, request, &opened, err);
+        if (status == ACESTEP_OK && then != NULL) {
+            status = then(jobs, request, context, err);
+        }
+        jobs->preview_used = ace_clock_seconds();
+        (void)pthread_mutex_unlock(&jobs->preview_lock);
     }
     (void)ace_request_put(request, "exec", "full", NULL);
+    return status;
+}
+
+typedef struct planned {
+    ace_job_kind kind;
+    char *json, **svg;
+} planned;
+
+static ace_status plan_walk(ace_jobs *jobs, const acestep_request *request, void *context,
+                            ace_error *err)
+{
+    planned *p = context;
+    acestep_error failure = {.code = ACESTEP_OK};
+    ace_status status = jobs->options.engine->plan(jobs->preview.engine, p->kind, request, &p->json,
+                                                   p->svg, &failure);
+    return status == ACESTEP_OK ? ACESTEP_OK : ace_fail(err, status, "%s", failure.message);
+}
+
+ace_status ace_jobs_plan(ace_jobs *jobs, ace_job_kind kind, acestep_request *request, json_t **plan,
+                         char **svg, ace_error *err)
+{
+    planned p = {.kind = kind, .svg = svg};
+    *plan = NULL;
+    ace_status status = with_engine(jobs, request, plan_walk, &p, err);
     if (status == ACESTEP_OK) {
-        *plan = json != NULL ? json_loads(json, 0, NULL) : NULL;
+        *plan = p.json != NULL ? json_loads(p.json, 0, NULL) : NULL;
         status = *plan != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
     }
-    acestep_free(json);
+    acestep_free(p.json);
     return status;
+}
+
+ace_status ace_jobs_look_at_models(ace_jobs *jobs, acestep_request *request, ace_error *err)
+{
+    return with_engine(jobs, request, NULL, NULL, err);
 }
 
 void ace_preview_unload(ace_jobs *jobs, double idle_seconds)
@@ -84,16 +113,21 @@ ace_status ace_jobs_preview(ace_jobs *jobs, const ace_job_wish *wish, json_t **o
     if (status == ACESTEP_OK) {
         status = ace_jobs_request_open(jobs, asked, &request, err);
     }
-    if (status == ACESTEP_OK && wish->kind == ACE_JOB_SONG) {
-        status = ace_jobs_plan(jobs, request, &plan, &svg, err);
+    if (status == ACESTEP_OK) {
+        status = ace_jobs_plan(jobs, wish->kind, request, &plan, &svg, err);
+    }
+    json_t *warnings = plan != NULL ? json_incref(json_object_get(plan, "warnings")) : NULL;
+    if (wish->kind != ACE_JOB_SONG) { /* it has told that this can be done */
+        json_decref(plan);
+        plan = NULL;
+        acestep_free(svg);
+        svg = NULL;
     }
     if (status == ACESTEP_OK) {
         (void)pthread_mutex_lock(&jobs->lock);
         ace_estimate e = ace_times_expect(jobs, wish->kind, request, plan);
         (void)pthread_mutex_unlock(&jobs->lock);
-        json_t *warnings =
-            plan != NULL ? json_incref(json_object_get(plan, "warnings")) : json_array();
-        *out = json_pack("{s:o, s:O?, s:s?, s:f, s:s, s:o?}", "request", options_of(request),
+        *out = json_pack("{s:o, s:O?, s:s?, s:f, s:s, s:O?}", "request", options_of(request),
                          "plan", plan, "plan_svg", svg, "seconds", e.seconds, "basis", e.basis,
                          "warnings", warnings);
         status = *out != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "plan: no host memory");
@@ -101,6 +135,7 @@ ace_status ace_jobs_preview(ace_jobs *jobs, const ace_job_wish *wish, json_t **o
     ace_folder_hide(jobs->folder, err);
     acestep_free(svg);
     acestep_request_free(request);
+    json_decref(warnings);
     json_decref(plan);
     json_decref(asked);
     return status;

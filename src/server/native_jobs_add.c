@@ -199,9 +199,15 @@ static const char *param_of(const ace_error *err, char name[64])
     return name;
 }
 
-void ace_native_refuse(ace_http_request *request, const ace_error *err, double retry_seconds)
+void ace_native_refuse(ace_http_request *request, const json_t *params, const ace_error *err,
+                       double retry_seconds)
 {
     char name[64];
+    if (err->code == ACESTEP_MODEL && json_object_get(params, "model") != NULL) {
+        ace_http_reply_error(request, 422, "model", "model", "GET /v1/models lists what is there",
+                             "%s", err->message);
+        return;
+    }
     if (err->code == ACESTEP_BUSY) {
         char seconds[24];
         (void)snprintf(seconds, sizeof seconds, "%.0f", ceil(fmax(retry_seconds, 1)));
@@ -293,7 +299,7 @@ static void preview(ace_http_request *request, ace_server *server, const ace_job
     if (ace_jobs_preview(server->jobs, wish, &out, &err) == ACESTEP_OK) {
         ace_http_reply_json(request, 200, out);
     } else {
-        ace_native_refuse(request, &err, 0);
+        ace_native_refuse(request, wish->params, &err, 0);
     }
 }
 
@@ -312,7 +318,7 @@ static void add(ace_http_request *request, ace_server *server, ace_job_kind kind
     if (ace_http_query_flag(request, "dry_run")) {
         preview(request, server, &wish);
     } else if (ace_jobs_add(server->jobs, &wish, &record, &retry, &err) != ACESTEP_OK) {
-        ace_native_refuse(request, &err, retry);
+        ace_native_refuse(request, params, &err, retry);
     } else if (wait > 0) {
         wait_for_end(request, server, json_string_value(json_object_get(record, "id")), (double)wait,
                      wish.repeat_key == NULL);

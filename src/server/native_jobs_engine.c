@@ -9,7 +9,7 @@ void ace_native_engine_load(ace_http_request *request, ace_server *server)
         return;
     }
     if (ace_jobs_load(server->jobs, body, &err) != ACESTEP_OK) {
-        ace_native_refuse(request, &err, 0);
+        ace_native_refuse(request, body, &err, 0);
         return;
     }
     ace_http_reply_json(request, 202,

@@ -49,8 +49,9 @@ static void run(ace_http_request *request, ace_server *server, ace_compat_reques
     ace_compat_refusal refusal;
     json_t *record = ace_compat_queue(request, server, wish, "peer", 1, &refusal);
     if (record == NULL) {
+        bool missing = refusal.err.code == ACESTEP_UNSUPPORTED; /* as acestep.cpp says it */
         ace_compat_reply_retry(request, &refusal);
-        ace_peer_reply_error(request, refusal.status, "%s", refusal.err.message);
+        ace_peer_reply_error(request, missing ? 501 : refusal.status, "%s", refusal.err.message);
     } else {
         ace_compat_wait(request, server, record, ACE_COMPAT_WAIT_SECONDS, answer);
     }

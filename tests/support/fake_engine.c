@@ -288,11 +288,15 @@ static acestep_status run(void *engine, ace_job_kind kind, const acestep_request
     return status;
 }
 
-static acestep_status plan(void *engine, const acestep_request *request, char **json, char **svg,
-                           acestep_error *err)
+static acestep_status plan(void *engine, ace_job_kind kind, const acestep_request *request,
+                           char **json, char **svg, acestep_error *err)
 {
     (void)engine;
     json_t *options = options_of(request);
+    if (kind == ACE_JOB_SAMPLE && text_of(options, "sample_query")[0] == '\0') {
+        json_decref(options);
+        return give_up(err, ACESTEP_ARGUMENT, "sample_query: there is no sentence");
+    }
     bool impossible = strcmp(text_of(options, "caption"), "no plan") == 0;
     if (!impossible) {
         json_t *root = json_pack("{s:f, s:o, s:o}", "expected_seconds", 7.0, "stages", stages(),

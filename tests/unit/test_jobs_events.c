@@ -195,7 +195,15 @@ static void loading_waits_for_the_running_job(void **state)
     ace_jobs_unload(jobs);
     await_engine(jobs, "unloaded");
     fake_engine_refuse_to_open(true);
+    assert_int_equal(ace_jobs_load(jobs, options, &err), ACESTEP_MODEL); /* looked for at once */
+    fake_engine_refuse_to_open(false);
+    fake_engine_hold(true);
+    free(id);
+    id = job_service_add(jobs, "b");
+    fake_engine_await_runs(2);
     assert_int_equal(ace_jobs_load(jobs, options, NULL), ACESTEP_OK);
+    fake_engine_refuse_to_open(true); /* it has gone meanwhile */
+    fake_engine_hold(false);
     end = ace_clock_seconds() + 20;
     bool told = false;
     while (!told && ace_clock_seconds() < end) {
