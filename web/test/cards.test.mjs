@@ -87,7 +87,7 @@ for (const [vram, [lm, sizes, selected, backends, offload, offloadDit, int8, sec
       await page.evaluate(() => document.activeElement?.blur());
       const number = await typeNumber(page, "Length, number", 9999);
       assert.equal(await number.inputValue(), String(seconds[1]));
-      await page.getByRole("status").filter({ hasText: new RegExp(`${seconds[1]} instead of 9,999`) }).waitFor();
+      await page.getByRole("status").filter({ hasText: new RegExp(`Length: ${seconds[1]} instead of 9,999. That is the limit of (tier|unlim)`) }).waitFor();
       await typeNumber(page, "Length, number", 9999); // once more, though nothing changes any more
       assert.equal(await number.inputValue(), String(seconds[1]));
       if (lm && seconds[0] < seconds[1]) {
@@ -158,6 +158,46 @@ test("the forecast is the plan, bar by bar", async () => {
     await page.locator(".plan-table summary").click();
     assert.equal(await page.locator(".plan-table tbody tr").count(), stages.length);
     await shot(page, "forecast");
+    await done(page);
+  } finally {
+    await server.stop();
+  }
+});
+
+test("a tier above the card is asked about; all tiers stand beside each other", async () => {
+  const server = await serve({ vram: 6, options: ["--models", models.folder] });
+  const page = await open(server);
+  try {
+    await unfold(page, "#engine");
+    const tier = field(page, "tier");
+    const own = await tier.inputValue();
+    await tier.selectOption({ label: "tier5 (12-16GB)" });
+    await page.locator("dialog").getByText("made for a larger card").waitFor();
+    await accessible(page, "a tier above the card");
+    await page.locator("dialog").getByRole("button", { name: "Cancel" }).click();
+    await page.locator("dialog").waitFor({ state: "detached" });
+    assert.equal(await tier.inputValue(), own);
+    assert.ok(await field(page, "init_llm").isDisabled());
+    await tier.selectOption({ label: "tier5 (12-16GB)" });
+    await page.locator("dialog").getByRole("button", { name: "Choose it" }).click();
+    await page.waitForFunction(() => !document.querySelector("#field-init_llm").disabled);
+    await page.getByRole("button", { name: "Back to the tier's own values" }).click();
+    await page.waitForFunction(() => document.querySelector("#field-init_llm").disabled);
+
+    await page.goto(`${server.address}/#/system`);
+    await page.locator("#tiers summary").click();
+    const rows = page.locator("#tiers tbody tr");
+    await rows.nth(7).waitFor();
+    const cells = await rows.evaluateAll((list) => list.map((row) => [...row.querySelectorAll("td")].map((each) => each.textContent)));
+    assert.equal(cells.length, 8);
+    Object.values(cards).forEach(([, sizes, , backends, offload, offloadDit, int8, seconds, songs], index) => {
+      const on = (is) => (is ? "On" : "Off");
+      const wanted = [sizes.join(" ") || "–", backends === ALL ? "vllm" : "pt", on(offload), on(offloadDit), int8 ? "INT8" : "Off", seconds.join(" / "), songs.join(" / ")];
+      assert.deepEqual(cells[index], wanted);
+    });
+    assert.match(await page.locator("#tiers tr[aria-current]").textContent(), /^tier2/);
+    await accessible(page, "all tiers");
+    await shot(page, "tiers");
     await done(page);
   } finally {
     await server.stop();

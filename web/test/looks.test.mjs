@@ -105,6 +105,10 @@ test("360 pixels wide: nothing to scroll sideways", async () => {
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, `${screen} ${locale}`);
     }
     await page.goto(`${server.address}/#/create`);
+    await page.locator(".form-head .menu > button").click();
+    const list = await page.locator(".menu-list").boundingBox();
+    assert.ok(list.x >= 0 && list.x + list.width <= 360, `the menu is at ${list.x}, ${list.width} wide`);
+    await page.keyboard.press("Escape");
     await mode(page, "repaint");
     await page.locator('input[data-field="src_audio"]').setInputFiles({ name: "tone.wav", mimeType: "audio/wav", buffer: tone(5) });
     await page.locator(".region-wave").waitFor();

@@ -153,3 +153,33 @@ test("modes of a base model: extract takes one track, complete several", async (
     await base.stop();
   }
 });
+
+test("what takes a base model: one that is there is used, for all songs", async () => {
+  const small = await serve({ options: ["--models", golden, "--thinking", "false"] });
+  try {
+    const page = await open(small);
+    assert.ok(await page.locator('.modes input[value="extract"]').isDisabled());
+    await page.getByRole("button", { name: "Use acestep-v15-base" }).click();
+    await page.waitForFunction(() => !document.querySelector('.modes input[value="extract"]').disabled);
+    assert.equal((await (await small.ask("/v1/system")).json()).models.dit, "acestep-v15-base");
+    await page.goto(`${small.address}/#/models`);
+    await page.getByRole("button", { name: "Use it acestep-v15-turbo" }).click();
+    await page.getByRole("button", { name: "Use it acestep-v15-base" }).waitFor();
+    assert.equal((await (await small.ask("/v1/system")).json()).models.dit, "acestep-v15-turbo");
+
+    await page.goto(`${small.address}/#/create`); // for one song alone
+    await mode(page, "custom");
+    await page.locator("#field-caption").fill("by another model");
+    await page.locator("#engine").evaluate((details) => (details.open = true));
+    await page.locator("#field-model").selectOption("acestep-v15-base");
+    await typeNumber(page, "Length, number", 10);
+    await make(page);
+    await newestSong(page);
+    const [job] = await jobsOf(small);
+    assert.equal(job.params.model, "acestep-v15-base");
+    assert.equal((await (await small.ask("/v1/system")).json()).models.dit, "acestep-v15-turbo");
+    await done(page);
+  } finally {
+    await small.stop();
+  }
+});

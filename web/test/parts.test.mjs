@@ -93,3 +93,11 @@ test("lyrics with times are read, whatever else stands in the file", async () =>
   assert.equal(lineAt([], 3), -1);
   assert.ok(isSection("[Chorus]") && !isSection("[whispered] come"));
 });
+
+test("adapters have a colour of their own in the forecast", async () => {
+  const { barsOf } = await load("parts/planBars.ts");
+  const stage = { name: "diffusion", stage: "diffusion", peak_bytes: 100, work_bytes: 10, components: { DD: 60, LORA: 30 }, bytes: {}, load_seconds: 0, compute_seconds: 0 };
+  const { bars, bands } = barsOf({ cap_bytes: 0, workspace_bytes: 0, stages: [stage] });
+  assert.deepEqual(bands, ["DD", "AD", "work"]);
+  assert.deepEqual(bars[0].parts.map(({ band, bytes }) => [band, bytes]), [["DD", 60], ["AD", 30], ["work", 10]]);
+});

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import {
-  decode, done, drop, empty, fillIn, golden, jobsOf, make, menuOf, mode, newestSong, open, quit, serve, shot,
+  decode, done, drop, empty, fillIn, golden, jobsOf, make, menuOf, mode, newestSong, open, quit, serve, shot, unfold,
 } from "./support.mjs";
 
 let server; // small models: quick
@@ -37,6 +37,8 @@ test("a song of the built-in model: made, played, decoded, downloaded", async ()
     return time && time.textContent !== "0:00";
   });
   assert.match(await page.locator(".player-name").textContent(), /warm lo-fi/);
+  const elsewhere = await page.evaluate(() => [document.title, navigator.mediaSession.metadata.title, navigator.mediaSession.playbackState]);
+  assert.deepEqual(elsewhere, ["▶ warm lo-fi, mellow keys · acestep", "warm lo-fi, mellow keys", "playing"]);
   await page.waitForFunction(() => {
     // the waveform is drawn, and has tall and short bars
     const canvas = document.querySelector(".song canvas");
@@ -69,6 +71,7 @@ test("a running job goes on after a reload, and can be cancelled; the form is st
   await page.locator("#field-batch_size").press("Enter");
   await make(page);
   await page.locator(".job.running .progress[aria-valuenow]").waitFor();
+  await page.waitForFunction(() => /^\d+ % · acestep$/.test(document.title)); // seen from another tab
   await fillIn(page, "the next", 10);
   await make(page);
   await fillIn(page, "the one after", 10);
@@ -196,5 +199,27 @@ test("a song dropped on the page brings its settings; so does a file of settings
   await clean.getByRole("button", { name: "Delete Slow & blue" }).waitFor({ state: "detached" });
   assert.deepEqual((await (await server.ask("/v1/presets")).json()).presets, []);
   await done(clean);
+  await done(page);
+});
+
+test("a browser without Ogg hears a song in another format", async () => {
+  await empty(server);
+  const page = await open(server);
+  await page.addInitScript(() => {
+    const knows = HTMLMediaElement.prototype.canPlayType;
+    HTMLMediaElement.prototype.canPlayType = function (type) {
+      return type.startsWith("audio/ogg") ? "" : knows.call(this, type);
+    };
+  });
+  await page.reload();
+  await fillIn(page, "for every ear", 10);
+  await unfold(page, "#group-output");
+  await page.locator("#field-audio_format").selectOption("opus");
+  await make(page);
+  const card = await newestSong(page);
+  const asked = page.waitForRequest(/items\/0\/audio/);
+  await card.locator(".round").click();
+  assert.match((await asked).url(), /format=flac$/);
+  await page.waitForFunction(() => (document.querySelector(".player .time")?.textContent ?? "0:00") !== "0:00");
   await done(page);
 });

@@ -1,5 +1,5 @@
 /** Requests to the server that this page came from. */
-import type { Adapter, DeviceState, Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Values } from "./types";
+import type { Adapter, DeviceState, Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Value, Values } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -85,6 +85,9 @@ export const api = {
   system: (options: Values, signal?: AbortSignal) =>
     call<System>("GET", `v1/system${query(options)}`, undefined, signal),
 
+  /** What every job starts from; null puts an option back. */
+  setDefaults: (options: Record<string, Value | null>) => call<System>("PATCH", "v1/system", options),
+
   dryRun: (request: Values, signal: AbortSignal) =>
     call<DryRun>("POST", "v1/jobs?dry_run=1", request, signal),
   submit: (request: Values) => call<Job>("POST", "v1/jobs", request),
@@ -133,11 +136,14 @@ export const api = {
   removePreset: (name: string) => call<void>("DELETE", `v1/presets/${one(name)}`),
 };
 
-/** The audio of an item in another format, to be saved. */
-export function downloadAddress(audio: string, format: string): string {
+/** The audio of an item in another format. */
+export function audioAs(audio: string, format: string): string {
   const mark = audio.includes("?") ? "&" : "?";
-  return `${audio}${mark}format=${one(format)}&download=1`;
+  return `${audio}${mark}format=${one(format)}`;
 }
+
+/** … to be saved. */
+export const downloadAddress = (audio: string, format: string) => `${audioAs(audio, format)}&download=1`;
 
 /** Uploads with progress; the returned function gives up. */
 export function upload(

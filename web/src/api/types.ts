@@ -32,7 +32,7 @@ export interface Params {
   modes: Mode[];
   languages: string[];
   tracks: string[];
-  formats: { name: string }[];
+  formats: { name: string; media_type: string }[];
   keys: string[];
   defaults: Values; // what the server's own command line has set
 }

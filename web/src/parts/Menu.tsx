@@ -20,20 +20,21 @@ export function Menu({
   children: ComponentChildren;
 }) {
   const [open, setOpen] = useState(false);
-  const [upward, setUpward] = useState(false);
+  const [place, setPlace] = useState("");
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
 
   // upwards where there is more room, and no longer than that
   useLayoutEffect(() => {
-    if (!open) return setUpward(false);
+    if (!open) return setPlace("");
     const list = root.current!.querySelector<HTMLElement>(".menu-list")!;
     const own = button.current!.getBoundingClientRect();
     const below = innerHeight - own.bottom - (document.querySelector(".player")?.clientHeight ?? 0);
     const above = own.top - (document.querySelector(".top")?.clientHeight ?? 0);
     const up = list.scrollHeight > below - EDGE && above > below;
     list.style.maxHeight = `${Math.max(SHORTEST, (up ? above : below) - EDGE)}px`;
-    setUpward(up);
+    const ends = own.right - list.offsetWidth < 0 ? "start" : ""; // no room before the button
+    setPlace(`${up ? "up" : ""} ${ends}`);
   }, [open]);
 
   useEffect(() => {
@@ -86,7 +87,7 @@ export function Menu({
       </button>
       {open && (
         <div
-          class={upward ? "menu-list up" : "menu-list"}
+          class={`menu-list ${place}`}
           onClick={(event) => {
             if ((event.target as HTMLElement).closest("button, a")) {
               setOpen(false);
@@ -120,10 +121,20 @@ export function MenuEntry({
   );
 }
 
-export function MenuLink({ href, name, children }: { href: string; name?: string; children: ComponentChildren }) {
+export function MenuLink({
+  href,
+  name,
+  icon,
+  children,
+}: {
+  href: string;
+  name?: string;
+  icon?: IconName;
+  children: ComponentChildren;
+}) {
   return (
     <a class="entry" href={href} download={name ?? ""}>
-      <Icon name="download" size={16} />
+      {icon && <Icon name={icon} size={16} />}
       <span>{children}</span>
     </a>
   );

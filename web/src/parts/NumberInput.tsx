@@ -1,7 +1,7 @@
 /** A number that is typed: read and brought within its limits when the person is done, not before. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { say } from "../state/notices";
-import { number, t } from "../state/text";
+import { sayClamped } from "../state/notices";
+import { number } from "../state/text";
 import type { Described } from "./Field";
 
 const shown = (value: number) => String(Math.round(value * 1000) / 1000);
@@ -15,7 +15,8 @@ export function NumberInput({
   empty,
   label,
   disabled,
-  reason,
+  what,
+  tier,
   onChange,
 }: {
   described: Partial<Described>;
@@ -26,7 +27,8 @@ export function NumberInput({
   empty?: string; // what an empty field means
   label?: string;
   disabled?: boolean;
-  reason?: string; // why the limit is where it is
+  what?: string; // its name in messages, where that is not the label
+  tier?: string; // whose limit it is
   onChange: (value: number | undefined) => void;
 }) {
   const [text, setText] = useState(value === undefined ? "" : shown(value));
@@ -40,7 +42,7 @@ export function NumberInput({
     if (typed === "" || !Number.isFinite(asked)) return setText(value === undefined ? "" : shown(value));
     const used = Math.max(minimum, Math.min(maximum, step && step >= 1 ? Math.round(asked) : asked));
     if (used !== asked)
-      say("note", t("limits.clamped", { what: label ?? "", asked: number(asked, 2), used: number(used, 2), tier: reason ?? "" }));
+      sayClamped(what ?? label ?? "", number(asked, 2), number(used, 2), tier);
     setText(shown(used)); // also when the value stays as it was and nothing is drawn again
     onChange(used);
   }

@@ -5,7 +5,7 @@ import { bytes, maybe, number, t } from "../state/text";
 import { barsOf, type Band, type Bar } from "./planBars";
 
 const bandName = (band: Band) => maybe(`band.${band}`) ?? band;
-const stageName = (bar: Bar) => maybe(`stage.${bar.stage}`) ?? bar.name;
+const stageName = (bar: Bar) => maybe(`phase.${bar.name}`) ?? bar.name;
 const percent = (part: number, whole: number) => `${((part / whole) * 100).toFixed(3)}%`;
 
 function BarRow({ bar, scale, peak, chosen }: { bar: Bar; scale: number; peak: boolean; chosen: Band | null }) {

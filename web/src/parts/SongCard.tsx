@@ -38,7 +38,11 @@ function Details({ item }: { item: Item }) {
     <details class="song-details">
       <summary>{t("song.words")}</summary>
       {item.caption && <p>{item.caption}</p>}
-      {item.lyrics && <pre class="lyrics">{item.lyrics}</pre>}
+      {item.lyrics && (
+        <pre class="lyrics" tabIndex={0} role="group" aria-label={t("option.lyrics")}>
+          {item.lyrics}
+        </pre>
+      )}
     </details>
   );
 }

@@ -71,7 +71,7 @@ function FindOut({ job, item }: { job: Job; item: Item }) {
 
 function Save({ address, name, type, children }: { address: string; name: string; type: string; children: string }) {
   return (
-    <MenuEntry icon="download" onClick={() => api.text(address).then((text) => saveText(name, type, text), sayError)}>
+    <MenuEntry icon="micVocal" onClick={() => api.text(address).then((text) => saveText(name, type, text), sayError)}>
       {children}
     </MenuEntry>
   );
@@ -114,7 +114,7 @@ function Downloads({ job, item }: { job: Job; item: Item }) {
         </Save>
       )}
       {item.latents && (
-        <MenuLink href={item.latents} name={`${name}.latents`}>
+        <MenuLink icon="layers" href={item.latents} name={`${name}.latents`}>
           {t("song.latents")}
         </MenuLink>
       )}

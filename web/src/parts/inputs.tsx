@@ -58,7 +58,7 @@ export function SliderField({
   step = 0.01,
   auto,
   suffix,
-  reason,
+  tier,
   start,
   digits = 2,
 }: {
@@ -68,7 +68,7 @@ export function SliderField({
   step?: number;
   auto?: number;
   suffix?: string;
-  reason?: string;
+  tier?: string; // whose limit the maximum is
   start?: number; // where the slider stands while the server chooses
   digits?: number;
 }) {
@@ -97,7 +97,8 @@ export function SliderField({
             minimum={low}
             maximum={high}
             step={step}
-            reason={reason}
+            what={label(name)}
+            tier={tier}
             empty={auto === undefined ? undefined : t("value.auto")}
             onChange={(next) => set(name, next ?? auto)}
           />

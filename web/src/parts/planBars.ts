@@ -21,8 +21,10 @@ export interface Bars {
   capShown: boolean;
 }
 
+const PARTS: Record<string, Band> = { DC: "DD", LORA: "AD" }; // of the diffusion transformer both, and adapters
+
 function bandOf(component: string): Band {
-  if (component === "DC") return "DD"; // both are parts of the diffusion transformer
+  if (PARTS[component]) return PARTS[component];
   return (BANDS as readonly string[]).includes(component) ? (component as Band) : "other";
 }
 

@@ -36,7 +36,9 @@ export function draw(
     const tall = Math.max(BAR, Math.min(1, loud) * (height - 2));
     paint.fillStyle = (bar + 0.5) / bars <= played ? colours.played : colours.rest;
     paint.beginPath();
-    paint.roundRect(left + bar * STEP, (height - tall) / 2, BAR, tall, BAR / 2);
+    const box = [left + bar * STEP, (height - tall) / 2, BAR, tall] as const;
+    if (paint.roundRect) paint.roundRect(...box, BAR / 2);
+    else paint.rect(...box); // browsers of 2022
     paint.fill();
   }
 }

@@ -4,10 +4,14 @@ import type { StoreSet } from "../api/types";
 import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
 import { Progress } from "../parts/Progress";
-import { cancelDownload, download, downloadOf, here, store, wanted, watchStore } from "../state/store";
+import { cancelDownload, download, downloadOf, here, store, usable, useModel, wanted, watchStore } from "../state/store";
+import { system } from "../state/system";
 import { bytes, maybe, span, t } from "../state/text";
 
 const size = (sets: StoreSet[]) => sets.reduce((sum, set) => sum + set.size - set.bytes, 0);
+
+/** A diffusion model that is there and not the one that works now. */
+const isUsable = (set: StoreSet) => usable.value.includes(set) && system.value?.models?.dit?.split("/").pop() !== set.name;
 
 function SetRow({ set }: { set: StoreSet }) {
   const coming = downloadOf(set);
@@ -47,6 +51,12 @@ function SetRow({ set }: { set: StoreSet }) {
         {bytes(set.size)}
         {set.state !== "absent" && ` · ${maybe(`store.state.${set.state}`) ?? set.state}`}
       </span>
+      {isUsable(set) && (
+        <Button icon="music" onClick={() => void useModel(set.name)}>
+          {t("models.use")}
+          <span class="hidden"> {set.name}</span>
+        </Button>
+      )}
       {coming ? (
         <Button kind="quiet" icon="cross" onClick={() => cancelDownload(coming.id)}>
           {t("store.cancel")}

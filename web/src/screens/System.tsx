@@ -5,6 +5,7 @@ import { dialog, singleKeys, theme, type Theme } from "../state/look";
 import { refreshSystem, info, system } from "../state/system";
 import { languageChoice, number, t } from "../state/text";
 import { deviceLine } from "./create/EnginePanel";
+import { TierTable } from "./TierTable";
 
 const THEMES: Theme[] = ["system", "light", "dark"];
 
@@ -118,6 +119,7 @@ export function SystemScreen() {
         </section>
         <Preferences />
       </div>
+      <TierTable />
       <p class="quiet">
         <a href="openapi.json">{t("system.api")}</a> · <a href="metrics">{t("system.metrics")}</a> ·{" "}
         <a href="licenses.txt">{t("system.licences")}</a>

@@ -8,6 +8,7 @@ import { finished, put, songOf, title } from "./jobs";
 import { screen, show } from "./look";
 import { say, sayError } from "./notices";
 import { label, modes, option } from "./params";
+import { playable } from "./playable";
 import { t } from "./text";
 
 export const submitting = signal(false);
@@ -33,7 +34,7 @@ export async function make() {
   try {
     const record = await api.submit(request.value);
     put(await api.job(record.id));
-    say("good", t("say.queued", { n: Math.max(1, record.queue_position ?? 1) }));
+    say("good", t("say.queued", { n: Math.max(1, record.queue_position ?? 1) }), undefined, "queue");
   } catch (error) {
     if (error instanceof ApiError && error.param && option(error.param))
       complain([error.param], () => error.message);
@@ -94,7 +95,7 @@ export function itemSound(job: Job, item: Item): Sound {
     id: `${job.id}/${item.index}`,
     name: many ? `${title(job)} · ${item.index + 1}` : title(job),
     seconds: item.seconds,
-    audio: item.audio,
+    audio: playable(item),
     ...(item.latents ? { latents: true } : {}),
     peaks: item.peaks ?? `v1/jobs/${job.id}/items/${item.index}/peaks`,
   };

@@ -8,11 +8,12 @@ import { dialog } from "./look";
 import { params } from "./params";
 import { refreshPresets } from "./presets";
 import { connection } from "./server";
+import { refreshStore } from "./store";
 import { refreshSystem } from "./system";
 
 async function load() {
   params.value = await api.params();
-  await Promise.all([refreshSystem(), refreshDevice(), refreshJobs(), refreshPresets(), refreshAdapters()]);
+  await Promise.all([refreshSystem(), refreshDevice(), refreshJobs(), refreshPresets(), refreshAdapters(), refreshStore()]);
 }
 
 /** The engine is loaded, works, or its card is another than before. */

@@ -8,6 +8,7 @@ export interface Notice {
   kind: "good" | "note" | "bad";
   text: string;
   hint?: string | undefined;
+  about?: string | undefined; // a later message about the same takes its place
 }
 
 const SHOWN = 6000;
@@ -19,11 +20,17 @@ export function dismiss(id: number) {
 }
 
 /** Bad news stays until it is dismissed. */
-export function say(kind: Notice["kind"], text: string, hint?: string) {
+export function say(kind: Notice["kind"], text: string, hint?: string, about?: string) {
   const id = ++count;
-  const others = notices.value.filter((notice) => notice.text !== text).slice(-3);
-  notices.value = [...others, { id, kind, text, hint }];
+  const stays = (notice: Notice) => notice.text !== text && (about === undefined || notice.about !== about);
+  notices.value = [...notices.value.filter(stays).slice(-3), { id, kind, text, hint, about }];
   if (kind !== "bad") setTimeout(() => dismiss(id), SHOWN);
+}
+
+/** A value that was brought within its limits: which limits, where it is the card's. */
+export function sayClamped(what: string, asked: string, used: string, tier?: string) {
+  const limit = tier ? ` ${t("limits.tier", { tier })}` : "";
+  say("note", t("limits.clamped", { what, asked, used }) + limit, undefined, `limit of ${what}`);
 }
 
 export function sayError(error: unknown) {

@@ -1,7 +1,8 @@
 /** One player for the whole page. */
 import { computed, signal } from "@preact/signals";
-import { sayError } from "./notices";
+import { say, sayError } from "./notices";
 import { stored } from "./stored";
+import { t } from "./text";
 
 export interface Track {
   id: string; // "j_…/0", "u_…"
@@ -51,7 +52,8 @@ async function start() {
   try {
     await element.play();
   } catch (error) {
-    if ((error as Error).name !== "AbortError") sayError(error);
+    if ((error as Error).name === "NotSupportedError") say("bad", t("player.cannot", { name: track.peek()?.name ?? "" }));
+    else sayError(error);
   }
 }
 

@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { api } from "../api/client";
 import type { Download, Store, StoreSet } from "../api/types";
+import { set } from "./form";
 import { say, sayError } from "./notices";
 import { refreshSystem } from "./system";
 import { params } from "./params";
@@ -20,6 +21,11 @@ export function downloadOf(set: StoreSet): Download | undefined {
 }
 
 export const here = (set: StoreSet) => set.state === "complete";
+/** Diffusion models that can be used at once. */
+export const usable = computed(() => (store.value?.sets ?? []).filter((set) => set.kind === "diffusion" && here(set)));
+/** One that can do what turbo models cannot: a pure base model, as the original tells them by their names. */
+export const base = computed(() => usable.value.find(({ name }) => /base/.test(name) && !/sft|turbo/.test(name)));
+
 export const wanted = computed(() => (store.value?.sets ?? []).filter((set) => set.recommended && !here(set)));
 
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -40,6 +46,33 @@ async function read() {
   if (watched && active.value.length > 0) timer = setTimeout(read, AGAIN);
 }
 
+/** Reads it once; without the right to see it the page does without. */
+export async function refreshStore() {
+  try {
+    store.value = await api.store();
+  } catch {
+    store.value = null;
+  }
+}
+
+/** What can be made depends on the models. */
+async function readAgain() {
+  params.value = await api.params();
+  await refreshSystem();
+}
+
+/** The model that makes all songs from now on, of whoever asks. */
+export async function useModel(name: string) {
+  try {
+    await api.setDefaults({ model: name });
+    set("model", undefined);
+    await readAgain();
+    say("good", t("models.used", { name }));
+  } catch (error) {
+    sayError(error);
+  }
+}
+
 /** The returned function ends it. */
 export function watchStore(): () => void {
   watched = true;
@@ -57,8 +90,7 @@ async function tell(before: Set<string>) {
     const name = each.sets?.join(", ") ?? "";
     if (each.status === "done") {
       say("good", t("store.done", { name }));
-      params.value = await api.params(); // what can be made may have changed
-      await refreshSystem();
+      await readAgain();
     } else if (each.error) {
       say("bad", each.error.message, each.error.hint ?? undefined);
     }

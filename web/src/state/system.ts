@@ -2,10 +2,10 @@
 import { computed, effect, signal } from "@preact/signals";
 import { api } from "../api/client";
 import type { Control, Info, System, Value, Values } from "../api/types";
-import { byDefault, option } from "./params";
+import { byDefault, label, option } from "./params";
 import { get, isSet, set, values } from "./form";
-import { sayError, say } from "./notices";
-import { number, t } from "./text";
+import { sayClamped, sayError } from "./notices";
+import { number } from "./text";
 
 export const system = signal<System | null>(null);
 /** The tier that the card has of its own. */
@@ -66,6 +66,12 @@ export function forget(names: string[]) {
   for (const name of names) set(name, undefined);
 }
 
+/** Made for more memory than the card has. */
+export function isAboveCard(label: string): boolean {
+  const all = (control("tier")?.choices ?? []).map(String);
+  return detected.peek() !== "" && all.indexOf(label) > all.indexOf(detected.peek());
+}
+
 /** Another tier brings all of its own values. */
 export function chooseTier(label: string) {
   forget(Object.keys(info.value?.controls ?? {}).filter((name) => name !== "limits"));
@@ -81,7 +87,7 @@ effect(() => {
     const tier = info.value?.label ?? "";
     queueMicrotask(() => {
       set(name, most);
-      say("note", t("limits.clamped", { what: t(`option.${name}` as "option.duration"), asked: number(value), used: number(most), tier }));
+      sayClamped(label(name), number(value), number(most), tier);
     });
   }
 });

@@ -42,7 +42,7 @@ export function AdvancedPanel({ mode }: { mode: Mode }) {
         if (list.length === 0) return null;
         const changed = list.filter((each) => isSet(each.name)).length;
         return (
-          <details class="card fold" key={group}>
+          <details class="card fold" key={group} id={`group-${group}`}>
             <summary>
               <h2>{t(`group.${group}` as TextKey)}</h2>
               {changed > 0 && <span class="chip">{t("group.changed", { n: changed })}</span>}

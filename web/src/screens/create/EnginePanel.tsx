@@ -4,11 +4,13 @@ import { SelectField, SwitchRow, TextField } from "../../parts/inputs";
 import { Warnings } from "../../parts/Warnings";
 import { isSet } from "../../state/form";
 import { remark, valueLabel } from "../../state/params";
-import { choose, chooseTier, control, forget, info, standing, system } from "../../state/system";
+import { choose, control, forget, info, standing, system } from "../../state/system";
+import { usable } from "../../state/store";
 import { number, t } from "../../state/text";
+import { TierField } from "./TierField";
 
 const SWITCHES = ["offload_to_cpu", "offload_dit_to_cpu", "compile_model", "use_flash_attention"] as const;
-const ALL = ["init_llm", "lm_model_path", "backend", "quantization", ...SWITCHES];
+const ALL = ["tier", "init_llm", "lm_model_path", "backend", "quantization", ...SWITCHES];
 
 const note = (text: string) => remark(text).text;
 
@@ -57,6 +59,14 @@ function Choice({ name, disabled }: { name: string; disabled?: boolean }) {
   );
 }
 
+/** For this song alone; without a list of them its name is typed. */
+function Model() {
+  const now = system.value?.models?.dit?.split("/").pop();
+  if (usable.value.length === 0) return <TextField name="model" placeholder={now ?? t("engine.firstModel")} />;
+  const names = usable.value.map(({ name }) => [name, name] as [string, string]);
+  return <SelectField name="model" choices={[["", t("engine.asServer", { name: now ?? "–" })], ...names]} />;
+}
+
 /** A simulated card has no name of its own. */
 export function cardName(): string {
   const device = info.value?.device;
@@ -94,15 +104,8 @@ export function EnginePanel() {
         <strong>{now.label}</strong> {deviceLine()}
       </p>
       <div class="grid">
-        <SelectField
-          name="tier"
-          value={now.label}
-          note={note(control("tier")?.note ?? "")}
-          choices={(control("tier")?.choices ?? []).map((label) => [String(label), String(label)] as [string, string])}
-          onChange={chooseTier}
-          showHelp={false}
-        />
-        <TextField name="model" placeholder={system.value?.models?.dit ?? t("engine.firstModel")} />
+        <TierField />
+        <Model />
       </div>
       <fieldset>
         <legend>{t("engine.lm")}</legend>
@@ -128,7 +131,7 @@ export function EnginePanel() {
       </p>
       <Warnings list={now.warnings} />
       {changed > 0 && (
-        <Button icon="rotate" onClick={() => forget([...ALL, "tier"])}>
+        <Button icon="rotate" onClick={() => forget(ALL)}>
           {t("engine.reset")}
         </Button>
       )}

@@ -1,7 +1,9 @@
 /** What to make. Modes that the model cannot do are shown with the reason. */
 import { Icon, type IconName } from "../../parts/Icon";
 import { mode, modeName } from "../../state/form";
+import { show } from "../../state/look";
 import { modeLabel, modes, remark } from "../../state/params";
+import { base, useModel } from "../../state/store";
 import { maybe, t } from "../../state/text";
 
 const icons: Record<string, IconName> = {
@@ -13,6 +15,19 @@ const icons: Record<string, IconName> = {
   lego: "guitar",
   complete: "plus",
 };
+
+/** The way out: a base model that is there, or where to get one. */
+function BaseModel() {
+  const there = base.value;
+  return (
+    <>
+      {" "}
+      <button type="button" class="link" onClick={() => (there ? void useModel(there.name) : show("models"))}>
+        {there ? t("models.useName", { name: there.name }) : t("models.getBase")}
+      </button>
+    </>
+  );
+}
 
 export function ModeTabs() {
   const list = modes.value;
@@ -50,6 +65,7 @@ export function ModeTabs() {
             <p key={why} class="help">
               <Icon name="info" size={14} /> <strong>{names.join(", ")}</strong>:{" "}
               <span lang={remark(why).english ? "en" : undefined}>{remark(why).text}</span>
+              {why.includes("base model") && <BaseModel />}
             </p>
           ))}
         </div>

@@ -91,7 +91,7 @@ export function MusicPanel({ mode }: { mode: Mode }) {
           step={1}
           auto={-1}
           suffix="s"
-          reason={tier}
+          tier={tier}
           start={30}
           digits={0}
         />
