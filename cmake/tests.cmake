@@ -61,6 +61,9 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME recordings
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_recordings.py
             $<TARGET_FILE:acestep_program>)
+  add_test(NAME repaint
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_repaint.py
+            $<TARGET_FILE:acestep_program>)
   add_test(NAME bench
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_bench.py
             $<TARGET_FILE:acestep_program>)
@@ -79,7 +82,7 @@ if(Python3_FOUND AND TARGET acestep_program)
   add_test(NAME models
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_models.py
             $<TARGET_FILE:acestep_program>)
-  set_tests_properties(program card lm recordings bench pytorch_bench profile profile_modes server models PROPERTIES TIMEOUT 900 LABELS program)
+  set_tests_properties(program card lm recordings repaint bench pytorch_bench profile profile_modes server models PROPERTIES TIMEOUT 900 LABELS program)
   add_test(NAME server_jobs
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_server_jobs.py
             $<TARGET_FILE:acestep_program>)

@@ -3,6 +3,7 @@
 #include "audio/read.h"
 #include "base/memory.h"
 #include "run/latents_file.h"
+#include "run/repaint.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -225,8 +226,26 @@ static int64_t clamp_frame(double seconds, int64_t low, int64_t high)
     return frame < low ? low : frame > high ? high : frame;
 }
 
+/* start, end: seconds of the source as it is now. */
+static void choose_splice(const ace_request *r, double start, double end, ace_brief *b,
+                          ace_warnings *warnings)
+{
+    ace_repaint_choice choice = ace_repaint_choose(r);
+    if (b->latents.rows > 0) {
+        if (r->repaint_wav_crossfade_sec >= 0) {
+            ace_warn(warnings, "", "repaint_wav_crossfade_sec", "a fade", "none",
+                     "latents are no recording to put around the region");
+        }
+        return;
+    }
+    b->splices = choice.splices;
+    b->splice_start = (int64_t)(start * ACE_AUDIO_RATE);
+    b->splice_end = (int64_t)(end * ACE_AUDIO_RATE);
+    b->splice_fade = (int64_t)(choice.crossfade_seconds * ACE_AUDIO_RATE);
+}
+
 static ace_status read_region(const ace_request *r, const ace_models *m, ace_brief *b,
-                              ace_error *err)
+                              ace_warnings *warnings, ace_error *err)
 {
     double start = r->repainting_start;
     double end = r->repainting_end < 0 ? ace_audio_seconds(&b->source) : r->repainting_end;
@@ -249,6 +268,7 @@ static ace_status read_region(const ace_request *r, const ace_models *m, ace_bri
     b->has_region = true;
     b->region_start = clamp_frame(start, 0, b->frames - 1);
     b->region_end = clamp_frame(end, b->region_start + 1, b->frames);
+    choose_splice(r, start, end, b, warnings);
     return ACESTEP_OK;
 }
 
@@ -376,7 +396,7 @@ static ace_status choose_length(const ace_request *r, const ace_models *m,
             cut_source(b, length);
         }
         bool regional = b->task == ACE_TASK_REPAINT || b->task == ACE_TASK_LEGO;
-        status = regional ? read_region(r, m, b, err) : ACESTEP_OK;
+        status = regional ? read_region(r, m, b, warnings, err) : ACESTEP_OK;
         b->frames = at_least_shortest(b->source.frames / samples_per_frame);
         *seconds = ace_audio_seconds(&b->source);
     } else {

@@ -26,6 +26,8 @@ typedef struct ace_brief {
     int64_t region_start,
         region_end; /* latent frames to make anew; the whole song when no region */
     bool has_region;
+    bool splices; /* around the region the source is put back, whose samples these are: */
+    int64_t splice_start, splice_end, splice_fade;
     double seconds; /* as the prompt says it */
     int32_t *codes; /* [n_codes], or [n_songs, n_codes] where each song has its own */
     int64_t n_codes;

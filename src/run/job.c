@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "device/sim_device.h"
+#include "run/repaint.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,17 +35,6 @@ static ace_status read_timesteps(const char *text, double **out, int *n, ace_err
     return ACESTEP_OK;
 }
 
-static void read_repaint_mode(const ace_request *r, ace_sampling *s)
-{
-    enum { AGGRESSIVE, BALANCED, CONSERVATIVE };
-    /* share of the steps with the source put back, frames of cross-fade: model.md 7.8 */
-    double keep = r->repaint_mode == CONSERVATIVE ? 1
-                  : r->repaint_mode == BALANCED   ? 1 - r->repaint_strength
-                                                  : 0;
-    s->repaint_injection = keep;
-    s->repaint_crossfade = (int64_t)nearbyint(25 * keep);
-}
-
 static ace_status read_sampling(const ace_request *r, const ace_models *m, ace_sampling *s,
                                 ace_warnings *warnings, ace_error *err)
 {
@@ -72,7 +61,9 @@ static ace_status read_sampling(const ace_request *r, const ace_models *m, ace_s
     if (r->dcw_enabled) {
         s->dcw = (ace_dcw){(ace_dcw_mode)(r->dcw_mode + 1), r->dcw_scaler, r->dcw_high_scaler};
     }
-    read_repaint_mode(r, s);
+    ace_repaint_choice repaint = ace_repaint_choose(r);
+    s->repaint_injection = repaint.injection;
+    s->repaint_crossfade = repaint.latent_crossfade;
     if (r->timesteps[0] != '\0') {
         double *timesteps = NULL;
         ace_status status = read_timesteps(r->timesteps, &timesteps, &s->n_timesteps, err);

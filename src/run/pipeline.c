@@ -1,6 +1,7 @@
 #include "run/pipeline.h"
 
 #include "base/memory.h"
+#include "run/repaint_splice.h"
 
 #include <string.h>
 
@@ -249,7 +250,11 @@ static ace_status step_align(ace_runner *r, const ace_job *job, intermediates *m
 
 static ace_status step_decode(ace_runner *r, const ace_job *job, intermediates *m)
 {
-    return ace_run_decoder(r, job, m->songs, m->n_songs);
+    ace_status status = ace_run_decoder(r, job, m->songs, m->n_songs);
+    if (status == ACESTEP_OK) {
+        ace_repaint_splice(job, m->songs, m->n_songs);
+    }
+    return status;
 }
 
 typedef struct step_list {

@@ -77,9 +77,15 @@
          "repaint, lego: from this second; negative extends to the left")                          \
     REAL(repainting_end, -1, -1, 1200, "repaintingEnd", "editing",                                 \
          "to this second; -1: the end; beyond it extends to the right")                            \
-    WORD(repaint_mode, 0, "aggressive|balanced|conservative", "repaintMode", "editing",            \
-         "how strictly the rest is kept (aggressive: as the original's first release)")            \
-    REAL(repaint_strength, 0.5, 0, 1, "repaintStrength", "editing", "for balanced")                \
+    WORD(repaint_mode, 1, "aggressive|balanced|conservative", "repaintMode", "editing",            \
+         "how closely the rest is kept; aggressive: it is made anew too, though much like it was") \
+    REAL(repaint_strength, 0.5, 0, 1, "repaintStrength", "editing",                                \
+         "for balanced: 0 is conservative, 1 keeps nothing while it samples")                      \
+    REAL(repaint_wav_crossfade_sec, -1, -1, 5, "repaintWavCrossfadeSec", "editing",                \
+         "seconds of fade around the region, beyond which the recording stays as it is; -1: by "   \
+         "repaint_mode")                                                                           \
+    INT(repaint_latent_crossfade_frames, -1, -1, 250, "repaintLatentCrossfadeFrames", "editing",   \
+        "the same for the latents, 25 a second; -1: by repaint_mode")                              \
     WORD(chunk_mask_mode, 0, "explicit|auto", "", "editing",                                       \
          "mask value: 1 inside the region, or 2 (the newer original's \"auto\")")                  \
     REAL(audio_cover_strength, 1, 0, 1, "cover_strength,audioCoverStrength", "editing",            \

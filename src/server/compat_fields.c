@@ -78,6 +78,8 @@ const ace_compat_field ace_compat_fields[] = {
     REAL("repainting_end", -1, 1200, "repainting_end,repaintingEnd"),
     WORD("repaint_mode", "aggressive|balanced|conservative", "repaint_mode,repaintMode"),
     REAL("repaint_strength", 0, 1, "repaint_strength"),
+    REAL("repaint_wav_crossfade_sec", 0, 5, "repaint_wav_crossfade_sec"),
+    INT("repaint_latent_crossfade_frames", 0, 250, "repaint_latent_crossfade_frames"),
     WORD("chunk_mask_mode", "explicit|auto", "chunk_mask_mode"),
     REAL("audio_cover_strength", 0, 1,
          "audio_cover_strength,audioCoverStrength,cover_strength,coverStrength"),

@@ -136,6 +136,15 @@ static void leave_out_source(ace_compat_rules *rules, const char *option)
     }
 }
 
+/* The original's own default, which clients send along and its code leaves to repaint_mode. */
+static void leave_to_the_mode(ace_compat_rules *rules, const char *option, double theirs)
+{
+    double value = 0;
+    if (ace_compat_number(json_object_get(rules->params, option), &value) && value == theirs) {
+        json_object_del(rules->params, option);
+    }
+}
+
 ace_status ace_compat_rule_task(ace_compat_rules *rules, ace_error *err)
 {
     static const char theirs[] = "Fill the audio semantic mask based on the given conditions:";
@@ -157,6 +166,8 @@ ace_status ace_compat_rule_task(ace_compat_rules *rules, ace_error *err)
         leave_out_source(rules, "src_audio");
         leave_out_source(rules, "src_latents");
     }
+    leave_to_the_mode(rules, "repaint_wav_crossfade_sec", 0);
+    leave_to_the_mode(rules, "repaint_latent_crossfade_frames", 10);
     double end = 0;
     if (ace_compat_number(json_object_get(rules->params, "repainting_end"), &end) && end <= 0) {
         json_object_set_new(rules->params, "repainting_end", json_real(-1)); /* the source's end */

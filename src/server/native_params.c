@@ -27,10 +27,11 @@ static const mode modes[] = {
      "src_audio", false, true, false},
     {"repaint", "Repaint", "repaint",
      "src_audio,caption,lyrics,vocal_language,repainting_start,repainting_end,repaint_mode,"
-     "repaint_strength,batch_size",
+     "repaint_strength,repaint_wav_crossfade_sec,repaint_latent_crossfade_frames,batch_size",
      "src_audio", false, true, false},
     {"lego", "Lego", "lego",
-     "src_audio,track_name,caption,lyrics,repainting_start,repainting_end,batch_size",
+     "src_audio,track_name,caption,lyrics,repainting_start,repainting_end,"
+     "repaint_wav_crossfade_sec,repaint_latent_crossfade_frames,batch_size",
      "src_audio,track_name", false, true, true},
     {"extract", "Extract", "extract", "src_audio,track_name,batch_size", "src_audio,track_name",
      false, true, true},
