@@ -114,9 +114,9 @@ typedef enum acestep_call {
     ACESTEP_CALL_TIME_LYRICS
 } acestep_call;
 
-/* Walks the whole job on the measure device: no weights are read, milliseconds but for the audio that the
- * request names. What the call would refuse is refused here, with the same error; its output files are not
- * looked at. */
+/* Walks the whole job on the measure device: no weights are read, milliseconds but for the audio
+ * that the request names. What the call would refuse is refused here, with the same error; its
+ * output files are not looked at. */
 acestep_status acestep_plan_call(acestep_engine *engine, const acestep_request *request,
                                  acestep_call call, acestep_plan **out, acestep_error *err);
 /* Of acestep_generate. */

@@ -143,8 +143,8 @@ ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_j
     return status;
 }
 
-static ace_status plan(ace_workshop *w, const ace_request *request, acestep_call call,
-                       ace_job *job, acestep_plan *out, ace_error *err)
+static ace_status plan(ace_workshop *w, const ace_request *request, acestep_call call, ace_job *job,
+                       acestep_plan *out, ace_error *err)
 {
     ace_goal goal = ace_call_goal(call);
     ace_status status = ace_call_check(call, request, err);
@@ -166,10 +166,9 @@ acestep_status acestep_plan_call(acestep_engine *engine, const acestep_request *
     acestep_plan *made = ace_calloc(1, sizeof *made);
     ace_job *job = ace_calloc(1, sizeof *job);
     *out = NULL;
-    ace_status status =
-        made != NULL && job != NULL
-            ? plan(&engine->workshop, request->options, call, job, made, inner)
-            : ace_fail(inner, ACESTEP_MEMORY, "plan: no host memory");
+    ace_status status = made != NULL && job != NULL
+                            ? plan(&engine->workshop, request->options, call, job, made, inner)
+                            : ace_fail(inner, ACESTEP_MEMORY, "plan: no host memory");
     if (job != NULL) {
         ace_job_free(job);
     }

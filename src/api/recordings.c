@@ -93,8 +93,8 @@ static ace_status run(ace_workshop *w, const task *t, const ace_request *request
     ace_warnings *warnings = &result->plan.warnings;
     ace_status status = ace_workshop_recover(w, request, err);
     if (status == ACESTEP_OK) {
-        status = ace_job_create_for(w, request, ace_call_goal(t->call), warnings, &result->job,
-                                    err);
+        status =
+            ace_job_create_for(w, request, ace_call_goal(t->call), warnings, &result->job, err);
     }
     if (status == ACESTEP_OK && computes) {
         status = prepare(t, result, output, err);

@@ -311,8 +311,8 @@ static const char *called(const char *path, const char *label)
     return label[0] != '\0' ? label : path;
 }
 
-static ace_status read_audio(const char *path, const char *name, const char *option,
-                             ace_audio *out, ace_warnings *warnings, ace_error *err)
+static ace_status read_audio(const char *path, const char *name, const char *option, ace_audio *out,
+                             ace_warnings *warnings, ace_error *err)
 {
     ace_audio_source source;
     ace_status status = ace_audio_read(path, NULL, out, &source, err);
@@ -354,8 +354,7 @@ static ace_status read_audio_inputs(const ace_request *r, const ace_models *m, a
         ace_warn(warnings, "", audio ? "src_audio" : "src_latents",
                  audio ? called(r->src_audio, r->src_audio_label)
                        : called(r->src_latents, r->src_latents_label),
-                 "none",
-                 "text2music does not listen to a source");
+                 "none", "text2music does not listen to a source");
     }
     if (status == ACESTEP_OK && r->reference_audio[0] != '\0') {
         const char *name = called(r->reference_audio, r->reference_audio_label);

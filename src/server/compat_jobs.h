@@ -36,8 +36,8 @@ void ace_compat_reply_retry(ace_http_request *request, const ace_compat_refusal 
 /* Called once when the job is over; answers. */
 typedef void ace_compat_answer(ace_http_request *request, ace_server *server, const json_t *record);
 
-/* Answers when the job is over, or 504 after so many seconds; the job is cancelled then, and when the
- * client hangs up. */
+/* Answers when the job is over, or 504 after so many seconds; the job is cancelled then, and when
+ * the client hangs up. */
 void ace_compat_wait(ace_http_request *request, ace_server *server, const json_t *record,
                      double seconds, ace_compat_answer *answer);
 

@@ -87,8 +87,8 @@ void ace_compat_rule_music(ace_compat_rules *rules)
 /* ---- sampling
  * ------------------------------------------------------------------------------------ */
 
-/* Names that the original's API server reserves; its pipeline reads neither: the guidance's momentum is
- * part of the method (docs/model.md). Zero is what clients send that do not care. */
+/* Names that the original's API server reserves; its pipeline reads neither: the guidance's
+ * momentum is part of the method (docs/model.md). Zero is what clients send that do not care. */
 static void leave_out(const ace_compat_rules *rules, const char *name)
 {
     double number = 0;

@@ -236,7 +236,8 @@ uint64_t ace_jobs_last_event(ace_jobs *jobs);
 json_t *ace_jobs_engine_state(ace_jobs *jobs);
 
 /* Opens the engine with the defaults and these options, or closes it, as soon as no job runs.
- * Returns at once; an event "engine" tells when it has happened. MODEL for models that are not here. */
+ * Returns at once; an event "engine" tells when it has happened. MODEL for models that are not
+ * here. */
 ace_status ace_jobs_load(ace_jobs *jobs, json_t *options, ace_error *err);
 void ace_jobs_unload(ace_jobs *jobs);
 

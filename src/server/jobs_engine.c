@@ -239,8 +239,7 @@ ace_status ace_jobs_load(ace_jobs *jobs, json_t *options, ace_error *err)
     }
     json_decref(asked);
     ace_error failure = {.code = ACESTEP_OK};
-    if (status == ACESTEP_OK &&
-        ace_is_hopeless(ace_jobs_look_at_models(jobs, request, &failure))) {
+    if (status == ACESTEP_OK && ace_is_hopeless(ace_jobs_look_at_models(jobs, request, &failure))) {
         acestep_request_free(request);
         status = ace_fail(err, failure.code, "%s", failure.message);
     }

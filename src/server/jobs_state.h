@@ -143,7 +143,8 @@ void ace_times_learn(ace_jobs *jobs, const acestep_request *request, const json_
 ace_estimate ace_times_expect(ace_jobs *jobs, ace_job_kind kind, const acestep_request *request,
                               const json_t *plan);
 
-/* jobs_preview.c: can the request never be done here? Memory that is short now need not be so later. */
+/* jobs_preview.c: can the request never be done here? Memory that is short now need not be so
+ * later. */
 bool ace_is_hopeless(ace_status status);
 /* Plans with the second engine. svg may be NULL. */
 ace_status ace_jobs_plan(ace_jobs *jobs, ace_job_kind kind, acestep_request *request, json_t **plan,

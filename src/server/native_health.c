@@ -20,9 +20,9 @@ static json_t *trouble_of(const json_t *device)
                         cause != NULL ? cause : "no cause is known");
 }
 
-/* One object for all who ask: "status" at the top is acestep.cpp's; "data", "code" and "error" are the
- * envelope of the original's server. Without its card a server still takes jobs, and the next one may
- * bring the card back: HTTP says 200, and the words tell of it. */
+/* One object for all who ask: "status" at the top is acestep.cpp's; "data", "code" and "error" are
+ * the envelope of the original's server. Without its card a server still takes jobs, and the next
+ * one may bring the card back: HTTP says 200, and the words tell of it. */
 void ace_native_health(ace_http_request *request, ace_server *server)
 {
     json_t *device = ace_jobs_device_state(server->jobs);

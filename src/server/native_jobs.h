@@ -48,8 +48,9 @@ void ace_native_reply_change(ace_http_request *request, ace_job_change change);
  * files in src_audio and reference_audio. params is a new object. False after answering. */
 bool ace_native_wish_read(ace_http_request *request, ace_server *server, ace_job_kind kind,
                           ace_job_wish *wish, json_t **params);
-/* The answer to what ace_jobs_add and ace_jobs_preview refuse, with Retry-After. params: what was asked; a
- * model that is not here is the client's business when he has named it, and else the server's. */
+/* The answer to what ace_jobs_add and ace_jobs_preview refuse, with Retry-After. params: what was
+ * asked; a model that is not here is the client's business when he has named it, and else the
+ * server's. */
 void ace_native_refuse(ace_http_request *request, const json_t *params, const ace_error *err,
                        double retry_seconds);
 

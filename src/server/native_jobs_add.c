@@ -261,8 +261,8 @@ static bool is_ready(ace_http_request *request, void *state, bool late)
     return true;
 }
 
-/* Whoever hangs up without an answer knows no name by which to find the job: it is of no use to anyone
- * then, unless a repeated request would find it by its key. */
+/* Whoever hangs up without an answer knows no name by which to find the job: it is of no use to
+ * anyone then, unless a repeated request would find it by its key. */
 static void free_waiting(void *state)
 {
     waiting *w = state;
@@ -272,8 +272,8 @@ static void free_waiting(void *state)
     ace_free(w);
 }
 
-/* Answers with the record once the job has ended; 504 after so many seconds. own: the job goes with its
- * client. */
+/* Answers with the record once the job has ended; 504 after so many seconds. own: the job goes with
+ * its client. */
 static void wait_for_end(ace_http_request *request, ace_server *server, const char *id,
                          double seconds, bool own)
 {
@@ -320,8 +320,8 @@ static void add(ace_http_request *request, ace_server *server, ace_job_kind kind
     } else if (ace_jobs_add(server->jobs, &wish, &record, &retry, &err) != ACESTEP_OK) {
         ace_native_refuse(request, params, &err, retry);
     } else if (wait > 0) {
-        wait_for_end(request, server, json_string_value(json_object_get(record, "id")), (double)wait,
-                     wish.repeat_key == NULL);
+        wait_for_end(request, server, json_string_value(json_object_get(record, "id")),
+                     (double)wait, wish.repeat_key == NULL);
         json_decref(record);
     } else {
         reply_added(request, server, record);

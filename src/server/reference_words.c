@@ -65,7 +65,8 @@ static void ask(ace_http_request *request, ace_server *server, json_t *body, ace
         json_object_del(wish.params, "thinking"); /* it is asked for nothing else */
         ace_compat_refusal refusal;
         json_t *record = ace_compat_queue(request, server, &wish, "reference", 1, &refusal);
-        if (record == NULL && refusal.err.code == ACESTEP_UNSUPPORTED) { /* as the original says it */
+        if (record == NULL &&
+            refusal.err.code == ACESTEP_UNSUPPORTED) { /* as the original says it */
             ace_http_reply_error(request, 503, "not_possible", NULL, NULL, "%s",
                                  refusal.err.message);
         } else if (record == NULL) {
