@@ -143,6 +143,7 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
     put_label(root, "src_audio", request->src_audio_label);
     put_label(root, "src_latents", request->src_latents_label);
     put_label(root, "reference_audio", request->reference_audio_label);
+    put_label(root, "reference_latents", request->reference_latents_label);
     put_label(root, "lora", request->lora_label);
     if (result->job.written[song->brief].wrote) {
         drop_questions(root);

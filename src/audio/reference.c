@@ -2,17 +2,18 @@
 
 #include <string.h>
 
-/* Where piece number i begins in a recording of n frames: within its third, and so that it ends
- * before the recording does. */
-static int64_t piece_start(int64_t n, int i, double u)
+void ace_reference_pieces(int64_t n, int64_t piece_frames, const double u[ACE_REFERENCE_PIECES],
+                          int64_t start[ACE_REFERENCE_PIECES])
 {
-    int64_t third = n / ACE_REFERENCE_PIECES;
-    int64_t room = i == ACE_REFERENCE_PIECES - 1 ? n - 2 * third : third;
-    int64_t slack = room - ACE_REFERENCE_PIECE_FRAMES;
-    slack = slack > 0 ? slack : 0;
-    int64_t offset = (int64_t)(u * (double)(slack + 1));
-    offset = offset < 0 ? 0 : offset > slack ? slack : offset;
-    return third * i + offset;
+    int64_t together = ACE_REFERENCE_PIECES * piece_frames;
+    int64_t repeated = n > 0 && n < together ? (together + n - 1) / n * n : n;
+    int64_t third = repeated / ACE_REFERENCE_PIECES;
+    for (int i = 0; i < ACE_REFERENCE_PIECES; i++) {
+        int64_t room = i == ACE_REFERENCE_PIECES - 1 ? repeated - 2 * third : third;
+        int64_t slack = room > piece_frames ? room - piece_frames : 0;
+        int64_t offset = (int64_t)(u[i] * (double)(slack + 1));
+        start[i] = third * i + (offset < 0 ? 0 : offset > slack ? slack : offset);
+    }
 }
 
 ace_status ace_reference_cut(const ace_audio *in, const double u[ACE_REFERENCE_PIECES],
@@ -32,13 +33,12 @@ ace_status ace_reference_cut(const ace_audio *in, const double u[ACE_REFERENCE_P
     if (status != ACESTEP_OK) {
         return status;
     }
-    int64_t times = (ACE_REFERENCE_FRAMES + in->frames - 1) / in->frames;
-    int64_t n = times > 1 ? times * in->frames : in->frames;
+    int64_t start[ACE_REFERENCE_PIECES];
+    ace_reference_pieces(in->frames, ACE_REFERENCE_PIECE_FRAMES, u, start);
     for (int i = 0; i < ACE_REFERENCE_PIECES; i++) {
-        int64_t start = piece_start(n, i, u[i]);
         float *piece = out->samples + (int64_t)i * ACE_REFERENCE_PIECE_FRAMES * ACE_AUDIO_CHANNELS;
         for (int64_t f = 0; f < ACE_REFERENCE_PIECE_FRAMES; f++) {
-            const float *from = in->samples + (start + f) % in->frames * ACE_AUDIO_CHANNELS;
+            const float *from = in->samples + (start[i] + f) % in->frames * ACE_AUDIO_CHANNELS;
             piece[f * ACE_AUDIO_CHANNELS] = from[0];
             piece[f * ACE_AUDIO_CHANNELS + 1] = from[1];
         }

@@ -8,6 +8,7 @@
 #include "model/vae_posterior.h"
 #include "model/vae_tiling.h"
 #include "run/pipeline.h"
+#include "run/reference_latents.h"
 #include "sample/noise.h"
 
 #include <stdio.h>
@@ -83,6 +84,13 @@ static ace_status encode(encoder_run *run, const float *wave, int64_t samples, u
     return status;
 }
 
+static void draw_cuts(uint64_t seed, double draws[ACE_REFERENCE_PIECES])
+{
+    for (int i = 0; i < ACE_REFERENCE_PIECES; i++) {
+        draws[i] = ace_noise_uniform(seed, ACE_NOISE_REFERENCE_CUT, REFERENCE_AUDIO, i);
+    }
+}
+
 /* A song's own cuts of the reference, drawn from its seed. */
 static ace_status encode_reference(encoder_run *run, const ace_brief *brief, int song,
                                    ace_array *out)
@@ -94,10 +102,7 @@ static ace_status encode_reference(encoder_run *run, const ace_brief *brief, int
     }
     double draws[ACE_REFERENCE_PIECES];
     ace_audio cuts;
-    for (int i = 0; i < ACE_REFERENCE_PIECES; i++) {
-        draws[i] =
-            ace_noise_uniform(brief->seed[song], ACE_NOISE_REFERENCE_CUT, REFERENCE_AUDIO, i);
-    }
+    draw_cuts(brief->seed[song], draws);
     ace_status status = ace_reference_cut(&brief->reference, draws, &cuts, run->runner->error);
     if (status == ACESTEP_OK) {
         samples = samples < cuts.frames ? samples : cuts.frames;
@@ -132,6 +137,22 @@ static ace_status fill_up(const ace_job *job, int64_t frames, ace_array *latents
 static bool encodes_source(const ace_brief *brief)
 {
     return brief->source.frames > 0 && brief->latents.rows == 0;
+}
+
+static ace_status take_given_reference(const ace_job *job, const ace_brief *brief, ace_heard *heard,
+                                       ace_error *err)
+{
+    ace_status status = ACESTEP_OK;
+    for (int i = 0; brief->reference_latents.rows > 0 && i < brief->n_songs; i++) {
+        double draws[ACE_REFERENCE_PIECES];
+        if (heard->reference[i].rows == 0 && status == ACESTEP_OK) {
+            draw_cuts(brief->seed[i], draws);
+            status = ace_reference_latents_cut(&brief->reference_latents,
+                                               job->models->dit_config.timbre_frames, draws,
+                                               &heard->reference[i], err);
+        }
+    }
+    return status;
 }
 
 static ace_status take_given(const ace_job *job, const ace_brief *brief, ace_heard *heard,
@@ -318,6 +339,9 @@ ace_status ace_run_audio_encoder(ace_runner *r, const ace_job *job, ace_heard *h
 {
     for (int b = 0; b < job->n_briefs; b++) {
         ace_status taken = take_given(job, &job->brief[b], &heard[b], r->error);
+        if (taken == ACESTEP_OK) {
+            taken = take_given_reference(job, &job->brief[b], &heard[b], r->error);
+        }
         if (taken != ACESTEP_OK) {
             return taken;
         }

@@ -284,8 +284,8 @@ static ace_status refuse_what_the_model_lacks(const ace_request *r, const ace_mo
                                               ace_error *err)
 {
     ace_task task = (ace_task)r->task_type;
-    bool uses_audio =
-        needs_source(task) || r->reference_audio[0] != '\0' || r->audio_codes[0] != '\0';
+    bool uses_audio = needs_source(task) || r->reference_audio[0] != '\0' ||
+                      r->reference_latents[0] != '\0' || r->audio_codes[0] != '\0';
     if (uses_audio && !m->set.card.audio_input) {
         return ace_fail(err, ACESTEP_UNSUPPORTED,
                         "%s makes music from words only: source audio, reference audio and codes "
@@ -343,6 +343,26 @@ static ace_status read_source(const ace_request *r, const ace_models *m, ace_bri
     return status;
 }
 
+static ace_status read_reference(const ace_request *r, const ace_models *m, ace_brief *b,
+                                 ace_warnings *warnings, ace_error *err)
+{
+    if (r->reference_latents[0] != '\0') {
+        return ace_latents_read(r->reference_latents, m->dit_config.latent_channels,
+                                &b->reference_latents, err);
+    }
+    if (r->reference_audio[0] == '\0') {
+        return ACESTEP_OK;
+    }
+    const char *name = called(r->reference_audio, r->reference_audio_label);
+    ace_status status =
+        read_audio(r->reference_audio, name, "reference_audio", &b->reference, warnings, err);
+    if (status == ACESTEP_OK && ace_audio_is_silent(&b->reference)) {
+        ace_warn(warnings, "", "reference_audio", name, "none", "it is silent");
+        ace_audio_free(&b->reference);
+    }
+    return status;
+}
+
 static ace_status read_audio_inputs(const ace_request *r, const ace_models *m, ace_brief *b,
                                     ace_warnings *warnings, ace_error *err)
 {
@@ -356,16 +376,7 @@ static ace_status read_audio_inputs(const ace_request *r, const ace_models *m, a
                        : called(r->src_latents, r->src_latents_label),
                  "none", "text2music does not listen to a source");
     }
-    if (status == ACESTEP_OK && r->reference_audio[0] != '\0') {
-        const char *name = called(r->reference_audio, r->reference_audio_label);
-        status =
-            read_audio(r->reference_audio, name, "reference_audio", &b->reference, warnings, err);
-        if (status == ACESTEP_OK && ace_audio_is_silent(&b->reference)) {
-            ace_warn(warnings, "", "reference_audio", name, "none", "it is silent");
-            ace_audio_free(&b->reference);
-        }
-    }
-    return status;
+    return status == ACESTEP_OK ? read_reference(r, m, b, warnings, err) : status;
 }
 
 static void cut_source(ace_brief *b, double seconds)
@@ -820,5 +831,6 @@ void ace_brief_free(ace_brief *b)
     ace_array_free(&b->latents);
     ace_audio_free(&b->source);
     ace_audio_free(&b->reference);
+    ace_array_free(&b->reference_latents);
     memset(b, 0, sizeof *b);
 }

@@ -38,6 +38,7 @@ typedef struct ace_brief {
                             rows 0: none */
     ace_audio source;    /* with the silence for outpainting around it; empty when there is none */
     ace_audio reference; /* exactly as read; the song's seed draws the cuts */
+    ace_array reference_latents; /* given in the reference's place; rows 0: none */
     const float
         *given_noise; /* [frames, channels] instead of the seed's; borrowed, for the probe */
     int n_songs;

@@ -36,6 +36,8 @@
          "the source as latents, in the place of src_audio: a file that save_latents wrote")       \
     TEXT(reference_audio, "", 4096, "ref_audio,reference_audio_path,referenceAudioPath", "audio",  \
          "audio file whose timbre and style to follow")                                            \
+    TEXT(reference_latents, "", 4096, "ref_latents", "audio",                                      \
+         "the reference as latents, in the place of reference_audio")                              \
     TEXT(audio_codes, "", 1048576, "audio_code_string,audioCodeString", "audio",                   \
          "5 Hz codes to follow: <|audio_code_N|>... or numbers, @FILE")                            \
     FLAG(vae_sample, 0, "", "audio", "draw the encoder's latents from its posterior, seeded")      \
@@ -209,6 +211,7 @@
          "what tags and sidecar call src_audio; empty: its path")                                  \
     TEXT(src_latents_label, "", 4096, "", "debug", "the same for src_latents")                     \
     TEXT(reference_audio_label, "", 4096, "", "debug", "the same for reference_audio")             \
+    TEXT(reference_latents_label, "", 4096, "", "debug", "the same for reference_latents")         \
     TEXT(lora_label, "", 4096, "", "debug", "the same for lora")                                   \
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \
     REAL(cache_least, 64, 0, 65536, "", "debug", "MB a component must take to be kept")             \

@@ -48,6 +48,7 @@ const ace_compat_field ace_compat_fields[] = {
                       "src_audio,ctx_audio"),
     TEXT("reference_audio", "reference_audio_path,ref_audio_path,referenceAudioPath,refAudioPath,"
                             "reference_audio,ref_audio"),
+    TEXT("reference_latents", "reference_latents,ref_latents"),
     LIST("audio_codes", "audio_code_string,audioCodeString,audio_codes"),
 
     INT("bpm", 30, 300, "bpm"),

@@ -120,7 +120,9 @@ static const struct {
              {"audio", "src_audio_path"},
              {"src_latents", "src_latents"},
              {"reference_audio", "reference_audio_path"},
-             {"ref_audio", "reference_audio_path"}};
+             {"ref_audio", "reference_audio_path"},
+             {"reference_latents", "reference_latents"},
+             {"ref_latents", "reference_latents"}};
 
 static const char *field_of(const char *part)
 {
@@ -143,9 +145,8 @@ ace_status ace_compat_keep_files(ace_http_request *request, ace_server *server, 
         if (field == NULL || file->bytes == 0) {
             continue; /* an empty file field of a page's form */
         }
-        status = strcmp(field, "src_latents") == 0
-                     ? ace_upload_take_latents(server, request, i, id, err)
-                     : ace_upload_take(server, request, i, id, err);
+        status = ace_job_takes_latents(field) ? ace_upload_take_latents(server, request, i, id, err)
+                                              : ace_upload_take(server, request, i, id, err);
         if (status == ACESTEP_OK) {
             json_object_set_new(body, field, json_string(id));
         }

@@ -5,9 +5,9 @@
 #include "server/compat_request.h"
 #include "server/server.h"
 
-/* Keeps the files of a form as uploads and puts their ids into body, under src_audio_path, src_latents
- * and reference_audio_path by the names of their parts. AUDIO for one that is no recording, or no
- * latents. */
+/* Keeps the files of a form as uploads and puts their ids into body, under src_audio_path,
+ * src_latents, reference_audio_path and reference_latents by the names of their parts. AUDIO for
+ * one that is no recording, or no latents. */
 ace_status ace_compat_keep_files(ace_http_request *request, ace_server *server, json_t *body,
                                  ace_error *err);
 

@@ -93,7 +93,7 @@ typedef struct ace_jobs_options {
     /* The real path of a file that a request names (ace_server_input_path). NULL: the name itself.
      */
     ace_status (*input_path)(ace_server *server, const char *named, char **out, ace_error *err);
-    /* The same for src_latents. NULL: input_path. */
+    /* The same for options of latents. NULL: input_path. */
     ace_status (*latents_path)(ace_server *server, const char *named, char **out, ace_error *err);
     /* The same for an adapter in the option lora. NULL: input_path. */
     ace_status (*adapter_path)(ace_server *server, const char *named, char **out, ace_error *err);
@@ -121,11 +121,15 @@ void ace_jobs_close(ace_jobs *jobs); /* stops at once what runs; NULL is fine */
 /* ---- asking for work
  * -------------------------------------------------------------------------------- */
 
+/* Is such an option's file one of latents? */
+bool ace_job_takes_latents(const char *option);
+
 typedef struct ace_job_wish {
     ace_job_kind kind;
     const char *origin; /* the API it came by: "native", "reference", "peer" */
     json_t *params; /* object of options as acestep_request_set_json reads it; borrowed. The files
-                     * in src_audio, reference_audio and lora go through input_path */
+                     * in src_audio, reference_audio, those of latents and lora go through the paths
+                     * above */
     bool admin;     /* options of the machine and of the models may differ from the defaults */
     const char
         *repeat_key; /* Idempotency-Key: the same key within 24 h gives the same job; or NULL */

@@ -81,7 +81,8 @@ void ace_preview_unload(ace_jobs *jobs, double idle_seconds)
 /* Files by what the client calls them, not by where they lie. */
 static void tell_names(json_t *options)
 {
-    static const char *const files[] = {"src_audio", "src_latents", "reference_audio", "lora"};
+    static const char *const files[] = {"src_audio", "src_latents", "reference_audio",
+                                        "reference_latents", "lora"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char label[40];
         (void)snprintf(label, sizeof label, "%s_label", files[i]);

@@ -94,6 +94,11 @@ static ace_status latents_path(ace_jobs *jobs, const char *named, char **out, ac
                : real_path(jobs, named, out, err);
 }
 
+bool ace_job_takes_latents(const char *option)
+{
+    return strcmp(option, "src_latents") == 0 || strcmp(option, "reference_latents") == 0;
+}
+
 static ace_status resolve_file(ace_jobs *jobs, acestep_request *request, const char *option,
                                const char *named, ace_error *err)
 {
@@ -101,8 +106,8 @@ static ace_status resolve_file(ace_jobs *jobs, acestep_request *request, const c
     if (named == NULL || named[0] == '\0') {
         return ACESTEP_OK;
     }
-    ace_status status = strcmp(option, "src_latents") == 0 ? latents_path(jobs, named, &path, err)
-                                                           : real_path(jobs, named, &path, err);
+    ace_status status = ace_job_takes_latents(option) ? latents_path(jobs, named, &path, err)
+                                                      : real_path(jobs, named, &path, err);
     if (status == ACESTEP_OK) {
         status = ace_request_put(request, option, path, err);
     }
@@ -213,7 +218,8 @@ static bool is_servers_own(ace_jobs *jobs, const char *lora)
 static ace_status resolve_files(ace_jobs *jobs, const json_t *asked, acestep_request *request,
                                 ace_error *err)
 {
-    static const char *const files[] = {"src_audio", "src_latents", "reference_audio"};
+    static const char *const files[] = {"src_audio", "src_latents", "reference_audio",
+                                        "reference_latents"};
     const char *lora = json_string_value(json_object_get(asked, "lora"));
     ace_status status = ACESTEP_OK;
     for (size_t i = 0; i < sizeof files / sizeof *files && status == ACESTEP_OK; i++) {

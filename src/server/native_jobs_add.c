@@ -74,11 +74,11 @@ static bool is_of_recordings(ace_job_kind kind)
 /* Which option a file of the form is for; NULL: none. */
 static const char *option_of(const char *field, ace_job_kind kind)
 {
-    static const char *const names[][2] = {{"src_audio", "src_audio"},
-                                           {"ctx_audio", "src_audio"},
-                                           {"src_latents", "src_latents"},
-                                           {"reference_audio", "reference_audio"},
-                                           {"ref_audio", "reference_audio"}};
+    static const char *const names[][2] = {
+        {"src_audio", "src_audio"},          {"ctx_audio", "src_audio"},
+        {"src_latents", "src_latents"},      {"reference_audio", "reference_audio"},
+        {"ref_audio", "reference_audio"},    {"reference_latents", "reference_latents"},
+        {"ref_latents", "reference_latents"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(field, names[i][0]) == 0) {
             return names[i][1];
@@ -99,11 +99,12 @@ static bool take_files(ace_http_request *request, ace_server *server, ace_job_ki
         const char *option = option_of(request->files[i].field, kind);
         if (option == NULL) {
             ace_http_reply_error(request, 400, "bad_value", request->files[i].field,
-                                 "files go into src_audio, src_latents and reference_audio",
+                                 "files go into src_audio, src_latents, reference_audio and "
+                                 "reference_latents",
                                  "\"%.60s\" takes no file", request->files[i].field);
             return false;
         }
-        bool latents = strcmp(option, "src_latents") == 0;
+        bool latents = ace_job_takes_latents(option);
         ace_status status = latents ? ace_upload_take_latents(server, request, i, id, &err)
                                     : ace_upload_take(server, request, i, id, &err);
         if (status != ACESTEP_OK) {

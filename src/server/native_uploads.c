@@ -1,5 +1,6 @@
 /* Recordings to cover, repaint, follow or understand. */
 #include "base/memory.h"
+#include "server/jobs.h"
 #include "server/media_type.h"
 #include "server/native.h"
 #include "server/uploads.h"
@@ -17,7 +18,7 @@ static bool is_latents(const ace_http_request *request)
 {
     const char *kind = ace_http_query(request, "kind");
     return (kind != NULL && strcmp(kind, "latents") == 0) ||
-           strcmp(request->files[0].field, "src_latents") == 0;
+           ace_job_takes_latents(request->files[0].field);
 }
 
 void ace_native_upload(ace_http_request *request, ace_server *server)

@@ -56,17 +56,6 @@ static ace_status request_of(json_t *body, json_t **out, ace_error *err)
                         : ace_fail(err, ACESTEP_ARGUMENT, "request: the part holds no JSON");
 }
 
-/* A reference is cut anew for every song, which takes its sound. */
-static bool has_reference_latents(const ace_http_request *request)
-{
-    for (size_t i = 0; i < request->n_files; i++) {
-        if (strcmp(request->files[i].field, "ref_latents") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The part "request" may come as a file too. */
 static ace_status read_body(ace_http_request *request, ace_server *server, json_t **out,
                             ace_error *err)
@@ -74,10 +63,6 @@ static ace_status read_body(ace_http_request *request, ace_server *server, json_
     json_t *given = request->body;
     json_t *body = given != NULL ? NULL : json_object();
     *out = NULL;
-    if (has_reference_latents(request)) {
-        return ace_fail(err, ACESTEP_UNSUPPORTED,
-                        "ref_latents: latents of a reference are not read here; send the audio");
-    }
     ace_status status = ACESTEP_OK;
     if (json_is_object(given)) {
         status = request_of(given, &body, err);
@@ -93,9 +78,11 @@ static ace_status read_body(ace_http_request *request, ace_server *server, json_
     if (status == ACESTEP_OK) {
         status = ace_compat_keep_files(request, server, first, err);
     }
-    static const char *const files[] = {"src_audio_path", "src_latents", "reference_audio_path"};
+    static const char *const files[] = {"src_audio_path", "src_latents", "reference_audio_path",
+                                        "reference_latents"};
     json_array_foreach (body, i, one) {
-        for (size_t f = 0; status == ACESTEP_OK && f < 3 && json_is_object(one); f++) {
+        for (size_t f = 0;
+             status == ACESTEP_OK && f < sizeof files / sizeof *files && json_is_object(one); f++) {
             json_t *id = json_object_get(first, files[f]);
             if (id != NULL) {
                 json_object_set(one, files[f], id);

@@ -37,7 +37,8 @@ extern const ace_http_route *const ace_server_tables[];
  * ARGUMENT for anything else, without telling whether it exists. */
 ace_status ace_server_input_path(ace_server *server, const char *named, char **out, ace_error *err);
 
-/* The same for src_latents: the upload is one of latents, and the song has saved its own. */
+/* The same for src_latents and reference_latents: the upload is one of latents, and the song has
+ * saved its own. */
 ace_status ace_server_latents_path(ace_server *server, const char *named, char **out,
                                    ace_error *err);
 

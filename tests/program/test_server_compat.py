@@ -273,13 +273,13 @@ class Demo(CompatTest):
 
 
     def test_errors_are_one_text(self):
-        latents = form({"request": "{}"}, {"ref_latents": ("a.vae", b"\0" * 256)})
+        latents = form({"request": "{}"}, {"ref_latents": ("a.vae", b"\0" * 255)})
         self.assertIn("error", self.json("POST", "/api/extra/music/prepare", {"caption": "x"}, status=501))
         for path, body, kind, status in (("/synth", {"task_type": "waltz"}, "application/json", 400),
                                          ("/synth", [1], "application/json", 400),
                                          ("/synth", [], "application/json", 400),
                                          ("/synth", *form({"request": "{"}, {}), 400),
-                                         ("/synth", *latents, 501),
+                                         ("/synth", *latents, 400),
                                          ("/synth", *form({"request": "{}"}, {"audio": ("a.wav", b"no sound")}), 400),
                                          ("/lm", {"caption": "x"}, "application/json", 501),
                                          ("/understand", *form({}, {"audio": ("a.wav", tone(1))}), 501),
@@ -741,6 +741,14 @@ class Whole(PeerTest):
         body, kind = form({}, {"src_latents": ("a.vae", encoded)})
         job, _ = self.run_job("/understand", body, kind=kind)
         self.assertTrue(json.loads(parts_of(*self.result(job))[0][1])["caption"])
+        song = {"request": json.dumps({"caption": "jazz", "duration": 10, "output_format": "wav16", "seed": 7})}
+        made = []
+        for files in ({}, {"ref_latents": ("a.vae", encoded)}, {"ref_latents": ("a.vae", encoded), "ref_audio": ("a.wav", tone(1))}):
+            body, kind = form(song, files)
+            job, _ = self.run_job("/synth", body, kind=kind)
+            made.append(sound_of(parts_of(*self.result(job))[0][1]))
+        self.assertNotEqual(made[0], made[1])
+        self.assertEqual(made[1], made[2])
         both = form({}, {"audio": ("a.wav", tone(1)), "src_latents": ("a.vae", encoded)})
         for wrong in (form({}, {}), both, form({}, {"src_latents": ("a.vae", encoded[:-3])}),
                       form({}, {"src_latents": ("a.vae", b"\xff" * 64)}), form({"request": "[]"}, {})):

@@ -147,6 +147,31 @@ class Latents(RecordingsTest):
         ignored = self.job(server, "/v1/jobs", {**asked, "duration": 10, "src_latents": name})
         self.assertIn("src_latents", [w["field"] for w in ignored["warnings"]])
 
+    def test_latents_are_a_reference_like_their_sound(self):
+        server = self.begin()
+        sound = server.ask("POST", "/v1/uploads", recording(30), Content_Type="audio/wav").json["id"]
+        few_seconds = server.ask("POST", "/v1/uploads", recording(2), Content_Type="audio/wav").json["id"]
+        encoded = self.item(server, "/v1/codec/encode", {"audio": sound})
+        name = encoded["latents"].split("/")[3] + "/0"
+        asked = {"caption": "y", "duration": 10, "seed": 5, "thinking": False, **EXACT}
+        song = lambda **more: self.job(server, "/v1/jobs", {**asked, **more})
+        heard = lambda job: self.get(server, job["items"][0]["audio"])
+        by_sound, job = heard(song(reference_audio=sound)), song(reference_latents=name)
+        self.assertEqual(by_sound, heard(job))
+        self.assertNotEqual(by_sound, heard(song()))
+        self.assertNotIn("encode", [s["stage"] for s in job["plan"]["stages"]])
+        sidecar = server.ask("GET", job["items"][0]["sidecar"])
+        self.assertEqual(sidecar.json["reference_latents"], name)
+        self.assertNotIn(self.folder.encode(), sidecar.body)
+        data = self.get(server, encoded["latents"])
+        request = json.dumps({**asked, "reference_audio": few_seconds}).encode()  # latents win over the sound
+        sent = self.post_form(server, "/v1/jobs?wait=100", ("request", None, request), ("ref_latents", "x", data))
+        self.assertEqual(heard(sent.json), by_sound)
+        few = self.upload(server, data[:200 * CHANNELS * 4])["id"]
+        both = self.job(server, "/v1/jobs", {**asked, "seed": "5,6", "batch_size": 2, "reference_latents": few})
+        self.assertEqual(self.get(server, both["items"][0]["audio"]), heard(song(reference_latents=few)))
+        self.assertEqual(server.ask("POST", "/v1/jobs", {**asked, "reference_latents": sound}).status, 400)
+
     def test_what_is_no_latents(self):
         server = self.begin()
         good = latents(150)

@@ -3,6 +3,7 @@
 #include "base/little_endian.h"
 #include "base/memory.h"
 #include "run/latents_file.h"
+#include "run/reference_latents.h"
 #include "support/temporary_folder.h"
 
 #include <math.h>
@@ -142,6 +143,51 @@ static void huge_files_cost_nothing(void **state)
     assert_int_equal(ace_latents_read(path, 64, &a, &err), ACESTEP_IO);
 }
 
+/* Frame r of `rows` holds r, and each row of its cut says where it comes from. */
+static void assert_cut(int64_t rows, double u, const int64_t starts[3])
+{
+    const double draws[] = {u, u, u};
+    ace_array in;
+    ace_array out;
+    assert_int_equal(ace_array_create(rows, 2, &in, NULL), ACESTEP_OK);
+    for (int64_t r = 0; r < rows; r++) {
+        in.values[2 * r] = (float)r;
+        in.values[2 * r + 1] = -(float)r;
+    }
+    assert_int_equal(ace_reference_latents_cut(&in, 750, draws, &out, NULL), ACESTEP_OK);
+    assert_int_equal(out.rows, 750);
+    assert_int_equal(out.cols, 2);
+    for (int64_t r = 0; r < 750; r++) {
+        float expected = (float)((starts[r / 250] + r % 250) % rows);
+        assert_true(out.values[2 * r] == expected && out.values[2 * r + 1] == -expected);
+    }
+    ace_array_free(&in);
+    ace_array_free(&out);
+}
+
+static void a_reference_is_cut_as_its_sound_would_be(void **state)
+{
+    (void)state;
+    static const double last = 0.9999999999;
+    assert_cut(750, last, (int64_t[]){0, 250, 500}); /* as it is */
+    assert_cut(3000, 0, (int64_t[]){0, 1000, 2000});
+    assert_cut(3000, last, (int64_t[]){750, 1750, 2750});
+    assert_cut(500, 0, (int64_t[]){0, 333, 666}); /* twice */
+    assert_cut(1, last, (int64_t[]){0, 250, 500});
+    ace_array in;
+    ace_array out;
+    const double draws[] = {0, 0, 0};
+    assert_int_equal(ace_array_create(5, 2, &in, NULL), ACESTEP_OK);
+    memset(in.values, 0, 10 * sizeof *in.values);
+    assert_int_equal(ace_reference_latents_cut(&in, 7, draws, &out, NULL), ACESTEP_OK);
+    assert_int_equal(out.rows, 7); /* no multiple of three */
+    ace_array_free(&out);
+    ace_memory_fail_at(1);
+    assert_int_equal(ace_reference_latents_cut(&in, 7, draws, &out, NULL), ACESTEP_MEMORY);
+    ace_memory_fail_at(0);
+    ace_array_free(&in);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
@@ -149,7 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_written_is_read),       TEST(bytes_are_in_order),
         TEST(what_is_no_latents_is_refused), TEST(the_longest_song_is_the_most),
-        TEST(huge_files_cost_nothing),
+        TEST(huge_files_cost_nothing),       TEST(a_reference_is_cut_as_its_sound_would_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
