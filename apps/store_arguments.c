@@ -26,6 +26,8 @@ const char store_download_help[] =
     "  --timeout SECONDS    of silence after which a connection is given up (30)\n"
     "  --skip-main          without what a diffusion model needs beside it\n"
     "  --force              also what is here already\n"
+    "  --offline            never touch the network (ACESTEP_OFFLINE, HF_HUB_OFFLINE): done where\n"
+    "                       everything is here, else status 7 and what is missing\n"
     "  --dry-run            only say what would be got\n"
     "  --json               say it as JSON\n";
 
@@ -60,6 +62,7 @@ static const known table[] = {
     {"--dry-run", "--dry-run", SWITCH, IN(dry_run)},
     {"--yes", "-y", SWITCH, IN(yes)},
     {"--list", "-l", SWITCH, IN(list)},
+    {"--offline", "--offline", SWITCH, IN(offline)},
 };
 enum { N_KNOWN = sizeof table / sizeof table[0] };
 
@@ -199,6 +202,7 @@ int store_arguments_read(store_arguments *a, int argc, char **argv)
         }
         i += used;
     }
+    a->options.offline = a->offline ? "--offline" : NULL;
     acestep_store_options_environment(&a->options);
     a->folder = acestep_store_folder(a->options.folder, &err);
     if (a->folder == NULL) {

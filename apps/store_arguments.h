@@ -13,7 +13,7 @@ typedef struct store_arguments {
     acestep_store_options options; /* with what the environment says */
     const char *name[STORE_NAMES]; /* sets, in the order given */
     size_t n;
-    bool dry_run, yes, list;
+    bool dry_run, yes, list, offline;
     char *folder;         /* resolved; freed by store_arguments_free */
     char *recommended_lm; /* for this machine, "" for none */
 } store_arguments;

@@ -22,6 +22,7 @@ typedef struct acestep_store_options {
     const char *hf_endpoint; /* address of Hugging Face, where mirror is NULL */
     const char *revision;    /* instead of the one that this release was made with */
     const char *token;       /* for the host alone, never shown, never sent elsewhere */
+    const char *offline;     /* what forbids the network, for messages: "--offline"; NULL: nothing does */
     int parallel;            /* files at once, 1 … 4; 0: 2 */
     int retries;             /* in a row without a byte of progress; 0: 6; -1: none */
     double retry_wait;       /* s before the first of them, doubled each time up to 60; 0: 1 */
@@ -32,7 +33,7 @@ typedef struct acestep_store_options {
 } acestep_store_options;
 
 /* Fills what is NULL from the environment: ACESTEP_DOWNLOAD_SOURCE, ACESTEP_MIRROR, HF_ENDPOINT,
- * HF_TOKEN. */
+ * HF_TOKEN, ACESTEP_OFFLINE, HF_HUB_OFFLINE. */
 void acestep_store_options_environment(acestep_store_options *options);
 
 /* Where models are kept: asked where it is not empty, else ACESTEP_MODELS, else
@@ -74,7 +75,8 @@ typedef bool acestep_store_progress(void *context, const acestep_store_state *st
 
 /* Gets the sets of acestep_store_plan. *json, where json is not NULL: {"folder", "sets": [{"name",
  * "source", "revision", "files", "bytes", "downloaded"}], "downloaded", "seconds"}. NETWORK: host
- * out of reach, or what it sends is not what it should be; IO: disk; CANCELLED. */
+ * out of reach, or what it sends is not what it should be, or offline and a set is missing; IO:
+ * disk; CANCELLED. */
 acestep_status acestep_store_download(const acestep_store_options *options,
                                       const char *const *names, size_t n,
                                       const char *recommended_lm, acestep_store_progress *progress,

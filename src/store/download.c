@@ -178,6 +178,33 @@ static ace_status get(ace_store_session *s, ace_store_order *o, ace_error *err)
     return status == ACESTEP_OK ? ACESTEP_OK : ace_fail(err, first.code, "%s", first.message);
 }
 
+/* Without the network: everything is here, or the error names what is not. */
+static ace_status run_offline(const ace_store_session *s, ace_error *err)
+{
+    char missing[700] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        ace_store_found found;
+        ace_store_set_look(s->folder, s->order[i].set->name, &found);
+        if (found.state != ACE_STORE_COMPLETE && used < sizeof missing) {
+            used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s (%s)",
+                                     used > 0 ? ", " : "", s->order[i].set->name,
+                                     ace_store_state_name(found.state));
+        }
+    }
+    if (used > 0) {
+        return ace_fail(err, ACESTEP_NETWORK,
+                        "%s forbids the network, and these are not complete in %.200s: %s; copy "
+                        "them there from "
+                        "another machine, or do without it",
+                        s->options->offline, s->folder, missing);
+    }
+    return s->options->force ? ace_fail(err, ACESTEP_NETWORK,
+                                        "force: everything is here, and %s forbids to get it again",
+                                        s->options->offline)
+                             : ACESTEP_OK;
+}
+
 static ace_status run(ace_store_session *s, ace_error *err)
 {
     ace_status status = ACESTEP_OK;
@@ -271,7 +298,7 @@ acestep_status acestep_store_download(const acestep_store_options *options,
         s->order[s->n++] = (ace_store_order){.set = choice.set[i], .folder = -1};
     }
     if (status == ACESTEP_OK) {
-        status = run(s, err);
+        status = options->offline != NULL ? run_offline(s, err) : run(s, err);
     }
     if (status == ACESTEP_OK && json != NULL) {
         status = ace_store_dump(describe(s), json, err);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const names[] = {"huggingface", "modelscope", "folder"};
 static const char *const addresses[] = {"https://huggingface.co", "https://www.modelscope.cn",
@@ -29,6 +30,29 @@ static const char *from_environment(const char *name)
     return has_text(value) ? value : NULL;
 }
 
+/* Any other word than these turns it on: no network where somebody might have meant that. */
+static bool is_off(const char *value)
+{
+    static const char *const words[] = {"0", "false", "no", "off"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasecmp(value, words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forbid_network(acestep_store_options *options)
+{
+    static const char *const variables[] = {"ACESTEP_OFFLINE", "HF_HUB_OFFLINE"};
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *value = from_environment(variables[i]);
+        if (options->offline == NULL && value != NULL && !is_off(value)) {
+            options->offline = variables[i];
+        }
+    }
+}
+
 void acestep_store_options_environment(acestep_store_options *options)
 {
     const struct {
@@ -45,6 +69,7 @@ void acestep_store_options_environment(acestep_store_options *options)
             *known[i].field = from_environment(known[i].name);
         }
     }
+    forbid_network(options);
 }
 
 static ace_status add(ace_store_sources *out, const acestep_store_options *o,

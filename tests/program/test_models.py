@@ -93,6 +93,40 @@ class StoreTest(ProgramTest):
         self.assertEqual(self.leftovers(), [])
 
 
+class Offline(StoreTest):
+    SWITCHES = ((("--offline",), {}, "--offline"), ((), {"ACESTEP_OFFLINE": "1"}, "ACESTEP_OFFLINE"),
+                ((), {"HF_HUB_OFFLINE": "YES"}, "HF_HUB_OFFLINE"), ((), {"HF_HUB_OFFLINE": "2"}, "HF_HUB_OFFLINE"))
+
+    def test_what_is_missing_is_named(self):
+        for arguments, env, who in self.SWITCHES:
+            with self.subTest(who=who):
+                said = self.get("turbo", *arguments, code=NETWORK, env=env)
+                self.assertEqual(said.splitlines()[-1].count("\n"), 0)
+                for part in (who, TURBO + " (absent)", "vae (absent)", "Qwen3-Embedding-0.6B (absent)", self.here()):
+                    self.assertIn(part, said)
+                self.assertFalse(os.path.exists(self.here()))  # no empty folders
+        self.assertEqual(self.mirror.log, [])
+
+    def test_what_is_here_is_enough(self):
+        self.get("turbo")
+        asked = len(self.mirror.log)
+        for arguments, env, _ in self.SWITCHES:
+            result = json.loads(self.get("turbo", "--json", *arguments, env=env))
+            self.assertEqual((result["downloaded"], {s["source"] for s in result["sets"]}), (0, {"here"}))
+        self.assertIn("force", self.get("turbo", "--offline", "--force", code=NETWORK))
+        for command in (("list",), ("where",), ("verify",), ("download", "--dry-run", "base")):
+            self.assertEqual(self.models(*command, "--offline").returncode, 0, command)
+        os.truncate(self.here("vae", "config.json"), 1)
+        said = self.get("turbo", "--offline", code=NETWORK)
+        self.assertIn("vae (damaged)", said)
+        self.assertNotIn(TURBO, said.splitlines()[-1])
+        self.assertEqual(len(self.mirror.log), asked)
+
+    def test_words_that_mean_no(self):
+        for word in ("0", "false", "NO", "off", ""):
+            self.get("vae", "--force", env={"ACESTEP_OFFLINE": word, "HF_HUB_OFFLINE": word})
+
+
 class Download(StoreTest):
     def test_a_song_after_a_download(self):
         result = json.loads(self.get("turbo", LM, "--json"))
@@ -592,6 +626,14 @@ class Served(StoreTest):
         record = self.wait(server, self.download(server, {"sets": ["turbo"]}), "failed")
         self.assertEqual(record["error"]["code"], "network")
         self.assertIn("asked for revision", record["error"]["message"])  # not the published one
+
+    def test_offline(self):
+        asked = len(self.mirror.log)
+        server = self.serve(ACESTEP_OFFLINE="1", ACESTEP_MIRROR=self.mirror.address)
+        record = self.wait(server, self.download(server, {"sets": ["turbo"]}), "failed")
+        self.assertEqual(record["error"]["code"], "network")
+        self.assertIn("ACESTEP_OFFLINE forbids the network", record["error"]["message"])
+        self.assertEqual(len(self.mirror.log), asked)
 
     def test_names_and_values_are_checked(self):
         server = self.serve()
