@@ -58,6 +58,12 @@ test("lyrics are timed, follow the music, are jumped to, and are saved", async (
   await panel.getByRole("button", { name: ".lrc" }).click();
   assert.equal(readFileSync(await (await saving).path(), "utf8"), TIMED);
 
+  await line("and the light is low").press("Escape"); // the focus goes back to where it was opened from
+  await panel.waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.id), "lyrics-shown");
+  await page.keyboard.press("Enter");
+  await panel.waitFor();
+
   await page.reload(); // they are found again, and are not asked for twice
   await page.getByRole("button", { name: "Play slow jazz" }).click();
   await line("hold on to the morning").waitFor();

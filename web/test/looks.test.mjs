@@ -165,7 +165,10 @@ async function tabTo(page, selector) {
       const now = document.activeElement;
       const shown = now.matches(".mode input, .segments input") ? now.parentElement : now;
       const style = getComputedStyle(shown);
-      return { there: now.matches(wanted), seen: style.outlineStyle !== "none", what: now.outerHTML.slice(0, 120) };
+      const box = shown.getBoundingClientRect();
+      const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+      const free = !at || shown.contains(at) || at.contains(shown) || !at.closest(".top, .make-bar, .player");
+      return { there: now.matches(wanted), seen: style.outlineStyle !== "none" && free, what: now.outerHTML.slice(0, 120) };
     }, selector);
     assert.ok(seen || what.startsWith("<body"), `the focus cannot be seen on ${what}`);
     if (there) return;

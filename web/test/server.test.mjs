@@ -1,5 +1,7 @@
 // The page and its server: uploads, a server that goes, one with a key, its models.
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
   accessible, done, drop, fillIn, golden, make, mode, newestSong, open, quit, serve, shot, temporary, tone,
@@ -114,4 +116,55 @@ test("a card that fails: what happened is said, and it can be opened again", asy
   assert.equal(await bar.count(), 0);
   assert.equal(asked, 2);
   await done(page);
+});
+
+test("the page offers what the key may do, and shows the log to whoever may see it", async () => {
+  const data = temporary();
+  const keys = join(data.folder, "keys");
+  writeFileSync(keys, "look read\nmake read,generate\nown\n");
+  const shared = await serve({ options: ["--api-key-file", keys, "--models", golden, "--thinking", "false"] });
+  const enter = async (key, hash) => {
+    const page = await open(shared, { ready: false, hash });
+    await page.locator("#key").fill(key);
+    await page.keyboard.press("Enter");
+    await page.locator(".connection.online").waitFor({ state: "attached" });
+    await page.locator("h1").waitFor();
+    return page;
+  };
+  const offers = (page, name) => page.getByRole("button", { name }).count();
+  try {
+    const looks = await enter("look", "");
+    await looks.getByText("it makes none").waitFor();
+    assert.ok(await looks.locator("#make").isDisabled());
+    await done(looks, [/401/, /403/]);
+
+    const makes = await enter("make", "");
+    await fillIn(makes, "of a guest", 10);
+    await make(makes);
+    await newestSong(makes);
+    assert.equal(await offers(makes, "Use acestep-v15-base"), 0);
+    await makes.goto(`${shared.address}/#/models`);
+    await makes.locator(".set").first().waitFor();
+    assert.equal(await offers(makes, /^(Download|Use it|Load now|Free its memory)/), 0);
+    await makes.goto(`${shared.address}/#/system`);
+    await makes.locator("#tiers").waitFor();
+    assert.equal(await makes.locator("#log").count(), 0);
+    await done(makes, [/401/]);
+
+    const owns = await enter("own", "#/system");
+    await owns.locator("#log summary").click();
+    await owns.locator(".log li", { hasText: "/v1/jobs" }).first().waitFor();
+    const before = await owns.locator(".log li").count();
+    await shared.ask("/health");
+    await owns.waitForFunction((n) => document.querySelectorAll(".log li").length > n, before); // as it is written
+    await accessible(owns, "log");
+    await owns.locator("#log summary").click();
+    await owns.locator(".log").waitFor({ state: "detached" });
+    await owns.goto(`${shared.address}/#/models`);
+    await owns.getByRole("button", { name: "Use it acestep-v15-base" }).waitFor();
+    await done(owns, [/401/]);
+  } finally {
+    await shared.stop();
+    data.remove();
+  }
 });

@@ -1,5 +1,5 @@
 /** Requests to the server that this page came from. */
-import type { Adapter, DeviceState, Download, DryRun, Job, Params, Peaks, Store, System, Uploaded, Value, Values } from "./types";
+import type { Adapter, DeviceState, Download, DryRun, Job, Params, Peaks, Right, Store, System, Uploaded, Value, Values } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -115,6 +115,7 @@ export const api = {
   load: () => call<unknown>("POST", "v1/models/load", {}),
   unload: () => call<unknown>("POST", "v1/models/unload", {}),
 
+  session: () => call<{ rights: Right[] }>("GET", "v1/session"),
   health: () => call<{ device: DeviceState }>("GET", "health"),
   reopen: () => call<unknown>("POST", "v1/device/reopen", {}),
 

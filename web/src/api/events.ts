@@ -42,17 +42,19 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8000;
 const SILENCE = 35000; // the server says something every 10 s
 
-/** Follows a stream for good: after a break it goes on where it stopped. */
+/** Follows a stream until it is stopped: after a break it goes on where it was. */
 export function follow(
   path: string,
   on: { event: (event: ServerEvent) => void; open: () => void; lost: () => void },
-): { retry: () => void } {
+): { retry: () => void; stop: () => void } {
   let last = "";
   let wait = FIRST_WAIT;
   let wake: () => void = () => undefined;
+  let running: AbortController | undefined;
+  let stopped = false;
 
   async function once() {
-    const abort = new AbortController();
+    const abort = (running = new AbortController());
     let silence = setTimeout(() => abort.abort(), SILENCE);
     try {
       const response = await open(path, {
@@ -81,7 +83,7 @@ export function follow(
   }
 
   async function forever() {
-    for (;;) {
+    while (!stopped) {
       try {
         await once();
       } catch (error) {
@@ -89,6 +91,7 @@ export function follow(
           wait = LONGEST_WAIT; // until a key is given, which calls retry
         }
       }
+      if (stopped) return;
       on.lost();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, wait);
@@ -105,6 +108,11 @@ export function follow(
   return {
     retry: () => {
       wait = FIRST_WAIT;
+      wake();
+    },
+    stop: () => {
+      stopped = true;
+      running?.abort();
       wake();
     },
   };

@@ -260,3 +260,5 @@ export interface Sound {
 export interface Uploaded extends Omit<Sound, "peaks"> {
   peaks: Peaks;
 }
+
+export type Right = "read" | "generate" | "admin";

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { DeviceState } from "../api/types";
 import { device, reopenDevice, reopening } from "../state/device";
 import { online } from "../state/server";
+import { may } from "../state/session";
 import { t } from "../state/text";
 import { Button } from "./Button";
 import { Icon } from "./Icon";
@@ -38,9 +39,11 @@ function Bad({ now }: { now: DeviceState }) {
           </p>
         )}
       </div>
-      <Button icon="rotate" disabled={reopening.value} onClick={() => void reopenDevice()}>
-        {t(reopening.value ? "device.opening" : "device.reopen")}
-      </Button>
+      {may("admin") && (
+        <Button icon="rotate" disabled={reopening.value} onClick={() => void reopenDevice()}>
+          {t(reopening.value ? "device.opening" : "device.reopen")}
+        </Button>
+      )}
     </div>
   );
 }

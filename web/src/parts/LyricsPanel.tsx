@@ -7,6 +7,7 @@ import { isSection, type Line } from "../state/lrc";
 import { line, lines, lyricsShown, sung, timesOf, type Sung } from "../state/lyrics";
 import { sayError } from "../state/notices";
 import { play, track, type Track } from "../state/player";
+import { may } from "../state/session";
 import { clock, t } from "../state/text";
 import { Button, IconButton } from "./Button";
 
@@ -52,7 +53,7 @@ function PlainLines({ now, song }: { now: Sung; song: Track }) {
   return (
     <>
       <div class="lyrics-offer">
-        {canTime.value ? (
+        {canTime.value && may("generate") ? (
           <Button icon="micVocal" disabled={busy} onClick={() => void findOut("lrc", song.id, song.name)}>
             {t(busy ? "lyrics.timing" : "lyrics.time")}
           </Button>
@@ -67,6 +68,11 @@ function PlainLines({ now, song }: { now: Sung; song: Track }) {
   );
 }
 
+function close() {
+  lyricsShown.value = false;
+  document.getElementById("lyrics-shown")?.focus();
+}
+
 function save(address: string, name: string, type: string) {
   api.text(address).then((text) => saveText(name, type, text), sayError);
 }
@@ -77,7 +83,11 @@ export function LyricsPanel() {
   if (!now || !song || !lyricsShown.value) return null;
   const times = timesOf(song.id, now.item);
   return (
-    <section class="lyrics-panel" id="lyrics" aria-label={t("option.lyrics")}>
+    <section
+      class="lyrics-panel"
+      aria-label={t("option.lyrics")}
+      onKeyDown={(event) => event.key === "Escape" && close()}
+    >
       <header>
         <h2>{t("option.lyrics")}</h2>
         {times && (
@@ -90,7 +100,7 @@ export function LyricsPanel() {
             .vtt
           </Button>
         )}
-        <IconButton icon="cross" label={t("lyrics.close")} onClick={() => (lyricsShown.value = false)} />
+        <IconButton icon="cross" label={t("lyrics.close")} onClick={close} />
       </header>
       {lines.value ? <TimedLines list={lines.value} song={song} /> : <PlainLines now={now} song={song} />}
     </section>

@@ -49,6 +49,7 @@ export function PlayerBar() {
       <div class="player-volume">
         {sung.value && (
           <IconButton
+            id="lyrics-shown"
             icon="micVocal"
             label={t("option.lyrics")}
             pressed={lyricsShown.value}

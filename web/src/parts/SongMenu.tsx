@@ -7,6 +7,7 @@ import { refreshJob, remove } from "../state/jobs";
 import { hasWords, timesOf } from "../state/lyrics";
 import { sayError } from "../state/notices";
 import { modes, params } from "../state/params";
+import { may } from "../state/session";
 import { t } from "../state/text";
 import { Menu, MenuEntry, MenuHead, MenuLink } from "./Menu";
 
@@ -122,16 +123,18 @@ function Downloads({ job, item }: { job: Job; item: Item }) {
   );
 }
 
+/** The focus goes on to the heading: where it was is gone. */
 async function removeAll(job: Job) {
   await forgetFindings(job.id);
   await remove(job);
+  document.getElementById("main")?.focus({ preventScroll: true });
 }
 
 export function SongMenu({ job, item, onRename }: { job: Job; item: Item; onRename: () => void }) {
   return (
     <Menu icon="ellipsis" label={t("song.actions", { title: itemSound(job, item).name })} before={() => whole(job, item)}>
       <GoOn job={job} item={item} />
-      <FindOut job={job} item={item} />
+      {may("generate") && <FindOut job={job} item={item} />}
       <MenuEntry icon="pencil" onClick={onRename}>
         {t("song.rename")}
       </MenuEntry>

@@ -4,6 +4,7 @@ import { Icon } from "../parts/Icon";
 import { make, submitting } from "../state/actions";
 import { mode } from "../state/form";
 import { plan, planning } from "../state/plan";
+import { may } from "../state/session";
 import { bytes, span, t } from "../state/text";
 import { AdapterPanel } from "./create/AdapterPanel";
 import { AdvancedPanel } from "./create/AdvancedPanel";
@@ -21,7 +22,9 @@ function MakeBar() {
   return (
     <div class="make-bar">
       <p class="forecast" aria-live="off">
-        {now?.plan ? (
+        {!may("generate") ? (
+          <span class="quiet">{t("rights.read")}</span>
+        ) : now?.plan ? (
           <>
             <strong>{now.seconds === null ? t("plan.unknownTime") : t("plan.takes", { time: span(now.seconds) })}</strong>
             <span class="quiet">
@@ -32,7 +35,7 @@ function MakeBar() {
           <span class="quiet">{planning.value ? t("plan.working") : t("plan.none")}</span>
         )}
       </p>
-      <Button kind="main" icon="sparkles" id="make" disabled={submitting.value || !mode.value} onClick={() => void make()}>
+      <Button kind="main" icon="sparkles" id="make" disabled={submitting.value || !mode.value || !may("generate")} onClick={() => void make()}>
         {t("make")}
       </Button>
     </div>

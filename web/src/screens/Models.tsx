@@ -3,6 +3,7 @@ import { api } from "../api/client";
 import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
 import { sayError } from "../state/notices";
+import { may } from "../state/session";
 import { system } from "../state/system";
 import { clock, t } from "../state/text";
 import { StoreList } from "./StoreList";
@@ -52,12 +53,12 @@ export function Models() {
           <p class="quiet grow" role="status">
             {t(`models.state.${state === "unloaded" ? "unloaded" : state === "loading" ? "loading" : "loaded"}`)}
           </p>
-          {state === "unloaded" && (
+          {state === "unloaded" && may("admin") && (
             <Button icon="cpu" onClick={() => api.load().catch(sayError)}>
               {t("models.load")}
             </Button>
           )}
-          {state === "loaded" && (
+          {state === "loaded" && may("admin") && (
             <Button icon="cross" onClick={() => api.unload().catch(sayError)}>
               {t("models.unload")}
             </Button>

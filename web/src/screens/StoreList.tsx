@@ -5,13 +5,14 @@ import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
 import { Progress } from "../parts/Progress";
 import { cancelDownload, download, downloadOf, here, store, usable, useModel, wanted, watchStore } from "../state/store";
+import { may } from "../state/session";
 import { system } from "../state/system";
 import { bytes, maybe, span, t } from "../state/text";
 
 const size = (sets: StoreSet[]) => sets.reduce((sum, set) => sum + set.size - set.bytes, 0);
 
 /** A diffusion model that is there and not the one that works now. */
-const isUsable = (set: StoreSet) => usable.value.includes(set) && system.value?.models?.dit?.split("/").pop() !== set.name;
+const isUsable = (set: StoreSet) => usable.value.includes(set) && system.value?.models?.dit?.split("/").pop() !== set.name && may("admin");
 
 function SetRow({ set }: { set: StoreSet }) {
   const coming = downloadOf(set);
@@ -57,14 +58,15 @@ function SetRow({ set }: { set: StoreSet }) {
           <span class="hidden"> {set.name}</span>
         </Button>
       )}
-      {coming ? (
+      {coming && may("admin") ? (
         <Button kind="quiet" icon="cross" onClick={() => cancelDownload(coming.id)}>
           {t("store.cancel")}
           <span class="hidden"> {set.name}</span>
         </Button>
       ) : (
         !here(set) &&
-        set.kind !== "other" && (
+        set.kind !== "other" &&
+        may("admin") && (
           <Button icon="download" onClick={() => download([set])}>
             {t(verb)}
             <span class="hidden"> {set.name}</span>
@@ -80,7 +82,7 @@ export function StoreList() {
   const now = store.value;
   if (!now) return null;
   const kinds = [...new Set(now.sets.map((set) => set.kind))];
-  const advised = wanted.value.filter((set) => !downloadOf(set));
+  const advised = may("admin") ? wanted.value.filter((set) => !downloadOf(set)) : [];
   return (
     <section class="card stack" aria-labelledby="store-title">
       <h2 id="store-title">{t("store.title")}</h2>

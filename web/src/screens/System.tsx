@@ -2,9 +2,11 @@
 import { Button } from "../parts/Button";
 import { Warnings } from "../parts/Warnings";
 import { dialog, singleKeys, theme, type Theme } from "../state/look";
+import { may } from "../state/session";
 import { refreshSystem, info, system } from "../state/system";
 import { languageChoice, number, t } from "../state/text";
 import { deviceLine } from "./create/EnginePanel";
+import { LogPanel } from "./LogPanel";
 import { TierTable } from "./TierTable";
 
 const THEMES: Theme[] = ["system", "light", "dark"];
@@ -120,6 +122,7 @@ export function SystemScreen() {
         <Preferences />
       </div>
       <TierTable />
+      {may("admin") && <LogPanel />}
       <p class="quiet">
         <a href="openapi.json">{t("system.api")}</a> · <a href="metrics">{t("system.metrics")}</a> ·{" "}
         <a href="licenses.txt">{t("system.licences")}</a>

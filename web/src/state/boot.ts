@@ -8,10 +8,12 @@ import { dialog } from "./look";
 import { params } from "./params";
 import { refreshPresets } from "./presets";
 import { connection } from "./server";
+import { refreshSession } from "./session";
 import { refreshStore } from "./store";
 import { refreshSystem } from "./system";
 
 async function load() {
+  await refreshSession();
   params.value = await api.params();
   await Promise.all([refreshSystem(), refreshDevice(), refreshJobs(), refreshPresets(), refreshAdapters(), refreshStore()]);
 }

@@ -5,6 +5,7 @@ import { Button, IconButton } from "../../parts/Button";
 import { SwitchRow } from "../../parts/inputs";
 import { NumberInput } from "../../parts/NumberInput";
 import { adapters, addAdapter, choose, chosen, removeAdapter } from "../../state/adapters";
+import { may } from "../../state/session";
 import { t } from "../../state/text";
 
 const MOST = 2; // the engine takes -4 … 4
@@ -42,7 +43,7 @@ function AdapterRow({ adapter, index }: { adapter: Adapter; index: number }) {
           onChange={(next) => choose(name, next ?? 1)}
         />
       )}
-      {adapter.uploaded && (
+      {adapter.uploaded && may("admin") && (
         <IconButton icon="cross" label={t("adapters.remove", { name })} onClick={() => void removeAdapter(name)} />
       )}
     </div>
@@ -74,9 +75,11 @@ export function AdapterPanel() {
           event.currentTarget.value = "";
         }}
       />
-      <Button kind="quiet" icon="upload" onClick={() => input.current?.click()}>
-        {t("adapters.add")}
-      </Button>
+      {may("admin") && (
+        <Button kind="quiet" icon="upload" onClick={() => input.current?.click()}>
+          {t("adapters.add")}
+        </Button>
+      )}
     </details>
   );
 }

@@ -4,6 +4,7 @@ import { mode, modeName } from "../../state/form";
 import { show } from "../../state/look";
 import { modeLabel, modes, remark } from "../../state/params";
 import { base, useModel } from "../../state/store";
+import { may } from "../../state/session";
 import { maybe, t } from "../../state/text";
 
 const icons: Record<string, IconName> = {
@@ -65,7 +66,7 @@ export function ModeTabs() {
             <p key={why} class="help">
               <Icon name="info" size={14} /> <strong>{names.join(", ")}</strong>:{" "}
               <span lang={remark(why).english ? "en" : undefined}>{remark(why).text}</span>
-              {why.includes("base model") && <BaseModel />}
+              {why.includes("base model") && may("admin") && <BaseModel />}
             </p>
           ))}
         </div>
