@@ -201,6 +201,14 @@ ace_bench_row *ace_bench_add(const ace_bench_context *c, const char *stage)
     return row;
 }
 
+/* Lines that were begun when the stage was cut off. */
+static void drop_empty(ace_bench *b)
+{
+    while (b->n_rows > 0 && b->row[b->n_rows - 1].n == 0) {
+        b->n_rows--;
+    }
+}
+
 static ace_status run_stage(const ace_bench_context *c, const bench_stage *stage)
 {
     const ace_models *m = &c->workshop->models;
@@ -221,6 +229,7 @@ static ace_status run_stage(const ace_bench_context *c, const bench_stage *stage
         status = stage->run(c, stage->name);
     }
     size_t resident = ace_resident_peak(); /* before the memory is measured again */
+    drop_empty(b);
     if (status == ACESTEP_OK) {
         status = ace_bench_measure_machine(c);
     }
@@ -232,18 +241,36 @@ static ace_status run_stage(const ace_bench_context *c, const bench_stage *stage
     return status;
 }
 
+/* The caller's progress, and which of the stages is at hand. */
+typedef struct stage_progress {
+    ace_job_progress *progress; /* NULL: nobody asks */
+    void *context;
+    int stage, stages;
+} stage_progress;
+
+/* An ace_job_progress of one stage, told on as one of all of them. */
+static bool tell(void *context, const char *stage, double fraction, double whole)
+{
+    const stage_progress *p = context;
+    return p->progress == NULL ||
+           p->progress(p->context, stage, fraction, (p->stage + whole) / p->stages);
+}
+
 /* Each stage has a workshop of its own, so that its memory is its own too. */
 static ace_status run_all(const ace_request *request, const stage_list *list, stage_request *own,
                           ace_bench_context *c)
 {
     ace_status status = ACESTEP_OK;
+    stage_progress p = {.progress = c->progress, .context = c->progress_context, .stages = list->n};
+    c->progress = tell;
+    c->progress_context = &p;
     c->request = &own->options;
     for (int i = 0; i < list->n && status == ACESTEP_OK; i++) {
         const bench_stage *stage = list->stage[i];
+        p.stage = i;
         fill_request(request, stage, own);
         status = ace_workshop_open(&own->options, c->workshop, c->err);
-        if (status == ACESTEP_OK && c->progress != NULL &&
-            !c->progress(c->progress_context, stage->name, 0, (double)i / list->n)) {
+        if (status == ACESTEP_OK && !tell(&p, stage->name, 0, 0)) {
             status = ace_fail(c->err, ACESTEP_CANCELLED, "cancelled");
         }
         if (status == ACESTEP_OK) {

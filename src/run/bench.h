@@ -62,7 +62,9 @@ double ace_bench_share(const ace_bench_row *row);
  */
 
 /* stages: names with commas between them, or "all". *out is zeroed first; rows stand in the order
- * asked for. ARGUMENT for an unknown stage, before anything is measured. */
+ * asked for. ARGUMENT for an unknown stage, before anything is measured. On CANCELLED, which may
+ * come between two repetitions, the rows so far stand in *out with the repetitions that were
+ * finished. */
 ace_status ace_bench_stages(const ace_request *request, const char *stages, int repeats,
                             ace_job_progress *progress, void *context, ace_bench *out,
                             ace_error *err);
@@ -71,7 +73,7 @@ ace_status ace_bench_stages(const ace_request *request, const char *stages, int 
 typedef struct ace_bench_context {
     ace_workshop *workshop;
     const ace_request *request; /* with the stage's defaults filled in */
-    ace_job_progress *progress; /* NULL: nobody asks */
+    ace_job_progress *progress; /* whole: of the stage */
     void *progress_context;
     ace_bench *bench;
     ace_roofline *around; /* the stage at hand, so far */

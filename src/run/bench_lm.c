@@ -23,6 +23,11 @@ enum {
 
 static const double STEPS_SECONDS = 1.5; /* for one rate at most */
 static const int companies[] = {1, 2, 8, MOST};
+static const int64_t contexts[] = {EARLY, LATE};
+enum {
+    N_COMPANIES = sizeof companies / sizeof *companies,
+    N_CONTEXTS = sizeof contexts / sizeof *contexts
+};
 
 typedef struct lm_bench {
     const ace_bench_context *context;
@@ -36,11 +41,27 @@ typedef struct lm_bench {
     double weight_bytes; /* that a step reads, the head's rows of audio codes included */
     double load_seconds;
     float *embeddings; /* [PROMPT, hidden] */
+    int row, rows;     /* done, and of all precisions */
 } lm_bench;
 
 static bool computes(const lm_bench *b)
 {
     return b->stream.device->computes;
+}
+
+/* An ace_progress of the stream: a cancel request is heard between two repetitions. */
+static bool tell(void *context, double fraction)
+{
+    const lm_bench *b = context;
+    const ace_bench_context *c = b->context;
+    double whole = (b->row + fraction) / b->rows;
+    return c->progress == NULL || c->progress(c->progress_context, "language model", whole, whole);
+}
+
+static bool goes_on(lm_bench *b, double fraction)
+{
+    ace_stream_progress(&b->stream, fraction);
+    return b->stream.status == ACESTEP_OK;
 }
 
 /* ---- the parts ----------------------------------------------------------------------------------
@@ -131,12 +152,14 @@ static void run_prompt(lm_bench *b)
     row->tokens = PROMPT;
     row->bytes = layer_bytes(&b->model);
     double flops = b->stream.counters.flops;
-    for (; row->n < b->context->bench->repeats; row->n++) {
+    int repeats = b->context->bench->repeats;
+    while (row->n < repeats && goes_on(b, (double)row->n / repeats)) {
         double start = ace_clock_seconds();
         read_prompt(b);
-        row->seconds[row->n] = ace_clock_seconds() - start;
+        row->seconds[row->n++] = ace_clock_seconds() - start;
     }
-    row->flops = (b->stream.counters.flops - flops) / row->n;
+    row->flops = row->n > 0 ? (b->stream.counters.flops - flops) / row->n : 0;
+    b->row++;
 }
 
 /* A session whose 16 sequences have `context` tokens each, all but one their own. Their keys and
@@ -182,13 +205,16 @@ static void run_steps(lm_bench *b, int64_t context, int n)
     row->audio_seconds = (double)n / CODES_PER_SECOND;
     row->bytes = b->weight_bytes + (double)n * (double)context * cache_bytes(b);
     double flops = b->stream.counters.flops;
-    for (double spent = 0; row->n < STEP_ROUNDS && spent < STEPS_SECONDS; row->n++) {
+    double spent = 0;
+    while (row->n < STEP_ROUNDS && spent < STEPS_SECONDS &&
+           goes_on(b, (double)row->n / STEP_ROUNDS)) {
         double start = ace_clock_seconds();
         run_step(b, context, n);
         row->seconds[row->n] = ace_clock_seconds() - start;
-        spent += row->seconds[row->n];
+        spent += row->seconds[row->n++];
     }
-    row->flops = (b->stream.counters.flops - flops) / row->n;
+    row->flops = row->n > 0 ? (b->stream.counters.flops - flops) / row->n : 0;
+    b->row++;
 }
 
 /* ---- one precision ------------------------------------------------------------------------------
@@ -196,7 +222,6 @@ static void run_steps(lm_bench *b, int64_t context, int n)
 
 static void walk(lm_bench *b, const ace_weights *weights, const ace_qwen3_config *config)
 {
-    static const int64_t contexts[] = {EARLY, LATE};
     ace_stream *s = &b->stream;
     double start = ace_clock_seconds();
     ace_loader_init(&b->loader, s, weights, b->matrix);
@@ -205,12 +230,15 @@ static void walk(lm_bench *b, const ace_weights *weights, const ace_qwen3_config
         return;
     }
     b->load_seconds = ace_clock_seconds() - start;
+    if (!goes_on(b, 0)) { /* loading may have taken long */
+        return;
+    }
     b->weight_bytes = layer_bytes(&b->model) + head_bytes(&b->model, &b->logits);
     run_prompt(b);
-    for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++) {
+    for (int i = 0; i < N_CONTEXTS; i++) {
         ace_arena_mark mark = ace_mark(s);
         begin_at(b, contexts[i]);
-        for (size_t k = 0; k < sizeof companies / sizeof *companies; k++) {
+        for (int k = 0; k < N_COMPANIES && goes_on(b, 0); k++) {
             run_steps(b, contexts[i], companies[k]);
         }
         ace_reset(s, &mark);
@@ -252,6 +280,8 @@ static ace_status run_precision(lm_bench *b)
     }
     if (status == ACESTEP_OK) {
         ace_stream_init(&b->stream, device, &b->arena, activation, err);
+        b->stream.progress = tell;
+        b->stream.progress_context = b;
         b->stream.keeps_steps = (ace_switch)b->context->request->compile_model != ACE_SWITCH_OFF;
         walk(b, w->models.lm, &w->models.lm_config);
         status = ace_stream_status(&b->stream);
@@ -276,6 +306,7 @@ static ace_status run_all(lm_bench *b)
     const ace_bench_context *c = b->context;
     ace_dtype precisions[2];
     int n = choose_precisions(c->request, precisions);
+    b->rows = n * (1 + N_CONTEXTS * N_COMPANIES);
     ace_status status = make_inputs(b, &c->workshop->models.lm_config, c->err);
     for (int i = 0; i < n && status == ACESTEP_OK; i++) {
         int first = c->bench->n_rows;

@@ -258,19 +258,25 @@ static const network networks[] = {
     {"vae-encode", ACE_PART_VAE_ENCODER, ACE_PARTS, make_wave, NULL, encode},
 };
 
+/* One repetition that was cut off is none. */
 static void repeat(network_run *run, const network *n, const ace_bench_context *c)
 {
     ace_bench_row *row = run->row;
-    const ace_stream *s = &run->stage.stream;
-    for (row->n = -1; row->n < c->bench->repeats && s->status == ACESTEP_OK; row->n++) {
+    ace_stream *s = &run->stage.stream;
+    for (int i = -1; i < c->bench->repeats; i++) { /* the first is the warm-up */
         if (run->runner->device->computes) {
             ace_bench_measure_units(c);
         }
+        ace_stream_progress(s, (double)(i + 1) / (c->bench->repeats + 1));
         double flops = s->counters.flops;
         double start = ace_clock_seconds();
         n->once(run);
-        if (row->n >= 0) { /* the first was the warm-up */
-            row->seconds[row->n] = ace_clock_seconds() - start;
+        double seconds = ace_clock_seconds() - start;
+        if (s->status != ACESTEP_OK) {
+            return;
+        }
+        if (i >= 0) {
+            row->seconds[row->n++] = seconds;
         }
         row->flops = s->counters.flops - flops;
     }
@@ -280,6 +286,7 @@ static ace_status pass(network_run *run, const network *n, const ace_bench_conte
 {
     ace_stage *stage = &run->stage;
     ace_runner *r = run->runner;
+    run->row->n = 0;
     (void)ace_stage_begin(r, n->name, n->name, stage);
     if (n->also != ACE_PARTS) {
         (void)ace_stage_borrow(stage, n->also);

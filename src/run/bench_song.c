@@ -68,6 +68,18 @@ static ace_status add_rows(const ace_bench_context *c, const song_run *run, doub
     return status;
 }
 
+/* Of a song that was cut off, but for the stage in which it was. */
+static void add_finished(const ace_bench_context *c, const song_run *run)
+{
+    const ace_stage_log *log = &run->report.log;
+    for (int i = 0; i + 1 < log->count; i++) {
+        const ace_stage_record *s = &log->stage[i];
+        if ((s->peak_bytes > 0 || s->host_bytes > 0) && add_stage(c, run, s) != ACESTEP_OK) {
+            return;
+        }
+    }
+}
+
 ace_status ace_bench_song(const ace_bench_context *c, const char *stage)
 {
     (void)stage;
@@ -87,7 +99,11 @@ ace_status ace_bench_song(const ace_bench_context *c, const char *stage)
                              c->progress_context, &run->warnings, &run->report, run->song,
                              &run->n_songs, c->err);
         double seconds = ace_clock_seconds() - start;
-        status = status == ACESTEP_OK ? add_rows(c, run, seconds) : status;
+        if (status == ACESTEP_OK) {
+            status = add_rows(c, run, seconds);
+        } else if (status == ACESTEP_CANCELLED) {
+            add_finished(c, run);
+        }
     }
     for (int i = 0; i < run->n_songs; i++) {
         ace_finished_free(&run->song[i]);

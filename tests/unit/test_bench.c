@@ -563,6 +563,80 @@ static void what_was_measured_outlives_a_cancelled_bench(void **state)
     acestep_request_free(request);
 }
 
+/* Cancels at the n-th call, or where a stage of that name begins. */
+typedef struct stop {
+    int calls, at;
+    const char *stage; /* NULL: none */
+    double whole;      /* the highest so far */
+} stop;
+
+static bool stop_there(void *context, const char *stage, double fraction, double whole)
+{
+    stop *s = context;
+    assert_true(fraction >= 0 && fraction <= 1 && whole >= 0 && whole <= 1);
+    s->whole = whole > s->whole ? whole : s->whole;
+    s->calls++;
+    bool is_there =
+        s->stage != NULL ? strncmp(stage, s->stage, strlen(s->stage)) == 0 : s->calls == s->at;
+    return !is_there;
+}
+
+static acestep_bench *stopped_bench(const char *stages, stop *s)
+{
+    acestep_error err = {.code = ACESTEP_OK};
+    acestep_request *request = NULL;
+    acestep_bench *bench = NULL;
+    assert_int_equal(acestep_request_create(&request, &err), ACESTEP_OK);
+    assert_int_equal(acestep_request_set(request, "duration", "10", &err), ACESTEP_OK);
+    assert_int_equal(acestep_request_set(request, "precision", "f32", &err), ACESTEP_OK);
+    assert_int_equal(acestep_request_set(request, "thinking", "false", &err), ACESTEP_OK);
+    assert_int_equal(
+        acestep_request_set(request, "models", ACESTEP_SOURCE_DIR "/tests/golden", &err),
+        ACESTEP_OK);
+    assert_int_equal(acestep_bench_run(request, stages, 4, stop_there, s, &bench, &err),
+                     ACESTEP_CANCELLED);
+    acestep_request_free(request);
+    for (int i = 0; bench != NULL && i < bench->measured.n_rows; i++) {
+        const ace_bench_row *row = &bench->measured.row[i];
+        assert_true(row->n > 0 && ace_bench_best(row) > 0 && row->flops > 0);
+        assert_true(row->limits.bandwidth > 0);
+    }
+    return bench;
+}
+
+static void repetitions_outlive_a_cancelled_stage(void **state)
+{
+    (void)state;
+    stop warm = {.at = 4};
+    assert_null(stopped_bench("text", &warm)); /* in the warm-up */
+    stop middle = {.at = 10};
+    acestep_bench *bench = stopped_bench("text", &middle);
+    assert_non_null(bench);
+    assert_int_equal(bench->measured.n_rows, 1);
+    assert_true(bench->measured.row[0].n < 4);
+    acestep_bench_free(bench);
+
+    stop lm = {.at = 60};
+    bench = stopped_bench("text,lm", &lm);
+    assert_non_null(bench);
+    assert_string_equal(bench->measured.row[0].stage, "text");
+    assert_string_equal(bench->measured.row[1].stage, "lm.prefill");
+    assert_true(lm.whole > 0.5 && lm.whole < 1);
+    acestep_bench_free(bench);
+}
+
+static void stages_outlive_a_cancelled_song(void **state)
+{
+    (void)state;
+    stop decoder = {.stage = "audio decoder"};
+    acestep_bench *bench = stopped_bench("song", &decoder);
+    assert_non_null(bench);
+    assert_int_equal(bench->measured.n_rows, 3);
+    assert_string_equal(bench->measured.row[0].stage, "song.text");
+    assert_string_equal(bench->measured.row[2].stage, "song.diffusion");
+    acestep_bench_free(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +650,8 @@ int main(void)
         cmocka_unit_test(memory_ends),
         cmocka_unit_test(unknown_stages),
         cmocka_unit_test(what_was_measured_outlives_a_cancelled_bench),
+        cmocka_unit_test(repetitions_outlive_a_cancelled_stage),
+        cmocka_unit_test(stages_outlive_a_cancelled_song),
         cmocka_unit_test_setup_teardown(compared, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(hostile_files, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(names_are_shown_plainly, make_folder, remove_folder),
