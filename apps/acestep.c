@@ -30,7 +30,8 @@ static const command commands[] = {
     {"quantize", command_quantize, "write a models folder with an INT8 diffusion model"},
     {"cache", command_cache, "show or clear the packed weights that are kept on disk"},
     {"bench", command_bench, "time the stages on published shapes with made-up weights"},
-    {"profile", command_profile, "test every tier's settings on simulated cards"},
+    {"profile", command_profile,
+     "show where time and memory go; test every tier on simulated cards"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -51,9 +52,8 @@ static void print_usage(FILE *out)
                  "  10 file error, 130 interrupted\n");
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    terminal_catch_interrupts();
     if (argc < 2) {
         return command_serve(0, argv + argc);
     }
@@ -76,4 +76,11 @@ int main(int argc, char **argv)
     }
     fprintf(stderr, "acestep: \"%s\": no such command; acestep --help lists them\n", argv[1]);
     return ACESTEP_ARGUMENT;
+}
+
+int main(int argc, char **argv)
+{
+    terminal_catch_interrupts();
+    int exit_status = run(argc, argv);
+    return terminal_finish() || exit_status != 0 ? exit_status : (int)ACESTEP_IO;
 }

@@ -1,6 +1,8 @@
 #define _DEFAULT_SOURCE
 #include "terminal.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +95,19 @@ void terminal_progress_clear(terminal_progress *p)
         fflush(stderr);
         p->shown = false;
     }
+}
+
+bool terminal_finish(void)
+{
+    errno = 0;
+    bool arrived = fflush(stdout) == 0 && ferror(stdout) == 0;
+    const char *reason = errno != 0 ? strerror(errno) : "it could not be written";
+    struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    bool left = !arrived && poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR) != 0;
+    if (!arrived && !left) {
+        fprintf(stderr, "acestep: stdout: %s\n", reason);
+    }
+    return arrived || left;
 }
 
 bool terminal_has_colour(void)

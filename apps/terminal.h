@@ -20,6 +20,10 @@ void terminal_progress_clear(terminal_progress *p);
 /* Ctrl-C once: stop after the current step; twice: at once. */
 void terminal_catch_interrupts(void);
 
+/* Has all that was printed on stdout arrived? Says so where it has not, as on a full disk; a reader
+ * who has left, as head does, had enough. */
+bool terminal_finish(void);
+
 bool terminal_has_colour(void); /* of stdout; NO_COLOR is honoured */
 int terminal_columns(void);     /* of stdout, 80 when unknown */
 
