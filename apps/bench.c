@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "own_arguments.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -11,22 +12,6 @@ enum { DEFAULT_REPEATS = 3 };
 typedef struct bench_arguments {
     const char *stages, *repeats, *csv;
 } bench_arguments;
-
-/* Takes "NAME VALUE" out of argv. A missing value reads as empty, which nothing accepts. */
-static const char *take_value(int *argc, char **argv, const char *name)
-{
-    const char *value = NULL;
-    int kept = 0;
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], name) == 0) {
-            value = i + 1 < *argc ? argv[++i] : "";
-        } else {
-            argv[kept++] = argv[i];
-        }
-    }
-    *argc = kept;
-    return value;
-}
 
 static void print_help(void)
 {
@@ -128,11 +113,8 @@ static int run(int argc, char **argv, const bench_arguments *a, common_switches 
         return fail(ACESTEP_ARGUMENT, "repeats: \"%.40s\" is not a number from 1 to 100",
                     a->repeats);
     }
-    if (a->csv != NULL && a->csv[0] == '\0') {
-        return fail(ACESTEP_ARGUMENT, "csv: %s", "a file name must follow");
-    }
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--trace") == 0) {
+        if (strncmp(argv[i], "--trace", 7) == 0 && (argv[i][7] == '\0' || argv[i][7] == '=')) {
             return fail(ACESTEP_ARGUMENT, "trace: %s", "bench writes none; acestep profile does");
         }
     }
@@ -162,8 +144,13 @@ int command_bench(int argc, char **argv)
         }
         return compare(argv[1], argv[2]);
     }
-    bench_arguments a = {.stages = take_value(&argc, argv, "--stage"),
-                         .repeats = take_value(&argc, argv, "--repeats"),
-                         .csv = take_value(&argc, argv, "--csv")};
+    bench_arguments a = {.stages = NULL};
+    const own_argument own[] = {{.name = "--stage", .value = &a.stages},
+                                {.name = "--repeats", .value = &a.repeats},
+                                {.name = "--csv", .value = &a.csv}};
+    acestep_error err = {.code = ACESTEP_OK};
+    if (take_own_arguments(&argc, argv, own, sizeof own / sizeof *own, &err) != ACESTEP_OK) {
+        return report_error(&err);
+    }
     return run(argc, argv, &a, s);
 }

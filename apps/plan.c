@@ -1,7 +1,6 @@
 #include "commands.h"
 #include "terminal.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,24 +55,6 @@ static picture_switch take_picture(int *argc, char **argv)
     return picture;
 }
 
-static int write_text(const char *path, const char *text)
-{
-    acestep_error err = {.code = ACESTEP_IO};
-    FILE *file = fopen(path, "w");
-    bool ok = file != NULL && fputs(text, file) >= 0;
-    int code = errno;
-    if (file != NULL && fclose(file) != 0 && ok) {
-        code = errno;
-        ok = false;
-    }
-    if (!ok) {
-        (void)snprintf(err.message, sizeof err.message, "%s: cannot be written: %s", path,
-                       strerror(code));
-        return report_error(&err);
-    }
-    return 0;
-}
-
 static int print_text(char *text)
 {
     printf("%s\n", text != NULL ? text : "");
@@ -84,10 +65,11 @@ static int print_text(char *text)
 static int show(const acestep_plan *plan, bool json, picture_switch picture)
 {
     if (picture.wanted && picture.file != NULL) {
+        acestep_error err = {.code = ACESTEP_OK};
         char *svg = acestep_plan_svg(plan);
-        int status = write_text(picture.file, svg != NULL ? svg : "");
+        acestep_status status = acestep_file_write(picture.file, svg, &err);
         acestep_free(svg);
-        return status;
+        return status == ACESTEP_OK ? 0 : report_error(&err);
     }
     if (picture.wanted) {
         return print_text(acestep_plan_picture(plan, terminal_columns(), terminal_has_colour()));

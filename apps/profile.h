@@ -7,32 +7,57 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* What the modes that make a song, or its words, take besides the request's options. */
+/* The modes, as bits: which of them an option belongs to. */
+typedef enum profile_mode {
+    MODE_PROFILE = 1 << 0,
+    MODE_BENCHMARK = 1 << 1,
+    MODE_TIER_TEST = 1 << 2,
+    MODE_UNDERSTAND = 1 << 3,
+    MODE_CREATE_SAMPLE = 1 << 4,
+    MODE_FORMAT_SAMPLE = 1 << 5,
+    MODES_OF_WORDS = MODE_UNDERSTAND | MODE_CREATE_SAMPLE | MODE_FORMAT_SAMPLE
+} profile_mode;
+
+enum { MOST_TIERS = 32 };
+
+/* What the command takes besides the request's options. Texts are NULL where they are not given. */
 typedef struct profile_switches {
-    const char *mode;   /* "profile", "benchmark", "understand", "create_sample", "format_sample" */
-    const char *example; /* name or path */
-    const char *output; /* --benchmark-output; NULL: none */
-    const char *timeline; /* file for a picture of the memory; NULL: none */
+    profile_mode mode;
+    const char *mode_name; /* "profile", "benchmark", … */
+    const char *example;   /* name or path */
+    const char *output;    /* --benchmark-output */
+    const char *timeline;  /* file for a picture of the memory */
+    const char *baseline, *tier_duration;
     bool no_warmup, detailed, llm_debug;
+    bool with_lm, skip_compile, boundary, batch_boundary, summary;
+    double tier[MOST_TIERS]; /* GB */
+    int n_tiers;
     common_switches common;
 } profile_switches;
 
-/* The modes; argv holds what follows --mode. They return the program's exit status. */
-int profile_tiers(int argc, char **argv, common_switches common);
+/* The modes. They return the program's exit status. */
 int profile_song(acestep_request *request, const profile_switches *s);
 int profile_matrix(acestep_request *request, const profile_switches *s);
+int profile_tiers(acestep_request *request, const profile_switches *s);
 int profile_words(acestep_request *request, const profile_switches *s);
+
+/* ---- profile_arguments.c ---- */
+
+/* Takes the command's own words out of argv, the mode among them; an option of another mode is
+ * refused. 0, or the exit status after reporting an error. */
+int profile_take_arguments(int *argc, char **argv, profile_switches *s);
+/* "profile: format" as a bad argument; returns its exit status. */
+int profile_refuse(const char *format, const char *value);
 
 /* ---- profile_request.c ---- */
 
-/* Takes the switches out of argv and makes the request: the mode's defaults, the environment, the
- * example, the arguments. NULL with *exit_status set after reporting an error. */
-acestep_request *profile_read_request(int argc, char **argv, profile_switches *s, int *exit_status);
+/* The mode's defaults, the environment, the example, the arguments. NULL with *exit_status set
+ * after reporting an error. */
+acestep_request *profile_read_request(int argc, char **argv, const profile_switches *s,
+                                      int *exit_status);
 /* acestep_request_set with a number. */
 acestep_status profile_set_number(acestep_request *request, const char *name, double value,
                                   acestep_error *err);
-/* "profile: format" as a bad argument; returns its exit status. */
-int profile_refuse(const char *format, const char *value);
 
 /* ---- profile_times.c ---- */
 
@@ -43,7 +68,8 @@ typedef struct profile_times {
     double encoder;                /* text, condition and audio encoders */
     double diffusion;
     double vae;
-    double moving; /* bringing weights to the device, in the stages of the diffusion model and the VAE */
+    double moving; /* bringing weights to the device, in the stages of the diffusion model and the
+                      VAE */
     double dit;    /* encoder + diffusion + vae + moving */
     double saving; /* files */
     double planning;

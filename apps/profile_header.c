@@ -27,10 +27,17 @@ static json_t *of(const json_t *object, const char *name)
 json_t *profile_configuration(acestep_engine *engine, const acestep_request *request,
                               const profile_switches *s)
 {
-    static const char *const copied[] = {
-        "exec",          "thinking",         "use_cot_metas",  "use_cot_caption",
-        "use_cot_language", "use_constrained_decoding", "task_type", "seed",
-        "guidance_scale",   "lm_temperature", "lm_cfg_scale"};
+    static const char *const copied[] = {"exec",
+                                         "thinking",
+                                         "use_cot_metas",
+                                         "use_cot_caption",
+                                         "use_cot_language",
+                                         "use_constrained_decoding",
+                                         "task_type",
+                                         "seed",
+                                         "guidance_scale",
+                                         "lm_temperature",
+                                         "lm_cfg_scale"};
     json_t *options = parsed(acestep_request_json(request, false));
     json_t *opened = parsed(acestep_engine_json(engine));
     json_t *plan = NULL;
@@ -40,15 +47,15 @@ json_t *profile_configuration(acestep_engine *engine, const acestep_request *req
     }
     acestep_plan_free(planned);
     const json_t *models = json_object_get(opened, "models");
-    bool makes_songs = strcmp(s->mode, "profile") == 0 || strcmp(s->mode, "benchmark") == 0;
+    bool makes_songs = (s->mode & (MODE_PROFILE | MODE_BENCHMARK)) != 0;
     json_t *c = json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "mode",
-        s->mode, "device", of(opened, "device"), "requested_device", of(options, "device"), "card",
-        of(plan, "device"), "precision", of(opened, "precision"), "dit", of(models, "name"), "lm",
-        of(models, "lm"), "lm_backend", of(plan, "lm_backend"), "tier", of(plan, "tier"), "gpu_gb",
-        of(plan, "gpu_gb"), "cap_bytes", of(plan, "cap_bytes"), "offload", of(plan, "offload"),
-        "quantization", of(plan, "quantization"), "planned_bytes", of(plan, "peak_bytes"),
-        "inference_steps", of(plan, "inference_steps"), "warmup",
+        s->mode_name, "device", of(opened, "device"), "requested_device", of(options, "device"),
+        "card", of(plan, "device"), "precision", of(opened, "precision"), "dit", of(models, "name"),
+        "lm", of(models, "lm"), "lm_backend", of(plan, "lm_backend"), "tier", of(plan, "tier"),
+        "gpu_gb", of(plan, "gpu_gb"), "cap_bytes", of(plan, "cap_bytes"), "offload",
+        of(plan, "offload"), "quantization", of(plan, "quantization"), "planned_bytes",
+        of(plan, "peak_bytes"), "inference_steps", of(plan, "inference_steps"), "warmup",
         makes_songs && !s->no_warmup);
     for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
         json_object_set_new(c, copied[i], of(options, copied[i]));

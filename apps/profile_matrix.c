@@ -1,12 +1,19 @@
-/* acestep profile --mode benchmark: lengths × songs at once × with and without the language model × steps. */
+/* acestep profile --mode benchmark: lengths × songs at once × with and without the language model ×
+ * steps. */
 #include "profile.h"
 #include "terminal.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { DURATIONS = 4, BATCHES = 3, THINKINGS = 2, STEPS = 2, FIRST_SEED = 42, ERROR_CHARACTERS = 28 };
+enum {
+    DURATIONS = 4,
+    BATCHES = 3,
+    THINKINGS = 2,
+    STEPS = 2,
+    FIRST_SEED = 42,
+    ERROR_CHARACTERS = 28
+};
 
 static const double matrix_durations[DURATIONS] = {30, 60, 120, 240};
 static const int matrix_batches[BATCHES] = {1, 2, 4};
@@ -63,8 +70,8 @@ static json_t *plan_of(const matrix *m, const matrix_point *p)
     return json;
 }
 
-/* Not where length, number or steps would be clamped to another point's, nor where the language model would
- * not run: such a run has its own point already. */
+/* Not where length, number or steps would be clamped to another point's, nor where the language
+ * model would not run: such a run has its own point already. */
 static bool is_as_asked(const matrix *m, const matrix_point *p)
 {
     json_t *plan = plan_of(m, p);
@@ -105,7 +112,8 @@ static void choose_points(matrix *m)
     }
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------
+ */
 
 static bool show_progress(void *context, const char *stage, double fraction, double whole)
 {
@@ -154,25 +162,15 @@ static acestep_status write_runs(const matrix *m, acestep_error *err)
         return ACESTEP_OK;
     }
     char *text = json_dumps(m->runs, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    FILE *f = text != NULL ? fopen(m->s->output, "wb") : NULL;
-    bool written = f != NULL && fprintf(f, "%s\n", text) > 0;
-    if (f != NULL) {
-        written = fclose(f) == 0 && written;
-    }
+    acestep_status status = acestep_file_write(m->s->output, text, err);
     acestep_free(text);
-    if (!written) {
-        err->code = ACESTEP_IO;
-        (void)snprintf(err->message, sizeof err->message, "benchmark_output: %.300s: %s",
-                       m->s->output, strerror(errno));
-    }
-    return err->code;
+    return status;
 }
 
 static acestep_status make_songs(matrix *m, profile_times *t, acestep_error *err)
 {
     acestep_result *result = NULL;
-    acestep_status status =
-        acestep_generate(m->engine, m->request, show_progress, m, &result, err);
+    acestep_status status = acestep_generate(m->engine, m->request, show_progress, m, &result, err);
     terminal_progress_clear(&m->progress);
     if (status == ACESTEP_OK) {
         char *text = acestep_result_json(result);

@@ -1,4 +1,4 @@
-/* The request of a profile mode, and the command's own switches. */
+/* The request of a profile mode. */
 #include "profile.h"
 
 #include <errno.h>
@@ -10,12 +10,7 @@
 
 enum { LONGEST_EXAMPLE = 1 << 20 };
 
-int profile_refuse(const char *format, const char *value)
-{
-    acestep_error err = {.code = ACESTEP_ARGUMENT};
-    (void)snprintf(err.message, sizeof err.message, format, value);
-    return report_error(&err);
-}
+static const char DEFAULT_EXAMPLE[] = "example_05.json";
 
 acestep_status profile_set_number(acestep_request *request, const char *name, double value,
                                   acestep_error *err)
@@ -25,63 +20,85 @@ acestep_status profile_set_number(acestep_request *request, const char *name, do
     return acestep_request_set(request, name, text, err);
 }
 
-/* ---- switches -------------------------------------------------------------------------------- */
-
-/* Takes the command's own words out of argv: what an option's value is stays. */
-static int take_switches(int *argc, char **argv, profile_switches *s)
-{
-    const struct {
-        const char *name;
-        bool *at;
-    } flags[] = {{"--no-warmup", &s->no_warmup},
-                 {"--detailed", &s->detailed},
-                 {"--llm-debug", &s->llm_debug}};
-    const struct {
-        const char *name;
-        const char **at;
-    } values[] = {{"--example", &s->example}, {"--benchmark-output", &s->output}, {"--timeline", &s->timeline}};
-    int kept = 0;
-    for (int i = 0; i < *argc; i++) {
-        bool own = false;
-        bool is_value = kept > 0 && acestep_option_takes_value(argv[kept - 1]);
-        for (size_t k = 0; !is_value && k < sizeof flags / sizeof *flags; k++) {
-            if (strcmp(argv[i], flags[k].name) == 0) {
-                own = *flags[k].at = true;
-            }
-        }
-        for (size_t k = 0; !is_value && k < sizeof values / sizeof *values; k++) {
-            if (strcmp(argv[i], values[k].name) == 0) {
-                if (i + 1 == *argc || argv[i + 1][0] == '\0') {
-                    return profile_refuse("profile: a value must follow %s", argv[i]);
-                }
-                own = true;
-                *values[k].at = argv[++i];
-            }
-        }
-        if (!own) {
-            argv[kept++] = argv[i];
-        }
-    }
-    *argc = kept;
-    return 0;
-}
+/* ---- arguments that do not suit the mode ----------------------------------------------------- */
 
 /* The original's other two ways of quantising. */
-static int check_quantization(int argc, char **argv)
+static acestep_status check_quantization(int argc, char **argv, acestep_error *err)
 {
     static const char *const unsupported[] = {"fp8_weight_only", "w8a8_dynamic"};
-    for (int i = 0; i + 1 < argc; i++) {
+    static const char name[] = "--quantization";
+    for (int i = 0; i < argc; i++) {
+        bool inside =
+            strncmp(argv[i], name, sizeof name - 1) == 0 && argv[i][sizeof name - 1] == '=';
+        bool before = i > 0 && strcmp(argv[i - 1], name) == 0;
+        const char *value = inside ? argv[i] + sizeof name : before ? argv[i] : "";
         for (size_t k = 0; k < sizeof unsupported / sizeof *unsupported; k++) {
-            if (strcmp(argv[i], "--quantization") == 0 && strcmp(argv[i + 1], unsupported[k]) == 0) {
-                acestep_error err = {.code = ACESTEP_UNSUPPORTED};
-                (void)snprintf(err.message, sizeof err.message,
-                               "quantization: %s is not supported; int8_weight_only is",
-                               unsupported[k]);
-                return report_error(&err);
+            if (strcmp(value, unsupported[k]) == 0) {
+                err->code = ACESTEP_UNSUPPORTED;
+                (void)snprintf(err->message, sizeof err->message,
+                               "quantization: %s is not supported; int8_weight_only is", value);
+                return err->code;
             }
         }
     }
-    return 0;
+    return ACESTEP_OK;
+}
+
+static acestep_status refuse(const char *option, const char *why, acestep_error *err)
+{
+    err->code = ACESTEP_ARGUMENT;
+    (void)snprintf(err->message, sizeof err->message, "%s: %s", option, why);
+    return err->code;
+}
+
+/* Options that the tier test sets itself, from the tiers that it tests. */
+static acestep_status check_decided(const json_t *asked, acestep_error *err)
+{
+    static const char *const decided[][2] = {
+        {"duration", "mode tier-test has --tier-duration"},
+        {"batch_size", "mode tier-test has --tier-batch-boundary"},
+        {"max_cuda_vram", "mode tier-test has --tiers"},
+        {"offload_to_cpu", "mode tier-test takes it from the tier, or has --tier-boundary"},
+        {"offload_dit_to_cpu", "mode tier-test takes it from the tier, or has --tier-boundary"},
+        {"quantization", "mode tier-test takes it from the tier, or has --tier-boundary"},
+        {"force_config", "mode tier-test has --tier-boundary"},
+        {"compile_model", "mode tier-test has --tier-skip-compile"},
+        {"init_llm", "mode tier-test has --tier-with-lm"},
+        {"thinking", "mode tier-test has --tier-with-lm"},
+        {"use_cot_metas", "mode tier-test has --tier-with-lm"},
+        {"use_cot_caption", "mode tier-test leaves caption and language as they are"},
+        {"use_cot_language", "mode tier-test leaves caption and language as they are"},
+        {"output", "mode tier-test keeps no songs"},
+        {"trace", "mode tier-test makes many songs; --mode profile traces one"},
+        {"trace_mem", "mode tier-test makes many songs; --mode profile traces one"}};
+    for (size_t i = 0; i < sizeof decided / sizeof *decided; i++) {
+        if (json_object_get(asked, decided[i][0]) != NULL) {
+            return refuse(decided[i][0], decided[i][1], err);
+        }
+    }
+    const char *device = json_string_value(json_object_get(asked, "device"));
+    bool simulated = device == NULL || strcmp(device, "sim") == 0 || strcmp(device, "auto") == 0;
+    return simulated ? ACESTEP_OK
+                     : refuse("device", "mode tier-test runs on simulated cards (sim)", err);
+}
+
+/* By the arguments alone: the environment says what holds for other commands too. */
+static acestep_status check_tier_arguments(int argc, char **argv, acestep_error *err)
+{
+    acestep_request *alone = NULL;
+    acestep_status status = acestep_request_create(&alone, err);
+    if (status == ACESTEP_OK) {
+        status = acestep_request_set_arguments(alone, argc, argv, err);
+    }
+    char *text = status == ACESTEP_OK ? acestep_request_json(alone, true) : NULL;
+    json_t *asked = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    if (status == ACESTEP_OK) {
+        status = check_decided(asked, err);
+    }
+    json_decref(asked);
+    acestep_free(text);
+    acestep_request_free(alone);
+    return status;
 }
 
 /* ---- the example ----------------------------------------------------------------------------- */
@@ -90,12 +107,18 @@ static char *read_file(const char *path, acestep_error *err)
 {
     FILE *f = fopen(path, "rb");
     char *text = f != NULL ? malloc(LONGEST_EXAMPLE + 1) : NULL;
-    if (text == NULL) {
-        err->code = f == NULL ? ACESTEP_IO : ACESTEP_MEMORY;
-        (void)snprintf(err->message, sizeof err->message, "example: %.300s: %s", path,
-                       f == NULL ? strerror(errno) : "no host memory");
+    size_t bytes = text != NULL ? fread(text, 1, LONGEST_EXAMPLE, f) : 0;
+    const char *failure = f == NULL || (text != NULL && ferror(f)) ? strerror(errno)
+                          : text == NULL                           ? "no host memory"
+                          : bytes == LONGEST_EXAMPLE               ? "longer than a song's request"
+                                                                   : NULL;
+    if (failure != NULL) {
+        err->code = f != NULL && text == NULL ? ACESTEP_MEMORY : ACESTEP_IO;
+        (void)snprintf(err->message, sizeof err->message, "example: %.300s: %s", path, failure);
+        free(text);
+        text = NULL;
     } else {
-        text[fread(text, 1, LONGEST_EXAMPLE, f)] = '\0';
+        text[bytes] = '\0';
     }
     if (f != NULL) {
         (void)fclose(f);
@@ -113,19 +136,27 @@ static acestep_status set_example(acestep_request *request, const char *name, ac
     }
     acestep_status status = acestep_request_set_json(request, text, strlen(text), err);
     acestep_free(text);
+    if (status != ACESTEP_OK) {
+        char reason[sizeof err->message];
+        memcpy(reason, err->message, sizeof reason);
+        (void)snprintf(err->message, sizeof err->message, "example %.100s: %.300s", name, reason);
+    }
     return status;
 }
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
-/* What the original's tool starts from. Guidance stays what the model wants: its 7.0 means nothing to a turbo. */
+/* What the original's tool starts from. Guidance stays what the model wants: its 7.0 means nothing
+ * to a turbo. */
 static acestep_status set_defaults(acestep_request *request, acestep_error *err)
 {
-    static const char *const defaults[][2] = {
-        {"thinking", "false"},        {"use_cot_metas", "false"},
-        {"use_cot_caption", "false"}, {"use_cot_language", "false"},
-        {"batch_size", "1"},          {"inference_steps", "8"},
-        {"seed", "42"}};
+    static const char *const defaults[][2] = {{"thinking", "false"},
+                                              {"use_cot_metas", "false"},
+                                              {"use_cot_caption", "false"},
+                                              {"use_cot_language", "false"},
+                                              {"batch_size", "1"},
+                                              {"inference_steps", "8"},
+                                              {"seed", "42"}};
     acestep_status status = ACESTEP_OK;
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && status == ACESTEP_OK; i++) {
         status = acestep_request_set(request, defaults[i][0], defaults[i][1], err);
@@ -133,17 +164,25 @@ static acestep_status set_defaults(acestep_request *request, acestep_error *err)
     return status;
 }
 
+/* The example of a mode that has one; the tier test has a song of its own unless another is named.
+ */
+static const char *example_of(const profile_switches *s)
+{
+    bool has_one = (s->mode & (MODE_PROFILE | MODE_BENCHMARK | MODE_FORMAT_SAMPLE)) != 0;
+    return s->example != NULL || !has_one ? s->example : DEFAULT_EXAMPLE;
+}
+
 static acestep_status fill(acestep_request *request, int argc, char **argv,
                            const profile_switches *s, acestep_error *err)
 {
     static const char *const detail[] = {"--profile"};
-    acestep_status status = set_defaults(request, err);
+    const char *example = example_of(s);
+    acestep_status status = s->mode != MODE_TIER_TEST ? set_defaults(request, err) : ACESTEP_OK;
     if (status == ACESTEP_OK) {
         status = acestep_request_set_environment(request, err);
     }
-    bool own_words = strcmp(s->mode, "understand") == 0 || strcmp(s->mode, "create_sample") == 0;
-    if (status == ACESTEP_OK && !own_words) {
-        status = set_example(request, s->example, err);
+    if (status == ACESTEP_OK && example != NULL) {
+        status = set_example(request, example, err);
     }
     if (status == ACESTEP_OK && (s->detailed || s->timeline != NULL)) {
         status = acestep_request_set_arguments(request, 1, (char *const *)(uintptr_t)detail, err);
@@ -154,19 +193,25 @@ static acestep_status fill(acestep_request *request, int argc, char **argv,
     return status;
 }
 
-acestep_request *profile_read_request(int argc, char **argv, profile_switches *s, int *exit_status)
+static acestep_status make(int argc, char **argv, const profile_switches *s, acestep_request **out,
+                           acestep_error *err)
+{
+    acestep_status status = s->mode == MODE_TIER_TEST ? check_tier_arguments(argc, argv, err)
+                                                      : check_quantization(argc, argv, err);
+    if (status == ACESTEP_OK) {
+        status = acestep_request_create(out, err);
+    }
+    return status == ACESTEP_OK ? fill(*out, argc, argv, s, err) : status;
+}
+
+acestep_request *profile_read_request(int argc, char **argv, const profile_switches *s,
+                                      int *exit_status)
 {
     acestep_error err = {.code = ACESTEP_OK};
     acestep_request *request = NULL;
-    *exit_status = take_switches(&argc, argv, s);
-    if (*exit_status == 0) {
-        *exit_status = check_quantization(argc, argv);
-    }
-    if (*exit_status == 0 && (acestep_request_create(&request, &err) != ACESTEP_OK ||
-                              fill(request, argc, argv, s, &err) != ACESTEP_OK)) {
+    *exit_status = 0;
+    if (make(argc, argv, s, &request, &err) != ACESTEP_OK) {
         *exit_status = report_error(&err);
-    }
-    if (*exit_status != 0) {
         acestep_request_free(request);
         return NULL;
     }

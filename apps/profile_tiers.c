@@ -2,171 +2,16 @@
 #include "profile.h"
 #include "terminal.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum { MOST_SIZES = 32 };
-
-/* What the command itself takes; the rest goes to the request. */
-typedef struct profile_arguments {
-    acestep_tier_test_options test;
-    double size[MOST_SIZES];
-    const char *output, *baseline; /* NULL: none */
-    bool summary;
-} profile_arguments;
 
 /* What a row is shown with. */
 typedef struct profile_view {
     terminal_progress progress;
-    const profile_arguments *arguments;
+    const profile_switches *switches;
     bool table, headed;
     acestep_error failed; /* writing the file */
 } profile_view;
-
-/* ---- arguments ------------------------------------------------------------------------------- */
-
-static bool read_number(const char *text, double *out)
-{
-    char *end = NULL;
-    *out = strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
-/* "4,6" or "4"; false at what is no list of numbers. */
-static bool read_sizes(const char *text, profile_arguments *a)
-{
-    for (const char *at = text;;) {
-        char *end = NULL;
-        double size = strtod(at, &end);
-        if (end == at || (*end != ',' && *end != '\0') || a->test.n_sizes == MOST_SIZES) {
-            return false;
-        }
-        a->size[a->test.n_sizes++] = size;
-        if (*end == '\0') {
-            return true;
-        }
-        at = end + 1;
-    }
-}
-
-/* The words after --tiers up to the next option; returns how many. */
-static int take_sizes(int argc, char **argv, profile_arguments *a)
-{
-    int n = 0;
-    while (n < argc && argv[n][0] != '-' && read_sizes(argv[n], a)) {
-        n++;
-    }
-    return n;
-}
-
-/* Where a switch is kept; NULL: no such switch. */
-static bool *switch_of(profile_arguments *a, const char *name)
-{
-    const struct {
-        const char *name;
-        bool *at;
-    } switches[] = {{"--tier-with-lm", &a->test.with_lm},
-                    {"--tier-skip-compile", &a->test.skip_compile},
-                    {"--tier-boundary", &a->test.boundary},
-                    {"--tier-batch-boundary", &a->test.batch_boundary},
-                    {"--json-summary", &a->summary}};
-    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
-        if (strcmp(name, switches[i].name) == 0) {
-            return switches[i].at;
-        }
-    }
-    return NULL;
-}
-
-/* The name that the request knows an option by; NULL: not one of this mode. */
-static const char *request_name(const char *name)
-{
-    static const char *const known[][2] = {
-        {"--exec", "exec"},           {"--weights", "weights"},
-        {"--models", "models"},       {"--threads", "threads"},
-        {"--gpu-tiers", "gpu_tiers"}, {"--lm-model", "lm_model_path"},
-        {"--seed", "seed"},           {"--inference-steps", "inference_steps"},
-        {"--config-path", "model"},   {"--device", "device"}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(name, known[i][0]) == 0) {
-            return known[i][1];
-        }
-    }
-    return NULL;
-}
-
-/* One option with its value. */
-static int take_value(const char *name, const char *value, profile_arguments *a,
-                      acestep_request *request)
-{
-    acestep_error err = {.code = ACESTEP_OK};
-    const char *option = request_name(name);
-    if (strcmp(name, "--tier-duration") == 0) {
-        bool good = read_number(value, &a->test.duration) && a->test.duration >= 1;
-        return good ? 0 : profile_refuse("tier_duration: \"%.40s\" is not a number of seconds", value);
-    }
-    if (strcmp(name, "--benchmark-output") == 0) {
-        a->output = value;
-        return 0;
-    }
-    if (strcmp(name, "--baseline") == 0) {
-        a->baseline = value;
-        return 0;
-    }
-    if (strcmp(name, "--device") == 0 && strcmp(value, "sim") != 0 && strcmp(value, "auto") != 0) {
-        return profile_refuse("device: tier-test runs on simulated cards (sim), not on \"%.40s\"",
-                              value);
-    }
-    if (option == NULL) {
-        return profile_refuse("profile: \"%.60s\" is not an option of mode tier-test", name);
-    }
-    return acestep_request_set(request, option, value, &err) == ACESTEP_OK ? 0 : report_error(&err);
-}
-
-static bool is_known(const char *name)
-{
-    static const char *const own[] = {"--tier-duration", "--benchmark-output", "--baseline"};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        if (strcmp(name, own[i]) == 0) {
-            return true;
-        }
-    }
-    return request_name(name) != NULL;
-}
-
-static int read_arguments(int argc, char **argv, profile_arguments *a, acestep_request *request)
-{
-    for (int i = 0; i < argc; i++) {
-        const char *name = argv[i];
-        bool *on = switch_of(a, name);
-        if (on != NULL) {
-            *on = true;
-            continue;
-        }
-        if (strcmp(name, "--tiers") == 0) {
-            int n = take_sizes(argc - i - 1, argv + i + 1, a);
-            if (n == 0) {
-                return profile_refuse("tiers: %s", "sizes in GB must follow, such as 4,8,16");
-            }
-            i += n;
-            continue;
-        }
-        if (!is_known(name)) {
-            return profile_refuse("profile: \"%.60s\" is not an option of mode tier-test", name);
-        }
-        if (i + 1 == argc) {
-            return profile_refuse("profile: a value must follow %s", name);
-        }
-        int exit_status = take_value(name, argv[++i], a, request);
-        if (exit_status != 0) {
-            return exit_status;
-        }
-    }
-    a->test.sizes = a->size;
-    return 0;
-}
 
 /* ---- running --------------------------------------------------------------------------------- */
 
@@ -174,6 +19,18 @@ static bool show_progress(void *context, const char *stage, double fraction, dou
 {
     profile_view *v = context;
     return terminal_progress_show(&v->progress, stage, fraction, whole);
+}
+
+/* The whole file anew: it can be read after every row. */
+static bool write_rows(profile_view *v, const acestep_tier_test *test)
+{
+    if (v->switches->output == NULL) {
+        return true;
+    }
+    char *text = acestep_tier_test_json(test, v->switches->summary);
+    acestep_status status = acestep_file_write(v->switches->output, text, &v->failed);
+    acestep_free(text);
+    return status == ACESTEP_OK;
 }
 
 /* What has been measured is on the screen and in the file, whatever comes next. */
@@ -190,15 +47,13 @@ static bool show_row(void *context, const acestep_tier_test *test, int index)
         acestep_free(row);
         v->headed = true;
     }
-    return v->arguments->output == NULL ||
-           acestep_tier_test_write(test, v->arguments->output, v->arguments->summary, &v->failed) ==
-               ACESTEP_OK;
+    return write_rows(v, test);
 }
 
 static void print_rest(const acestep_tier_test *test, const profile_view *v)
 {
     char *text = v->table ? acestep_tier_test_text(test)
-                          : acestep_tier_test_json(test, v->arguments->summary);
+                          : acestep_tier_test_json(test, v->switches->summary);
     printf("%s%s", text != NULL ? text : "", v->table ? "" : "\n");
     (void)fflush(stdout);
     acestep_free(text);
@@ -211,7 +66,7 @@ static int compare(const acestep_tier_test *test, const profile_view *v)
     char *text = NULL;
     bool regressed = false;
     acestep_status status =
-        acestep_tier_test_compare(test, v->arguments->baseline, &text, &regressed, &err);
+        acestep_tier_test_compare(test, v->switches->baseline, &text, &regressed, &err);
     fprintf(v->table ? stdout : stderr, "%s%s", v->table ? "\n" : "", text != NULL ? text : "");
     acestep_free(text);
     if (status != ACESTEP_OK) {
@@ -220,30 +75,15 @@ static int compare(const acestep_tier_test *test, const profile_view *v)
     return regressed ? ACESTEP_FAILED : 0;
 }
 
-/* Found out before the runs, not after them. */
-static int check_baseline(const char *path)
-{
-    FILE *f = path != NULL ? fopen(path, "rb") : NULL;
-    if (path != NULL && f == NULL) {
-        acestep_error err = {.code = ACESTEP_IO};
-        (void)snprintf(err.message, sizeof err.message, "baseline: %.300s: %s", path,
-                       strerror(errno));
-        return report_error(&err);
-    }
-    if (f != NULL) {
-        (void)fclose(f);
-    }
-    return 0;
-}
-
-static int run(const acestep_request *request, const profile_arguments *a, common_switches s)
+static int run(const acestep_request *request, const profile_switches *s,
+               const acestep_tier_test_options *options)
 {
     acestep_error err = {.code = ACESTEP_OK};
     acestep_tier_test *test = NULL;
-    profile_view v = {.arguments = a, .table = !s.json, .failed = {.code = ACESTEP_OK}};
-    terminal_progress_init(&v.progress, !s.quiet && !s.json);
+    profile_view v = {.switches = s, .table = !s->common.json, .failed = {.code = ACESTEP_OK}};
+    terminal_progress_init(&v.progress, !s->common.quiet && !s->common.json);
     acestep_status status =
-        acestep_tier_test_run(request, &a->test, show_progress, show_row, &v, &test, &err);
+        acestep_tier_test_run(request, options, show_progress, show_row, &v, &test, &err);
     terminal_progress_clear(&v.progress);
     if (test != NULL && (status == ACESTEP_OK || status == ACESTEP_CANCELLED)) {
         print_rest(test, &v);
@@ -254,7 +94,7 @@ static int run(const acestep_request *request, const profile_arguments *a, commo
     } else if (status != ACESTEP_OK) {
         exit_status = report_error(&err);
     } else {
-        exit_status = a->baseline != NULL ? compare(test, &v) : 0;
+        exit_status = s->baseline != NULL ? compare(test, &v) : 0;
         if (exit_status == 0 && !acestep_tier_test_passed(test)) {
             exit_status = ACESTEP_FAILED;
         }
@@ -263,19 +103,32 @@ static int run(const acestep_request *request, const profile_arguments *a, commo
     return exit_status;
 }
 
-int profile_tiers(int argc, char **argv, common_switches common)
+/* A length that is none, or a baseline that is none, is found out before the runs. */
+static int check(const profile_switches *s, acestep_tier_test_options *options)
 {
     acestep_error err = {.code = ACESTEP_OK};
-    acestep_request *request = NULL;
-    profile_arguments a = {.output = NULL};
-    int exit_status;
-    if (acestep_request_create(&request, &err) != ACESTEP_OK) {
-        exit_status = report_error(&err);
-    } else {
-        exit_status = read_arguments(argc, argv, &a, request);
-        exit_status = exit_status == 0 ? check_baseline(a.baseline) : exit_status;
-        exit_status = exit_status == 0 ? run(request, &a, common) : exit_status;
+    char *end = NULL;
+    if (s->tier_duration != NULL) {
+        options->duration = strtod(s->tier_duration, &end);
+        if (*end != '\0' || !(options->duration >= 1)) {
+            return profile_refuse("tier_duration: \"%.40s\" is not a number of seconds",
+                                  s->tier_duration);
+        }
     }
-    acestep_request_free(request);
-    return exit_status;
+    if (s->baseline != NULL && acestep_tier_test_check(s->baseline, &err) != ACESTEP_OK) {
+        return report_error(&err);
+    }
+    return 0;
+}
+
+int profile_tiers(acestep_request *request, const profile_switches *s)
+{
+    acestep_tier_test_options options = {.sizes = s->tier,
+                                         .n_sizes = s->n_tiers,
+                                         .with_lm = s->with_lm,
+                                         .skip_compile = s->skip_compile,
+                                         .boundary = s->boundary,
+                                         .batch_boundary = s->batch_boundary};
+    int exit_status = check(s, &options);
+    return exit_status == 0 ? run(request, s, &options) : exit_status;
 }

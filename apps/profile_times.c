@@ -21,7 +21,7 @@ profile_times profile_read_times(const json_t *result)
     t.planning = number(timings, "planning");
     t.steps = (int)number(plan, "inference_steps");
     t.songs = (int)json_array_size(json_object_get(result, "outputs"));
-    json_array_foreach(json_object_get(json_object_get(result, "measured"), "stages"), i, entry) {
+    json_array_foreach (json_object_get(json_object_get(result, "measured"), "stages"), i, entry) {
         const char *stage = json_string_value(json_object_get(entry, "stage"));
         double load = number(entry, "load_seconds");
         double compute = number(entry, "compute_seconds");
@@ -39,7 +39,7 @@ profile_times profile_read_times(const json_t *result)
         }
     }
     t.dit = t.encoder + t.diffusion + t.vae + t.moving;
-    json_array_foreach(json_object_get(result, "lm"), i, entry) {
+    json_array_foreach (json_object_get(result, "lm"), i, entry) {
         const json_t *phases = json_object_get(entry, "phases");
         if (phases != NULL) { /* of all songs together, the same in each entry */
             t.lm_words = number(json_object_get(phases, "words"), "seconds");
@@ -115,7 +115,7 @@ void profile_print_lm(const json_t *lm)
     const json_t *p;
     printf("\n  %-8s %8s %9s %10s %9s %12s %9s %9s\n", "phase", "tokens", "seconds", "tokens/s",
            "network", "constrained", "guidance", "sampling");
-    json_object_foreach((json_t *)(uintptr_t)json_object_get(lm, "phases"), phase, p) {
+    json_object_foreach ((json_t *)(uintptr_t)json_object_get(lm, "phases"), phase, p) {
         double seconds = number(p, "seconds");
         printf("  %-8s %8.0f %9.3f %10.1f %9.3f %12.3f %9.3f %9.3f\n", phase, number(p, "tokens"),
                seconds, seconds > 0 ? number(p, "tokens") / seconds : 0, number(p, "network"),

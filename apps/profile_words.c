@@ -39,15 +39,12 @@ static void print_value(const json_t *words, const char *title, const char *name
 
 static void print_words(const json_t *words, const char *instrumental)
 {
-    static const char *const rows[][2] = {{"caption", "caption"},
-                                          {"bpm", "bpm"},
-                                          {"duration", "duration"},
-                                          {"key", "keyscale"},
-                                          {"language", "vocal_language"},
-                                          {"time signature", "timesignature"}};
+    static const char *const rows[][2] = {
+        {"caption", "caption"},         {"bpm", "bpm"},
+        {"duration", "duration"},       {"key", "keyscale"},
+        {"language", "vocal_language"}, {"time signature", "timesignature"}};
     const json_t *history = json_object_get(words, "acestep");
-    printf("\n  %-16s %.3f s\n", "wall",
-           json_number_value(json_object_get(history, "seconds")));
+    printf("\n  %-16s %.3f s\n", "wall", json_number_value(json_object_get(history, "seconds")));
     printf("  %-16s %s\n", "success", "yes");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         print_value(words, rows[i][0], rows[i][1]);
@@ -56,12 +53,13 @@ static void print_words(const json_t *words, const char *instrumental)
     print_value(words, "lyrics", "lyrics");
 }
 
-/* A failure is told on one line; that the language model cannot run is what the original exits with 1 for. */
+/* A failure is told on one line; that the language model cannot run is what the original exits with
+ * 1 for. */
 static int fail(const acestep_error *err)
 {
     int exit_status = report_error(err);
     return err->code == ACESTEP_UNSUPPORTED || err->code == ACESTEP_MODEL ? ACESTEP_FAILED
-                                                                        : exit_status;
+                                                                          : exit_status;
 }
 
 static void report(acestep_words *made, json_t *configuration, const profile_switches *s)
@@ -98,10 +96,9 @@ static int measure(acestep_engine *engine, const acestep_request *request,
     terminal_progress progress;
     json_t *configuration = profile_configuration(engine, request, s);
     terminal_progress_init(&progress, !s->common.quiet && !s->common.json);
-    bool understands = strcmp(s->mode, "understand") == 0;
-    acestep_status status =
-        (understands ? acestep_understand : acestep_compose)(engine, request, terminal_progress_show,
-                                                             &progress, &words, &err);
+    bool understands = s->mode == MODE_UNDERSTAND;
+    acestep_status status = (understands ? acestep_understand : acestep_compose)(
+        engine, request, terminal_progress_show, &progress, &words, &err);
     terminal_progress_clear(&progress);
     if (status == ACESTEP_OK) {
         report(words, configuration, s);
@@ -115,10 +112,10 @@ static int measure(acestep_engine *engine, const acestep_request *request,
 static acestep_status complete(acestep_request *request, const profile_switches *s,
                                acestep_error *err)
 {
-    if (strcmp(s->mode, "format_sample") == 0) {
+    if (s->mode == MODE_FORMAT_SAMPLE) {
         return acestep_request_set(request, "use_format", "true", err);
     }
-    if (strcmp(s->mode, "create_sample") != 0) {
+    if (s->mode != MODE_CREATE_SAMPLE) {
         return ACESTEP_OK;
     }
     char *asked = acestep_request_json(request, true);

@@ -141,6 +141,11 @@ typedef bool acestep_progress(void *context, const char *stage, double fraction,
 acestep_status acestep_generate(acestep_engine *engine, const acestep_request *request,
                                 acestep_progress *progress, void *context, acestep_result **out,
                                 acestep_error *err);
+/* The same for those who measure: on CANCELLED *out holds the stages so far, without songs; NULL
+ * where none had begun. The caller frees it. */
+acestep_status acestep_measure(acestep_engine *engine, const acestep_request *request,
+                               acestep_progress *progress, void *context, acestep_result **out,
+                               acestep_error *err);
 /* Up to 8 different songs in one batch. Sampling, engine and output options must be the same in all; each
  * song comes out as it would alone. */
 acestep_status acestep_generate_batch(acestep_engine *engine,
@@ -273,6 +278,10 @@ acestep_status acestep_probe(const acestep_request *request, const char *case_pa
  * Free with acestep_free. */
 char *acestep_waveform(const acestep_song *song, int columns, int rows);
 
+/* Writes a report to a file, as a whole or not at all. text may be NULL, as reports without memory
+ * are: MEMORY. IO names the path. */
+acestep_status acestep_file_write(const char *path, const char *text, acestep_error *err);
+
 /* ---- benchmarks --------------------------------------------------------------------------------- */
 
 typedef struct acestep_bench acestep_bench;
@@ -312,10 +321,11 @@ typedef struct acestep_tier_test_options {
 /* After each run; false stops the test. index: of the new row. */
 typedef bool acestep_tier_row_done(void *context, const acestep_tier_test *test, int index);
 
-/* A run on a simulated card of each size, with the defaults of its tier. Of the request count weights
- * and models (made-up weights in the published shapes where neither is given), exec ("shape" unless
- * asked otherwise), threads, gpu_tiers, lm_model_path, inference_steps and seed. A run that fails is a
- * row, not an error. On CANCELLED *out holds the rows so far; it is freed by the caller. */
+/* A run on a simulated card of each size, with the defaults of its tier: lengths, batches,
+ * offloading, quantization and what the language model does come from there, all else from the
+ * request. Where it names neither weights nor models, weights are made up in the published shapes
+ * of its model; exec is "shape" unless asked otherwise. A run that fails is a row, not an error. On
+ * CANCELLED *out holds the rows so far; it is freed by the caller. */
 acestep_status acestep_tier_test_run(const acestep_request *request,
                                      const acestep_tier_test_options *options,
                                      acestep_progress *progress, acestep_tier_row_done *done,
@@ -328,8 +338,8 @@ char *acestep_tier_test_row(const acestep_tier_test *test, int index);
 char *acestep_tier_test_text(const acestep_tier_test *test);
 /* An array of the runs (docs/BENCHMARK.md); summary: one more element with the boundaries. */
 char *acestep_tier_test_json(const acestep_tier_test *test, bool summary);
-acestep_status acestep_tier_test_write(const acestep_tier_test *test, const char *path, bool summary,
-                                       acestep_error *err);
+/* Is it such a file? IO, ARGUMENT. */
+acestep_status acestep_tier_test_check(const char *path, acestep_error *err);
 /* Against such a file: *text lists settings that differ, passes that fail now and memory that grew by
  * more than 2 %. */
 acestep_status acestep_tier_test_compare(const acestep_tier_test *test, const char *path, char **text,

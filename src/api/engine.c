@@ -313,6 +313,34 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
     return status;
 }
 
+/* keeps: a cancelled run leaves what was measured of it, without songs. */
+static ace_status generate_result(acestep_engine *engine, const ace_request *const *requests, int n,
+                                  bool keeps, acestep_progress *progress, void *context,
+                                  acestep_result **out, ace_error *err)
+{
+    acestep_result *result = ace_calloc(1, sizeof *result);
+    ace_output *output = ace_calloc(1, sizeof *output);
+    ace_status status = ACESTEP_OK;
+    *out = NULL;
+    if (result == NULL || output == NULL) {
+        status = ace_fail(err, ACESTEP_MEMORY, "result: no host memory");
+    } else {
+        status = generate(&engine->workshop, requests, n, progress, context, output, result, err);
+        result->opening_seconds = engine->opening_seconds;
+        engine->opening_seconds = 0;
+    }
+    ace_free(output);
+    if (status == ACESTEP_CANCELLED && keeps && result->found.log.count > 0) {
+        result->n_songs = 0;
+        *out = result;
+    } else if (status == ACESTEP_OK) {
+        *out = result;
+    } else {
+        acestep_result_free(result);
+    }
+    return status;
+}
+
 acestep_status acestep_generate_batch(acestep_engine *engine,
                                       const acestep_request *const *requests, int n,
                                       acestep_progress *progress, void *context,
@@ -327,23 +355,7 @@ acestep_status acestep_generate_batch(acestep_engine *engine,
     for (int i = 0; i < n; i++) {
         options[i] = requests[i]->options;
     }
-    acestep_result *result = ace_calloc(1, sizeof *result);
-    ace_output *output = ace_calloc(1, sizeof *output);
-    ace_status status = ACESTEP_OK;
-    if (result == NULL || output == NULL) {
-        status = ace_fail(inner, ACESTEP_MEMORY, "result: no host memory");
-    } else {
-        status = generate(&engine->workshop, options, n, progress, context, output, result, inner);
-        result->opening_seconds = engine->opening_seconds;
-        engine->opening_seconds = 0;
-    }
-    ace_free(output);
-    if (status != ACESTEP_OK) {
-        acestep_result_free(result);
-        return status;
-    }
-    *out = result;
-    return ACESTEP_OK;
+    return generate_result(engine, options, n, false, progress, context, out, inner);
 }
 
 acestep_status acestep_generate(acestep_engine *engine, const acestep_request *request,
@@ -351,6 +363,14 @@ acestep_status acestep_generate(acestep_engine *engine, const acestep_request *r
                                 acestep_error *err)
 {
     return acestep_generate_batch(engine, &request, 1, progress, context, out, err);
+}
+
+acestep_status acestep_measure(acestep_engine *engine, const acestep_request *request,
+                               acestep_progress *progress, void *context, acestep_result **out,
+                               acestep_error *err)
+{
+    const ace_request *options = request->options;
+    return generate_result(engine, &options, 1, true, progress, context, out, ace_inner_error(err));
 }
 
 void acestep_result_free(acestep_result *result)

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-/* A cap of more than so many peaks is not drawn. */
-static const size_t FAR = 4;
+/* A cap of more than so many peaks is not drawn. The defaults of every tier stay below it: 30 s
+ * without the language model take 1.4 of the 7.5 GB of an 8 GB card. */
+static const size_t FAR = 6;
 
 /* ---- bands ------------------------------------------------------------------------------------
  */

@@ -1,11 +1,9 @@
 #include "api/profile.h"
 
 #include "base/file_map.h"
-#include "base/file_write.h"
 #include "base/memory.h"
 #include "weights/demo_model.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The callbacks of the caller, with its own view of the test. */
@@ -99,16 +97,4 @@ bool acestep_tier_test_passed(const acestep_tier_test *test)
         }
     }
     return true;
-}
-
-acestep_status acestep_tier_test_write(const acestep_tier_test *test, const char *path,
-                                       bool summary, acestep_error *err)
-{
-    char *text = acestep_tier_test_json(test, summary);
-    if (text == NULL) {
-        return ace_fail(ace_inner_error(err), ACESTEP_MEMORY, "%s: no host memory", path);
-    }
-    ace_status status = ace_file_write(path, text, strlen(text), ace_inner_error(err));
-    acestep_free(text);
-    return status;
 }

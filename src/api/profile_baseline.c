@@ -175,6 +175,14 @@ static ace_status compare_all(const ace_tier_test *test, const json_t *old, comp
     return ACESTEP_OK;
 }
 
+acestep_status acestep_tier_test_check(const char *path, acestep_error *err)
+{
+    json_t *found = NULL;
+    ace_status status = read_array(path, &found, ace_inner_error(err));
+    json_decref(found);
+    return status;
+}
+
 acestep_status acestep_tier_test_compare(const acestep_tier_test *test, const char *path,
                                          char **text, bool *regressed, acestep_error *err)
 {

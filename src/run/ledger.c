@@ -1,6 +1,7 @@
 #include "run/ledger.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,19 +30,29 @@ void ace_ledger_close(ace_ledger *l)
     l->trace = NULL;
 }
 
+/* A full disk costs the trace, never the song. */
+static void give_up(ace_ledger *l)
+{
+    ace_log(ACE_LOG_WARNING, "trace_mem", "the file ends here: %s", strerror(errno));
+    (void)fclose(l->trace);
+    l->trace = NULL;
+}
+
 static void write_line(ace_ledger *l, const char *component, const char *event, double bytes,
                        size_t held)
 {
     if (l->trace == NULL) {
         return;
     }
-    (void)fprintf(l->trace,
-                  "{\"time\":%.6f,\"stage\":\"%s\",\"step\":%d,\"component\":\"%s\","
-                  "\"event\":\"%s\",\"bytes\":%.0f,\"component_bytes\":%zu,\"in_use\":%zu,"
-                  "\"high_water\":%zu}\n",
-                  ace_clock_seconds() - l->started, l->stage, l->step, component, event, bytes,
-                  held, l->in_use, l->high_water);
-    (void)fflush(l->trace);
+    bool written = fprintf(l->trace,
+                           "{\"time\":%.6f,\"stage\":\"%s\",\"step\":%d,\"component\":\"%s\","
+                           "\"event\":\"%s\",\"bytes\":%.0f,\"component_bytes\":%zu,\"in_use\":%zu,"
+                           "\"high_water\":%zu}\n",
+                           ace_clock_seconds() - l->started, l->stage, l->step, component, event,
+                           bytes, held, l->in_use, l->high_water) > 0;
+    if (!written || fflush(l->trace) != 0) {
+        give_up(l);
+    }
 }
 
 /* Both parts of the diffusion transformer are one component to the reader. */

@@ -174,6 +174,14 @@ static ace_status open_files(const char *folder, const ace_request *r, ace_model
     return status;
 }
 
+/* "acestep-v15-base", as the folder is called, is "base". */
+static const char *short_name(const char *name)
+{
+    static const char prefix[] = "acestep-v15-";
+    const size_t n = sizeof prefix - 1;
+    return strncmp(name, prefix, n) == 0 ? name + n : name;
+}
+
 /* Published shapes with made-up weights; the tokenizer is the demo's, whose ids are few but real.
  */
 static ace_status open_synthetic(const char *name, ace_models *m, ace_error *err)
@@ -213,7 +221,7 @@ ace_status ace_models_open(const ace_request *r, ace_models *m, ace_error *err)
         const char *name = r->weights[n] == ':'  ? r->weights + n + 1
                            : r->model[0] != '\0' ? r->model
                                                  : "turbo";
-        status = open_synthetic(name, m, err);
+        status = open_synthetic(short_name(name), m, err);
     } else if (r->weights[0] != '\0') {
         status = ace_fail(err, ACESTEP_ARGUMENT,
                           "weights: \"%.40s\" is not synthetic or synthetic:NAME", r->weights);

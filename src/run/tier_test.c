@@ -11,6 +11,7 @@ const double ace_tier_test_sizes[ACE_TIERS] = {4, 6, 7, 8, 12, 16, 20, 24};
 const int ace_tier_test_batches[ACE_TIER_TEST_BATCHES] = {1, 2, 4, 8};
 
 static const double DEFAULT_SECONDS = 30;
+enum { STEPS = 8 }; /* of diffusion, where the request leaves it open */
 
 /* Below this a song counts as silent: -80 dB of full scale. */
 static const float SILENCE = 1e-4f;
@@ -29,6 +30,8 @@ typedef struct tier_test_run {
     ace_tier_row_done *done;
     void *context;
     int step, steps; /* of cards */
+    int row, rows;   /* of this card; batches may end before the last */
+    char label[64];  /* of the row: "8 GB, no-quant" */
     row_request own;
     ace_workshop workshop;
     ace_job job;
@@ -49,13 +52,18 @@ static void put_text(char **field, char *room, size_t bytes, const char *text)
 static void fill_work(const ace_request *r, ace_request *o, row_request *own)
 {
     if (r->weights[0] == '\0' && r->models[0] == '\0') {
-        put_text(&o->weights, own->weights, sizeof own->weights, "synthetic:turbo");
+        put_text(&o->weights, own->weights, sizeof own->weights, "synthetic");
     }
-    put_text(&o->caption, own->caption, sizeof own->caption,
-             "warm ambient electronic analog pads with soft drums");
-    put_text(&o->lyrics, own->lyrics, sizeof own->lyrics,
-             "[Verse]\nLights go out along the bay\nSlowly turning night to day\n\n[Chorus]\n"
-             "Stay a little longer");
+    if (r->caption[0] == '\0' && r->lyrics[0] == '\0') {
+        put_text(&o->caption, own->caption, sizeof own->caption,
+                 "warm ambient electronic analog pads with soft drums");
+        put_text(&o->lyrics, own->lyrics, sizeof own->lyrics,
+                 "[Verse]\nLights go out along the bay\nSlowly turning night to day\n\n[Chorus]\n"
+                 "Stay a little longer");
+    }
+    if (r->source[ACE_OPTION_inference_steps] == ACE_FROM_DEFAULT) {
+        o->inference_steps = STEPS;
+    }
     if (r->seed[0] == '\0' || r->source[ACE_OPTION_seed] == ACE_FROM_DEFAULT) {
         put_text(&o->seed, own->seed, sizeof own->seed, "42");
     }
@@ -136,7 +144,7 @@ static double seconds_of(const ace_stage_log *log, const char *key)
     return seconds;
 }
 
-static void note_stages(const ace_stage_log *log, ace_tier_row *row)
+static void note_memory(const ace_stage_log *log, ace_tier_row *row)
 {
     memcpy(row->part_bytes, log->part_bytes, sizeof row->part_bytes);
     row->workspace_bytes = log->workspace_bytes;
@@ -149,9 +157,24 @@ static void note_stages(const ace_stage_log *log, ace_tier_row *row)
             }
         }
     }
+}
+
+static void note_times(const ace_stage_log *log, ace_tier_row *row)
+{
     row->lm_seconds = seconds_of(log, ace_stage_key(ACE_STAGE_LM));
     row->dit_seconds = seconds_of(log, ace_stage_key(ACE_STAGE_DIFFUSION));
     row->vae_seconds = seconds_of(log, ace_stage_key(ACE_STAGE_VAE));
+}
+
+/* An ace_job_progress of one row, told on as one of the whole test. */
+static bool tell(void *context, const char *stage, double fraction, double whole)
+{
+    const tier_test_run *t = context;
+    double of_card = (t->row + whole) / t->rows;
+    char name[160];
+    (void)snprintf(name, sizeof name, "%s%s%.80s", t->label, stage[0] != '\0' ? ": " : "", stage);
+    return t->progress == NULL ||
+           t->progress(t->context, name, fraction, (t->step + of_card) / t->steps);
 }
 
 static ace_status plan_row(tier_test_run *t, ace_tier_row *row)
@@ -189,31 +212,28 @@ static ace_status make_row(tier_test_run *t, ace_tier_row *row)
     (void)snprintf(t->test->model, sizeof t->test->model, "%s", w->models.name);
     status = plan_row(t, row);
     if (status == ACESTEP_OK) {
-        status = ace_job_run(w, &t->own.options, &t->job, &t->planned, t->progress, t->context,
-                             &row->warnings, &t->report, t->song, &n_songs, t->err);
+        status = ace_job_run(w, &t->own.options, &t->job, &t->planned, tell, t, &row->warnings,
+                             &t->report, t->song, &n_songs, t->err);
     }
     row->ran = status == ACESTEP_OK;
     if (row->ran) {
         row->plan = t->job.plan;
-        row->planned_bytes = ace_stage_log_peak(&t->planned);
-        row->peak_bytes = t->report.peak_bytes;
         row->vae_place = t->report.vae_place;
         row->vae_chunk = t->report.vae_chunk;
         row->n_songs = n_songs;
         row->is_sound = w->shape || are_sound(t->song, n_songs);
-        note_stages(&t->report.log, row);
+        note_times(&t->report.log, row);
+    }
+    if (row->ran && !row->plan.host) { /* where the CPU does it all, nothing lies on the card */
+        row->planned_bytes = ace_stage_log_peak(&t->planned);
+        row->peak_bytes = t->report.peak_bytes;
+        note_memory(&t->report.log, row);
     }
     for (int i = 0; i < ACE_MAX_SONGS; i++) {
         ace_finished_free(&t->song[i]);
     }
+    ace_job_report_free(&t->report);
     return status;
-}
-
-static bool shows_progress(const tier_test_run *t, const ace_tier_row *row)
-{
-    char label[32];
-    ace_tier_row_label(row, label, sizeof label);
-    return t->progress == NULL || t->progress(t->context, label, 0, (double)t->step / t->steps);
 }
 
 /* A card that fails is a result; only these end the test. */
@@ -240,6 +260,13 @@ static ace_status add_row(tier_test_run *t, ace_tier_row *row, bool *passed)
     return ACESTEP_OK;
 }
 
+static void name_row(tier_test_run *t, const ace_tier_row *row)
+{
+    char variant[32];
+    ace_tier_row_label(row, variant, sizeof variant);
+    (void)snprintf(t->label, sizeof t->label, "%g GB, %s", row->gb, variant);
+}
+
 static ace_status run_row(tier_test_run *t, const ace_tier_row *wanted, bool *passed)
 {
     ace_tier_row *row = ace_calloc(1, sizeof *row);
@@ -249,9 +276,10 @@ static ace_status run_row(tier_test_run *t, const ace_tier_row *wanted, bool *pa
     *row = *wanted;
     fill_request(t, row, &t->own);
     t->test->shape = t->own.options.exec == 1;
+    name_row(t, row);
     double start = ace_clock_seconds();
-    ace_status status = shows_progress(t, row) ? make_row(t, row)
-                                               : ace_fail(t->err, ACESTEP_CANCELLED, "cancelled");
+    ace_status status =
+        tell(t, "", 0, 0) ? make_row(t, row) : ace_fail(t->err, ACESTEP_CANCELLED, "cancelled");
     row->wall_seconds = ace_clock_seconds() - start;
     ace_job_free(&t->job);
     if (row->opened) {
@@ -265,6 +293,7 @@ static ace_status run_row(tier_test_run *t, const ace_tier_row *wanted, bool *pa
         }
         status = add_row(t, row, passed);
     }
+    t->row++;
     ace_free(row);
     return status;
 }
@@ -285,6 +314,16 @@ static ace_status run_batches(tier_test_run *t, const ace_tier_row *card, bool w
     return status;
 }
 
+/* At the most: batches end at the first failure. */
+static int count_rows(const ace_tier_test_options *o, const ace_tier *tier, bool offers_lm)
+{
+    int rows = 1;
+    for (int v = ACE_VARIANT_NO_QUANT; o->boundary && v <= ACE_VARIANT_NO_OFFLOAD; v++) {
+        rows += ace_tier_variant_applies((ace_tier_variant)v, tier);
+    }
+    return rows + (o->batch_boundary ? ACE_TIER_TEST_BATCHES * (offers_lm ? 2 : 1) : 0);
+}
+
 static ace_status run_card(tier_test_run *t, const ace_tier_table *tiers, double gb)
 {
     const ace_tier_test_options *o = &t->test->options;
@@ -294,6 +333,8 @@ static ace_status run_card(tier_test_run *t, const ace_tier_table *tiers, double
     bool passed = false;
     ace_status status = ACESTEP_OK;
     card.asks_lm = offers_lm;
+    t->row = 0;
+    t->rows = count_rows(o, &card.tier, offers_lm);
     for (int v = ACE_VARIANT_DEFAULT; v <= last && status == ACESTEP_OK; v++) {
         card.variant = (ace_tier_variant)v;
         if (ace_tier_variant_applies(card.variant, &card.tier)) {

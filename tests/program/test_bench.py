@@ -69,7 +69,7 @@ class Bench(ProgramTest):
         self.assertEqual(works["vae-encode"], "25 frames")
 
     def test_precision_and_level(self):
-        result = self.bench("--stage", "dit", "--precision", "int8", "--cpu", "generic", *SMALL)
+        result = self.bench("--stage=dit", "--precision=int8", "--cpu", "generic", *SMALL)
         self.check(result)
         self.assertEqual(result["machine"]["level"], "generic")
         self.assertEqual(result["machine"]["own_instructions"], ["f32"])
@@ -122,7 +122,8 @@ class Bench(ProgramTest):
     def test_refused(self):
         self.refused(ARGUMENT, "bench", "--stage", "mastering", says=("mastering", "vae-decode"))
         self.refused(ARGUMENT, "bench", "--stage", "text,", says=("stage",))
-        self.refused(ARGUMENT, "bench", "--stage", says=("stage",))
+        self.refused(ARGUMENT, "bench", "--stage", says=("--stage: a value must follow",))
+        self.refused(ARGUMENT, "bench", "--csv=", says=("--csv: a value must follow",))
         self.refused(ARGUMENT, "bench", "--repeats", "0", says=("repeats",))
         self.refused(ARGUMENT, "bench", "--repeats", "3x", says=("repeats",))
         self.refused(ARGUMENT, "bench", "--no-such-option", "1", says=("no-such-option",))

@@ -180,19 +180,89 @@ class Profile(ProgramTest):
             self.assertEqual(row["peak_bytes"], row["planned_bytes"])
 
     def test_refusals(self):
-        self.refused(self.profile("--caption", "x"), "--caption")
+        self.refused(self.profile("--nonsense", "x"), "--nonsense")
         self.refused(self.profile("--device", "cpu"), "simulated cards")
         self.refused(self.profile("--tiers"), "tiers")
-        self.refused(self.profile("--tiers", "0"), "tiers")
-        self.refused(self.profile("--tier-duration", "long"), "tier_duration")
+        for sizes in (("0",), ("-1",), ("nan",), ("8GB",), ("8", "x"), ("",), map(str, range(4, 37))):
+            self.refused(self.profile("--tiers", *sizes), "tiers")
+        for seconds in ("long", "0", "-5", "nan", "30s", "1e9"):
+            self.refused(self.profile("--tier-duration", seconds), "tier_duration")
         self.refused(self.profile("--baseline"), "--baseline")
+        self.refused(self.profile("--benchmark-output", ""), "--benchmark-output")
+        self.refused(self.profile("--config-path", "nonsense"), "nonsense")
         self.refused(self.run_program("profile", "--mode", "dream"), "dream")
         with open(self.path("no.json"), "w") as f:
             f.write("{}")
-        done = self.profile("--tiers", "8", "--baseline", "no.json")
-        self.assertEqual(done.returncode, ARGUMENT)
-        self.assertIn(b"baseline", done.stderr)
+        self.refused(self.profile("--tiers", "8", "--baseline", "no.json"), "no.json")  # before the first run
+        self.refused(self.profile("--tiers", "8", "--baseline", "."), "not a regular file", IO)
         self.refused(self.profile("--tiers", "8", "--baseline", "missing.json"), "missing.json", IO)
+
+    def test_options_that_the_test_decides(self):
+        """Each says what to do instead; the original would leave them out without a word."""
+        for option, instead in (("--duration", "--tier-duration"), ("--batch-size", "--tier-batch-boundary"),
+                                ("--max-cuda-vram", "--tiers"), ("--quantization", "--tier-boundary"),
+                                ("--offload-to-cpu", "--tier-boundary"), ("--thinking", "--tier-with-lm"),
+                                ("--trace", "--mode profile")):
+            value = {"--quantization": "none", "--thinking": "true", "--offload-to-cpu": "true"}.get(option, "4")
+            self.refused(self.profile(f"{option}={value}"), instead)
+
+    def test_other_options_count(self):
+        (row,) = self.rows("--tiers=8", "--config-path", "acestep-v15-base")
+        self.assertEqual(row["dit_type"], "synthetic:base")
+        (row,) = self.rows("--tiers", "8", "--lm-backend", "pt", "--tier-with-lm")
+        self.assertEqual((row["lm_backend"], row["use_lm"]), ("pt", True))
+        short, long = (self.rows("--tiers", "8", "--tier-with-lm", "--example", name)[0]["stages"]["lm"]
+                       for name in ("1", "5"))
+        self.assertNotEqual(short, long)  # other lyrics, another cache of keys
+        self.assertEqual(self.rows("--tiers", "4,", "6", "--no-warmup")[1]["tier"], "tier2")
+
+    def test_environment(self):
+        def dit_type(env, *arguments):
+            done = self.run_program("profile", "--mode", "tier-test", "--tiers", "8", "--json", *arguments, env=env)
+            return json.loads(done.stdout)[0]["dit_type"]
+        base = {"ACESTEP_CONFIG_PATH": "acestep-v15-base", "ACESTEP_DURATION": "77", "ACESTEP_DEVICE": "cuda"}
+        self.assertEqual(dit_type(base), "synthetic:base")
+        self.assertEqual(dit_type(base, "--config-path", "sft"), "synthetic:sft")
+
+    def test_nothing_on_the_card_is_no_peak(self):
+        """Too small for anything: the CPU would do it all, and its memory is not the card's."""
+        (row,) = self.rows("--tiers", "0.5", expected=FAILED)
+        self.assertEqual((row["classification"], row["peak_bytes"], row["stages"]), ("FAIL oom", 0, {}))
+        self.assertLessEqual(row["peak_bytes"], row["cap_bytes"])
+
+    def test_every_row_stays_below_its_cap(self):
+        rows = self.rows("--tiers", "0.5", "1", "2", "3", "5", "7.5", "--tier-boundary", "--tier-batch-boundary",
+                         "--tier-with-lm", "--tier-duration", "600", expected=FAILED)
+        for row in rows:
+            self.assertEqual(row["peak_bytes"], row["planned_bytes"])
+            self.assertLessEqual(row["peak_bytes"], row["cap_bytes"])
+
+    def test_full_disk(self):
+        done = self.profile("--tiers", "8", "--benchmark-output", "/dev/full")
+        self.assertEqual(done.returncode, IO)
+        self.assertIn(b"/dev/full", done.stderr)
+
+    def test_killed_in_the_middle(self):
+        """What was written stays whole, whenever the end comes."""
+        child = subprocess.Popen([PROGRAM, "profile", "--mode", "tier-test", "--tiers", *map(str, range(4, 30)),
+                                  "--tier-boundary", "--benchmark-output", "part.json"], cwd=self.folder,
+                                 env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.path("part.json")) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        child.kill()
+        child.wait(timeout=60)
+        with open(self.path("part.json")) as f:
+            self.assertLessEqual(1, len(json.load(f)))
+
+    def test_two_at_once(self):
+        alone = self.rows("--tiers", "4", "24", "--exec", "full", "--models", GOLDEN, "--tier-duration", "10")
+        command = [PROGRAM, "profile", "--mode", "tier-test", "--tiers", "4", "24", "--exec", "full", "--models", GOLDEN,
+                   "--tier-duration", "10", "--json"]
+        pair = [subprocess.Popen(command, cwd=self.folder, env=environment(), stdout=subprocess.PIPE) for _ in range(2)]
+        for child in pair:
+            rows = json.loads(child.communicate(timeout=120)[0])
+            self.assertEqual([row["peak_bytes"] for row in rows], [row["peak_bytes"] for row in alone])
 
     def test_interrupt_keeps_what_was_measured(self):
         sizes = [str(4 + i) for i in range(32)]

@@ -140,7 +140,49 @@ class Modes(ProgramTest):
         self.one_line("--example", ARGUMENT, "--example")
         for name in ("fp8_weight_only", "w8a8_dynamic"):
             self.one_line(name + " is not supported", UNSUPPORTED, "--quantization", name)
+            self.one_line(name + " is not supported", UNSUPPORTED, f"--quantization={name}")
         self.one_line("nonsense", ARGUMENT, "--nonsense")
+        with open(self.path("bad.json"), "w") as f:
+            f.write("no JSON")
+        self.one_line("bad.json", ARGUMENT, "--example", "bad.json")
+        self.one_line("Is a directory", IO, "--example", ".")
+
+    def test_options_of_other_modes(self):
+        for mode, option in (("profile", "--tiers=8"), ("profile", "--tier-boundary"), ("profile", "--baseline=x"),
+                             ("profile", "--benchmark-output=x"), ("benchmark", "--timeline=x.svg"),
+                             ("benchmark", "--detailed"), ("tier-test", "--llm-debug"), ("understand", "--example=1")):
+            self.one_line(option.split("=")[0] + " belongs to --mode", ARGUMENT, f"--mode={mode}", option)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_values_in_the_same_word(self):
+        runs = self.json_of("--mode=benchmark", "--benchmark-output=runs.json", *SMALL[:4], "--exec=shape",
+                            "--max-cuda-vram=4")
+        with open(self.path("runs.json")) as f:
+            self.assertEqual(json.load(f), runs)
+
+    def test_warnings_are_said_once(self):
+        done = self.profile(*SMALL, "--exec", "shape", "--lm-backend", "nonsense", "--thinking")
+        self.assertEqual(done.stderr.decode().count("W04"), 1, done.stderr)
+
+    def test_full_disk(self):
+        for arguments in (("--no-warmup", *SMALL), ("--no-warmup", "--json", *SMALL),
+                          ("--mode", "tier-test", "--tiers", "8"), ("--help",)):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([PROGRAM, "profile", *arguments], cwd=self.folder, env=environment(),
+                                      stdout=full, stderr=subprocess.PIPE, timeout=120)
+            self.assertEqual((done.returncode, done.stderr.decode().count("\n")), (IO, 1), done.stderr)
+            self.assertIn(b"stdout", done.stderr)
+        for option in ("--timeline", "--trace-mem"):
+            done = self.run_program("profile", *SMALL, "--no-warmup", "--max-cuda-vram", "4", option, "/dev/full")
+            self.assertEqual(done.returncode, IO if option == "--timeline" else 0)  # a song is worth more than a trace
+            self.assertIn(b"No space left", done.stderr)
+
+    def test_reader_who_leaves(self):
+        child = subprocess.Popen([PROGRAM, "profile", "--mode", "tier-test"], cwd=self.folder, env=environment(),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child.stdout.close()
+        self.assertEqual((child.stderr.read(), child.wait(timeout=60)), (b"", 0))
+        child.stderr.close()
 
     # ---- the language model alone
 
@@ -201,6 +243,43 @@ class Modes(ProgramTest):
         done = self.profile("--mode", "benchmark", *SMALL[:4], "--exec", "shape", "--no-warmup", "--benchmark-output",
                             "no/runs.json", expected=IO)
         self.assertIn("no/runs.json", done.stderr.decode())
+
+    def interrupted(self, *arguments, until, times=1):
+        """What a run leaves on stdout that is interrupted once the trace of its memory has `until` so often."""
+        if os.path.exists(self.path("memory.jsonl")):
+            os.remove(self.path("memory.jsonl"))
+        child = subprocess.Popen([PROGRAM, "profile", *SMALL[:4], "--duration", "80", "--trace-mem", "memory.jsonl",
+                                  *arguments], cwd=self.folder, env=environment(), stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if os.path.exists(self.path("memory.jsonl")):
+                with open(self.path("memory.jsonl")) as f:
+                    if f.read().count(until) >= times:
+                        break
+            time.sleep(0.02)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=120)
+        self.assertEqual((child.returncode, err.decode()), (CANCELLED, "acestep: cancelled\n"))
+        return out.decode()
+
+    def test_interrupted_song(self):
+        """The stages until then are shown, and the trace and the picture are whole."""
+        text = self.interrupted("--no-warmup", "--trace", "cut.trace.json", "--timeline", "cut.svg",
+                                until='"stage":"vae","step":-1,"component":"work","event":"alloc"')
+        self.assertIn("interrupted: this was measured until then", text)
+        self.assertRegex(text, r"(?m)^  diffusion +\d")
+        with open(self.path("cut.trace.json")) as f:
+            names = {event["name"] for event in json.load(f)["traceEvents"] if event["ph"] == "X"}
+        self.assertIn("diffusion", names)
+        with open(self.path("cut.svg")) as f:
+            self.assertTrue(f.read().endswith("</svg>\n"))
+        text = self.interrupted(until='"event":"plan"', times=2)
+        self.assertIn("interrupted: this was measured in the warm-up", text)
+        self.assertIn("as planned to the byte", text)
+        found = json.loads(self.interrupted("--no-warmup", "--json", until='"stage":"vae"'))
+        self.assertEqual((found["interrupted"], found["insight"], found["result"]["outputs"]), (True, None, []))
+        self.assertIn("diffusion", [stage["stage"] for stage in found["result"]["measured"]["stages"]])
 
     def test_interrupt_keeps_what_was_measured(self):
         child = subprocess.Popen([PROGRAM, "profile", "--mode", "benchmark", *SMALL[:4], "--benchmark-output",

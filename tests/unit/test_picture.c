@@ -142,6 +142,10 @@ static void a_far_cap_is_told(void **state)
     assert_non_null(strstr(svg, "the device has 24.00 GB"));
     assert_non_null(strstr(text, "24.00 GB"));
     free(svg);
+    plan->cap_bytes = 590 * MB * 11 / 2; /* an 8 GB card with its tier's defaults */
+    svg = acestep_plan_svg(plan);
+    assert_non_null(strstr(svg, "<line class=\"cap\""));
+    free(svg);
     free(text);
     free(plan);
 }
