@@ -123,6 +123,14 @@ static ace_status write_dit(const ace_model_set *set, const char *output, report
     return status;
 }
 
+/* Else it is a GGUF file, or one in a folder of its name. */
+static bool has_config(const char *dit)
+{
+    char path[ACE_MODEL_PATH_BYTES + 16];
+    (void)snprintf(path, sizeof path, "%s/config.json", dit);
+    return ace_file_exists(path);
+}
+
 acestep_status acestep_quantize(const acestep_request *request, acestep_progress *progress,
                                 void *context, acestep_error *err)
 {
@@ -137,7 +145,7 @@ acestep_status acestep_quantize(const acestep_request *request, acestep_progress
         return ace_fail(inner, ACESTEP_ARGUMENT, "output: a folder is needed (--output DIR)");
     }
     ace_status status = ace_model_set_find(models, o->model, &set, inner);
-    if (status == ACESTEP_OK && !ace_directory_exists(set.dit)) {
+    if (status == ACESTEP_OK && !has_config(set.dit)) {
         status = ace_fail(inner, ACESTEP_UNSUPPORTED,
                           "%s: GGUF files are quantised by their own tools", set.dit);
     }

@@ -96,39 +96,35 @@ static bool visit(void *context, const char *name)
     return true;
 }
 
-/* Length of a file's name without ".gguf" and the type of its numbers ("-BF16", "-Q4_K_M"), which
- * is the only part that begins with a capital; of a folder's, all of it. */
-static size_t model_name_length(const char *file)
+/* Length of a name without the type of its numbers ("-BF16", "-Q4_K_M"), which is the only last
+ * part that begins with a capital. */
+static size_t without_type(const char *name, size_t n)
 {
-    size_t n = strlen(file);
-    if (!ends_with(file, ".gguf")) {
-        return n;
-    }
-    n -= strlen(".gguf");
     for (size_t i = n; i > 1; i--) {
-        if (file[i - 1] == '-') {
-            return file[i] >= 'A' && file[i] <= 'Z' ? i - 1 : n;
+        if (name[i - 1] == '-') {
+            return name[i] >= 'A' && name[i] <= 'Z' ? i - 1 : n;
         }
     }
     return n;
 }
 
-/* "turbo" and "acestep-v15-turbo" name acestep-v15-turbo and acestep-v15-turbo-BF16.gguf, but not
- * acestep-v15-turbo-shift3. */
-static bool is_called(const char *dit, const char *wanted)
+/* The n bytes at name, in full or without what all diffusion models are called. */
+static bool is_named(const char *name, size_t n, const char *wanted)
 {
     static const char family[] = "acestep-v15-";
-    size_t n = model_name_length(dit);
-    size_t wanted_bytes = strlen(wanted);
-    bool file = strcmp(dit, wanted) == 0 ||
-                (ends_with(dit, ".gguf") && wanted_bytes == strlen(dit) - strlen(".gguf") &&
-                 starts_with(dit, wanted));
-    if (file || (n == wanted_bytes && starts_with(dit, wanted))) {
-        return true;
-    }
-    size_t prefix = sizeof family - 1;
-    return starts_with(dit, family) && n - prefix == wanted_bytes &&
-           starts_with(dit + prefix, wanted);
+    size_t prefix = starts_with(name, family) ? sizeof family - 1 : 0;
+    size_t bytes = strlen(wanted);
+    return (n == bytes && starts_with(name, wanted)) ||
+           (n == bytes + prefix && starts_with(name + prefix, wanted));
+}
+
+/* "turbo" and "acestep-v15-turbo" name acestep-v15-turbo, acestep-v15-turbo-BF16.gguf and the
+ * folder acestep-v15-turbo-Q8_0, but not acestep-v15-turbo-shift3. */
+static bool is_called(const char *dit, const char *wanted)
+{
+    size_t n = strlen(dit) - (ends_with(dit, ".gguf") ? strlen(".gguf") : 0);
+    return strcmp(dit, wanted) == 0 || is_named(dit, n, wanted) ||
+           is_named(dit, without_type(dit, n), wanted);
 }
 
 static ace_status choose_dit(scan *s, const char *wanted, ace_error *err)

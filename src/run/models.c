@@ -123,12 +123,17 @@ int64_t ace_models_silence_heard(const ace_models *m)
                                                            : m->dit_config.timbre_frames;
 }
 
+/* GGUF files hold their tokenizer, wherever they lie. */
+static bool is_gguf(const ace_weights *w)
+{
+    return ace_weights_metadata(w, "general.architecture") != NULL;
+}
+
 /* Texts end in one more <|endoftext|> than the template has; only tokenizer.json says so. */
 static ace_status open_tokenizer(const char *path, ace_models *m, ace_error *err)
 {
-    ace_status status = ace_directory_exists(path)
-                            ? ace_tokenizer_open(path, &m->tokenizer, err)
-                            : ace_gguf_tokenizer_open(m->text, 0, &m->tokenizer, err);
+    ace_status status = is_gguf(m->text) ? ace_gguf_tokenizer_open(m->text, 0, &m->tokenizer, err)
+                                         : ace_tokenizer_open(path, &m->tokenizer, err);
     return status == ACESTEP_OK ? ace_tokenizer_require_suffix(m->tokenizer, "<|endoftext|>", err)
                                 : status;
 }
@@ -256,8 +261,8 @@ static ace_status open_lm_tokenizer(const char *path, const ace_weights *lm,
                                     const ace_qwen3_config *config, ace_tokenizer **out,
                                     ace_error *err)
 {
-    return ace_directory_exists(path) ? ace_tokenizer_open(path, out, err)
-                                      : ace_gguf_tokenizer_open(lm, config->vocabulary, out, err);
+    return is_gguf(lm) ? ace_gguf_tokenizer_open(lm, config->vocabulary, out, err)
+                       : ace_tokenizer_open(path, out, err);
 }
 
 ace_status ace_models_open_lm_tokenizer(const ace_models *m, const ace_weights *lm,

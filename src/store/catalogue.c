@@ -5,6 +5,10 @@
 #include <strings.h>
 
 static const char main_repository[] = "ACE-Step/Ace-Step1.5";
+/* acestep.cpp's files of the same models: src/weights/gguf.c reads them. Their author changes them
+ * in place. */
+static const char gguf_repository[] = "Serveurperso/ACE-Step-1.5-GGUF";
+static const char gguf_revision[] = "main";
 static const char main_revision[] = "19671f406d603126926c1b7e2adc169acbcade22";
 
 /* ---- contents of the pinned revisions, as Hugging Face lists them ------------------------------
@@ -72,6 +76,12 @@ static const ace_store_fact lm_06b_facts[] = {
 /* ---- the sets -----------------------------------------------------------------------------------
  */
 
+/* One GGUF file in a folder of its name. */
+#define GGUF(name_, kind_, bytes_, about_)                                                         \
+    {                                                                                              \
+        name_, kind_, gguf_repository, name_ ".gguf", gguf_revision, bytes_, about_, NULL          \
+    }
+
 static const ace_store_set sets[] = {
     {"vae", ACE_STORE_SHARED, main_repository, "vae", main_revision, 337431813,
      "sound to latents and back; every song needs it", vae_facts},
@@ -108,6 +118,12 @@ static const ace_store_set sets[] = {
     {"acestep-v15-xl-base", ACE_STORE_DIFFUSION, "ACE-Step/acestep-v15-xl-base", "",
      "220c1166efbdd9583eafcb12eb160594bbfcb241", 19953255000,
      "twice the parameters; lego, extract, complete", NULL},
+    GGUF("acestep-v15-turbo-Q8_0", ACE_STORE_DIFFUSION, 2550000000, "turbo in half the room"),
+    GGUF("acestep-v15-base-Q8_0", ACE_STORE_DIFFUSION, 2550000000, "base in half the room"),
+    GGUF("acestep-v15-sft-Q8_0", ACE_STORE_DIFFUSION, 2550000000, "sft in half the room"),
+    GGUF("acestep-5Hz-lm-0.6B-Q8_0", ACE_STORE_LANGUAGE, 710000000, "0.6B in half the room"),
+    GGUF("acestep-5Hz-lm-1.7B-Q8_0", ACE_STORE_LANGUAGE, 1980000000, "1.7B in half the room"),
+    GGUF("acestep-5Hz-lm-4B-Q8_0", ACE_STORE_LANGUAGE, 4480000000, "4B in half the room"),
 };
 enum { N_SETS = sizeof sets / sizeof sets[0] };
 _Static_assert((int)N_SETS <= (int)ACE_STORE_SETS, "a choice holds all of them");
@@ -175,7 +191,8 @@ ace_status ace_store_choose(ace_store_choice *choice, const char *name, ace_erro
     bool main_parts = strcmp(name, "main") == 0;
     const ace_store_set *one = ace_store_set_find(name);
     for (size_t i = 0; i < N_SETS && (all || main_parts); i++) {
-        if (all || sets[i].repository == main_repository) {
+        if ((all && sets[i].repository != gguf_repository) ||
+            sets[i].repository == main_repository) {
             add(choice, &sets[i]);
         }
     }

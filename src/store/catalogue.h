@@ -26,8 +26,8 @@ typedef struct ace_store_set {
     const char *name;
     ace_store_kind kind;
     const char *repository;      /* the same name on both hosts */
-    const char *inside;          /* the folder in the repository; "": its root */
-    const char *revision;        /* the commit on Hugging Face that this release takes */
+    const char *inside;          /* the folder in the repository, or its one file; "": its root */
+    const char *revision;        /* the commit on Hugging Face that this release takes, or a branch */
     uint64_t bytes;              /* to be told before the host's list is here */
     const char *about;           /* one line */
     const ace_store_fact *facts; /* ends with a NULL name; may be NULL */
@@ -42,13 +42,14 @@ const ace_store_set *ace_store_set_find(const char *name);
 const ace_store_fact *ace_store_fact_find(const ace_store_set *set, const char *file);
 
 /* A choice of sets, in the order of the catalogue, each at most once. */
-enum { ACE_STORE_SETS = 16 };
+enum { ACE_STORE_SETS = 24 };
 typedef struct ace_store_choice {
     const ace_store_set *set[ACE_STORE_SETS];
     size_t n;
 } ace_store_choice;
 
-/* Adds what `name` stands for: a set, "main" (the four parts of the main repository) or "all".
+/* Adds what `name` stands for: a set, "main" (the four parts of the main repository) or "all" (without those
+ * that are others once more as GGUF files).
  * ARGUMENT, with the names there are, for anything else. */
 ace_status ace_store_choose(ace_store_choice *choice, const char *name, ace_error *err);
 /* What diffusion models need beside them, where one is chosen. */

@@ -24,7 +24,7 @@ static bool ends_with(const char *name, const char *end)
 
 bool ace_store_is_wanted(const char *name)
 {
-    return ends_with(name, ".safetensors") ||
+    return ends_with(name, ".safetensors") || ends_with(name, ".gguf") ||
            (ends_with(name, ".json") && strcmp(name, ACE_STORE_MANIFEST) != 0) ||
            strcmp(name, "merges.txt") == 0 || strcmp(name, "silence_latent.pt") == 0;
 }
@@ -87,6 +87,9 @@ static ace_status take_revision(const reader *r, json_t *value, ace_error *err)
 static const char *name_inside(const reader *r, const char *path)
 {
     size_t n = strlen(r->inside);
+    if (n > 0 && strcmp(path, r->inside) == 0) { /* the set is this file */
+        return strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+    }
     if (n > 0) {
         if (strncmp(path, r->inside, n) != 0 || path[n] != '/') {
             return NULL;
@@ -146,7 +149,8 @@ static ace_status check_some(const reader *r, ace_error *err)
 {
     bool weights = false;
     for (size_t i = 0; i < r->out->n; i++) {
-        weights = weights || ends_with(r->out->file[i].name, ".safetensors");
+        const char *name = r->out->file[i].name;
+        weights = weights || ends_with(name, ".safetensors") || ends_with(name, ".gguf");
     }
     return weights ? ACESTEP_OK
                    : ace_fail(err, r->bad, "%s: no checkpoint%s%s is listed there", r->where,

@@ -33,11 +33,11 @@ typedef struct ace_store_files {
 
 #define ACE_STORE_MANIFEST "acestep-manifest.json" /* beside the files that it names */
 
-/* A file that the engine reads: *.safetensors, *.json, merges.txt, silence_latent.pt. */
+/* A file that the engine reads: *.safetensors, *.gguf, *.json, merges.txt, silence_latent.pt. */
 bool ace_store_is_wanted(const char *name);
 
 /* Hugging Face, /api/models/REPOSITORY/revision/REVISION?blobs=true. `inside`: only this folder of
- * the repository, "": its root. where: stands for the text in messages. Here and below: NETWORK for
+ * the repository, or only this file; "": its root. where: stands for the text in messages. Here and below: NETWORK for
  * anything that is no such list, or has a name or a size that cannot be right. */
 ace_status ace_store_parse_huggingface(const char *text, size_t bytes, const char *inside,
                                        const char *where, ace_store_files *out, ace_error *err);

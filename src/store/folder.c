@@ -213,9 +213,15 @@ static bool check_shards(int folder, const char *index, ace_store_found *out)
     return well;
 }
 
-static void look_by_content(int folder, ace_store_found *out)
+static void look_by_content(int folder, const char *set, ace_store_found *out)
 {
     static const char *const stems[] = {"model.safetensors", "diffusion_pytorch_model.safetensors"};
+    char gguf[ACE_STORE_NAME_BYTES];
+    (void)snprintf(gguf, sizeof gguf, "%s.gguf", set);
+    if (exists(folder, gguf)) { /* its config is inside */
+        say(out, ACE_STORE_COMPLETE, "");
+        return;
+    }
     if (!exists(folder, "config.json")) {
         say(out, ACE_STORE_PARTIAL, "config.json is missing");
         return;
@@ -267,7 +273,7 @@ void ace_store_set_look(const char *folder, const char *set, ace_store_found *ou
     } else if (unfinished) {
         say(out, ACE_STORE_PARTIAL, "its download is not finished");
     } else {
-        look_by_content(fd, out);
+        look_by_content(fd, set, out);
     }
     if (fd >= 0) {
         (void)close(fd);

@@ -167,18 +167,26 @@ static void list_path(const ace_store_source *s, const ace_store_set *set, char 
     }
 }
 
+/* "vae/"; nothing where the set is a file of the root. */
+static void folder_inside(const ace_store_set *set, const char *file, char *out, size_t room)
+{
+    if (set->inside[0] != '\0' && strcmp(set->inside, file) != 0) {
+        (void)snprintf(out, room, "%s/", set->inside);
+    }
+}
+
 void ace_store_source_path(const ace_store_source *s, const ace_store_set *set,
                            const char *revision, const char *file, char *out, size_t room)
 {
-    const char *slash = set->inside[0] != '\0' ? "/" : "";
+    char inside[64] = "";
+    folder_inside(set, file, inside, sizeof inside);
     switch (s->protocol) {
     case ACE_STORE_HUGGINGFACE:
-        (void)snprintf(out, room, "/%s/resolve/%s/%s%s%s", set->repository, revision, set->inside,
-                       slash, file);
+        (void)snprintf(out, room, "/%s/resolve/%s/%s%s", set->repository, revision, inside, file);
         return;
     case ACE_STORE_MODELSCOPE:
-        (void)snprintf(out, room, "/models/%s/resolve/%s/%s%s%s", set->repository, revision,
-                       set->inside, slash, file);
+        (void)snprintf(out, room, "/models/%s/resolve/%s/%s%s", set->repository, revision, inside,
+                       file);
         return;
     case ACE_STORE_COPY:
         (void)snprintf(out, room, "/%s/%s", set->name, file);

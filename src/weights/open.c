@@ -120,6 +120,11 @@ static ace_status add_folder(ace_weights *w, const char *folder, ace_error *err)
     if (ace_file_exists(path)) {
         return add_indexed(w, folder, path, err);
     }
+    const char *slash = strrchr(folder, '/');
+    (void)snprintf(path, sizeof path, "%s/%s.gguf", folder, slash != NULL ? slash + 1 : folder);
+    if (ace_file_exists(path)) {
+        return add_file(w, path, err);
+    }
     return ace_fail(err, ACESTEP_MODEL,
                     "%s: holds neither model.safetensors nor its index; download it again", folder);
 }

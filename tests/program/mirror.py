@@ -9,7 +9,7 @@ import urllib.parse
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MAIN = "ACE-Step/Ace-Step1.5"
-LARGE = (".safetensors", ".pt")
+LARGE = (".safetensors", ".gguf", ".pt")
 
 
 class Mirror:

@@ -2,6 +2,7 @@
 """The language model from outside: songs that it plans, its options, its files.
 
 usage: test_lm.py PATH/TO/acestep [unittest options]"""
+import array
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import sys
 import unittest
+import zipfile
 
 from test_program import ARGUMENT, GOLDEN, MODEL, PROGRAM, ProgramTest, environment, read_safetensors
 
@@ -36,35 +38,49 @@ def gguf_strings(texts):
     return struct.pack("<IIQ", 9, 8, len(texts)) + b"".join(gguf_string(text) for text in texts)
 
 
-def write_lm_gguf(folder, path):
-    """A language model's folder as one GGUF file, in the layout of acestep.cpp: names, types and shapes as
-    published, the config as text, the base vocabulary and its merges."""
+def write_gguf(folder, path, architecture, entries=(), more=()):
+    """A model's folder as one GGUF file, in the layout of acestep.cpp: names, types and shapes as published, the
+    config as text. more: further tensors, (name, shape, 32-bit floats)."""
     header, data = read_safetensors(os.path.join(folder, "model.safetensors"))
     header.pop("__metadata__", None)
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
         config = f.read()
+    entries = [("general.architecture", struct.pack("<I", 8) + gguf_string(architecture)),
+               ("acestep.config_json", struct.pack("<I", 8) + gguf_string(config)), *entries]
+    tensors = [(name, t["shape"], {"F32": 0, "BF16": 30}[t["dtype"]], data[slice(*t["data_offsets"])])
+               for name, t in header.items()] + [(name, shape, 0, values) for name, shape, values in more]
+    head = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(entries))
+    head += b"".join(gguf_string(key) + value for key, value in entries)
+    body = b""
+    for name, shape, kind, values in tensors:
+        body += b"\0" * (-len(body) % 32)
+        head += gguf_string(name) + struct.pack("<I", len(shape)) + struct.pack("<%dQ" % len(shape), *shape[::-1])
+        head += struct.pack("<IQ", kind, len(body))
+        body += values
+    with open(path, "wb") as f:
+        f.write(head + b"\0" * (-len(head) % 32) + body)
+
+
+def write_lm_gguf(folder, path):
+    """The same of a language model, with the base vocabulary and its merges."""
     with open(os.path.join(folder, "vocab.json"), encoding="utf-8") as f:
         vocabulary = json.load(f)
     with open(os.path.join(folder, "merges.txt"), encoding="utf-8") as f:
         merges = [line.rstrip("\n") for line in f if line.strip() and not line.startswith("#version")]
     tokens = sorted(vocabulary, key=vocabulary.get)
-    entries = [("general.architecture", struct.pack("<I", 8) + gguf_string("acestep-lm")),
-               ("acestep.config_json", struct.pack("<I", 8) + gguf_string(config)),
-               ("tokenizer.ggml.model", struct.pack("<I", 8) + gguf_string("gpt2")),
-               ("tokenizer.ggml.tokens", gguf_strings(tokens)),
-               ("tokenizer.ggml.merges", gguf_strings(merges))]
-    head = struct.pack("<4sIQQ", b"GGUF", 3, len(header), len(entries))
-    head += b"".join(gguf_string(key) + value for key, value in entries)
-    body = b""
-    for name, tensor in header.items():
-        first, last = tensor["data_offsets"]
-        body += b"\0" * (-len(body) % 32)
-        shape = tensor["shape"][::-1]
-        head += gguf_string(name) + struct.pack("<I", len(shape)) + struct.pack("<%dQ" % len(shape), *shape)
-        head += struct.pack("<IQ", {"F32": 0, "BF16": 30}[tensor["dtype"]], len(body))
-        body += data[first:last]
-    with open(path, "wb") as f:
-        f.write(head + b"\0" * (-len(head) % 32) + body)
+    write_gguf(folder, path, "acestep-lm", [("tokenizer.ggml.model", struct.pack("<I", 8) + gguf_string("gpt2")),
+                                            ("tokenizer.ggml.tokens", gguf_strings(tokens)),
+                                            ("tokenizer.ggml.merges", gguf_strings(merges))])
+
+
+def write_dit_gguf(folder, path):
+    """The same of a diffusion model, with its silence, whose 8 numbers a frame stand together."""
+    with zipfile.ZipFile(os.path.join(folder, "silence_latent.pt")) as z:
+        (name,) = [n for n in z.namelist() if n.endswith("/data/0")]
+        silence = array.array("f", z.read(name))
+    frames = len(silence) // 8
+    values = array.array("f", (silence[c * frames + t] for t in range(frames) for c in range(8)))
+    write_gguf(folder, path, "acestep-dit", more=[("silence_latent", [frames, 8], values.tobytes())])
 
 
 class LmTest(ProgramTest):

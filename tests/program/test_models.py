@@ -16,12 +16,14 @@ import time
 import unittest
 
 from mirror import COMMIT, MAIN, Mirror
+from test_lm import write_dit_gguf, write_lm_gguf
 from test_program import GOLDEN, PROGRAM, ProgramTest, environment
 from test_server import Server
 
 ARGUMENT, MODEL, NETWORK, IO, CANCELLED = 2, 3, 7, 10, 130
 TURBO = "acestep-v15-turbo"
 LM = "acestep-5Hz-lm-0.6B"
+GGUF = "Serveurperso/ACE-Step-1.5-GGUF"
 WEIGHTS = "model.safetensors"
 TOKEN = "hf_secretSECRETsecret"
 
@@ -91,6 +93,63 @@ class StoreTest(ProgramTest):
         self.assertEqual(self.content(TURBO, WEIGHTS), self.published())
         self.assertEqual(self.states()[TURBO], "complete")
         self.assertEqual(self.leftovers(), [])
+
+
+class Gguf(StoreTest):
+    """Sets that are one file of a repository with many."""
+
+    def setUp(self):
+        super().setUp()
+        for name, write, source in (("acestep-v15-turbo-Q8_0", write_dit_gguf, TURBO), (LM + "-Q8_0", write_lm_gguf, LM)):
+            write(os.path.join(GOLDEN, source), self.path("x"))
+            with open(self.path("x"), "rb") as f:
+                self.mirror.files[f"{GGUF}/{name}.gguf"] = f.read()
+        self.mirror.files[GGUF + "/vae-BF16.gguf"] = b"another"
+        self.mirror.files[GGUF + "/config.json"] = b"{}"
+
+    def song(self, *more):
+        done = subprocess.run([PROGRAM, "generate", "--caption", "piano", "-d", "6", "-o", "song.wav", "-y", "--seed", "3",
+                               "--precision", "f32", "--thinking", "--file-tags", "none", "--json", *more],
+                              env=self.env(), cwd=self.folder, capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        with open(self.path("song.wav"), "rb") as f, open(self.path("song.json"), encoding="utf-8") as told:
+            return f.read(), json.load(told)
+
+    def test_the_same_song_from_one_file_each(self):
+        result = json.loads(self.get("turbo-Q8_0", "0.6B-Q8_0", "--json"))
+        self.assertEqual([(s["name"], s["files"]) for s in result["sets"]],
+                         [("vae", 2), ("Qwen3-Embedding-0.6B", result["sets"][1]["files"]),
+                          ("acestep-v15-turbo-Q8_0", 1), (LM + "-Q8_0", 1)])
+        self.assertEqual(sorted(os.listdir(self.here(LM + "-Q8_0"))), [LM + "-Q8_0.gguf", "acestep-manifest.json"])
+        self.assertEqual(self.models("verify").returncode, 0)
+        self.assertTrue(json.loads(self.models("where", "--json").stdout)["ready"])
+        sound, told = self.song()
+        self.assertIn("turbo-Q8_0", json.dumps(told["acestep"]))
+        self.get("turbo", LM)
+        self.assertEqual(self.song()[0], sound)  # the published ones are preferred where both are here
+        self.assertEqual(self.song("--model", "turbo-Q8_0", "--lm", LM + "-Q8_0")[0], sound)
+        refused = subprocess.run([PROGRAM, "quantize", "--models", self.here(), "--model", "turbo-Q8_0", "--output", "q"],
+                                 env=self.env(), cwd=self.folder, capture_output=True, timeout=60)
+        self.assertEqual(refused.returncode, 6, refused.stderr.decode())
+        self.assertFalse(os.path.exists(self.path("q")))
+
+    def test_a_damaged_one_is_found(self):
+        self.get("turbo-Q8_0", "--skip-main")
+        path = self.here("acestep-v15-turbo-Q8_0", "acestep-v15-turbo-Q8_0.gguf")
+        with open(path, "r+b") as f:
+            f.seek(5000)
+            f.write(b"damaged")
+        self.assertEqual(self.models("verify", "turbo-Q8_0").returncode, MODEL)
+        os.truncate(path, 6000)
+        self.assertEqual(self.states()["acestep-v15-turbo-Q8_0"], "damaged")
+        self.get("turbo-Q8_0", "--skip-main")
+        self.assertEqual(self.states()["acestep-v15-turbo-Q8_0"], "complete")
+
+    def test_copied_by_hand(self):
+        """Without a manifest the file is enough to be used."""
+        self.get("turbo-Q8_0", "--skip-main")
+        os.remove(self.here("acestep-v15-turbo-Q8_0", "acestep-manifest.json"))
+        self.assertEqual(self.states()["acestep-v15-turbo-Q8_0"], "complete")
 
 
 class Offline(StoreTest):

@@ -167,6 +167,14 @@ static void test_gguf_files(void **state)
     assert_string_equal(set.vae + strlen(m.path), "/vae-BF16.gguf");
     assert_string_equal(set.text_encoder + strlen(m.path), "/Qwen3-Embedding-0.6B-Q8_0.gguf");
     assert_string_equal(set.lm + strlen(m.path), "/acestep-5Hz-lm-4B-Q8_0.gguf");
+    add_folder(&m, "acestep-v15-base-Q8_0"); /* with its one file, as a download makes it */
+    assert_found(&m, "base", "acestep-v15-base-Q8_0");
+    assert_found(&m, "base-Q8_0", "acestep-v15-base-Q8_0");
+    add_folder(&m, "acestep-v15-base");
+    assert_found(&m, "base", "acestep-v15-base");
+    assert_found(&m, "base-Q8_0", "acestep-v15-base-Q8_0");
+    assert_not_found(&m, "base-Q4_K_M", "no \"base-Q4_K_M\"");
+    assert_not_found(&m, "acestep-v15", "no \"acestep-v15\"");
     uint64_t live = ace_memory_live();
     for (uint64_t n = 1; n <= 4; n++) {
         ace_memory_fail_at(n);
