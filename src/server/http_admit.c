@@ -111,7 +111,9 @@ void ace_http_take_route(ace_http_exchange *x)
                              "this path takes %s, not %s", match.allow, x->method);
         break;
     case ACE_ROUTE_UNKNOWN:
-        if (!x->http->page || strcmp(x->method, "GET") != 0 || !ace_http_page_reply(x)) {
+        if (strcmp(x->method, "OPTIONS") == 0 && strcmp(x->target.path, "*") == 0) {
+            reply_options(x, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"); /* of the server */
+        } else if (!x->http->page || strcmp(x->method, "GET") != 0 || !ace_http_page_reply(x)) {
             ace_http_reply_error(&x->request, 404, "not_found", NULL,
                                  "GET /openapi.json lists what there is", "there is nothing here");
         }

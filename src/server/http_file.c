@@ -51,10 +51,11 @@ static void date_text(time_t when, char out[40])
 
 typedef enum range_kind { RANGE_WHOLE, RANGE_PART, RANGE_NONE } range_kind;
 
+/* Beyond 64 bits the largest number: behind the end of any file. */
 static bool read_number(const char **text, uint64_t *out)
 {
     size_t n = strspn(*text, "0123456789");
-    if (n == 0 || n > 18) {
+    if (n == 0) {
         return false;
     }
     *out = strtoull(*text, NULL, 10);

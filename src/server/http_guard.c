@@ -98,7 +98,10 @@ static bool is_address(const char *name)
 bool ace_http_guard_host(const ace_http_guard *guard, const char *host)
 {
     size_t length = 0;
-    const char *start = host != NULL ? name_of(host, &length) : "";
+    if (host == NULL) { /* HTTP/1.0 of a load balancer: browsers always name whom they ask */
+        return true;
+    }
+    const char *start = name_of(host, &length);
     if (length == 0 || length > LONGEST_NAME) {
         return false;
     }

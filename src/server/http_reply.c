@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "server/http_core.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,13 @@ void ace_http_reply_error(ace_http_request *request, int status, const char *cod
                                   err.message));
 }
 
+/* A disk that is full is no fault of the program: 507 tells it from those. */
+static bool is_of_a_full_disk(const ace_error *err)
+{
+    return err->code == ACESTEP_IO && (strstr(err->message, strerror(ENOSPC)) != NULL ||
+                                       strstr(err->message, strerror(EDQUOT)) != NULL);
+}
+
 void ace_http_reply_failure(ace_http_request *request, const ace_error *err, const char *param)
 {
     static const struct {
@@ -97,6 +105,7 @@ void ace_http_reply_failure(ace_http_request *request, const ace_error *err, con
             hint = known[i].hint;
         }
     }
+    status = is_of_a_full_disk(err) ? 507 : status;
     ace_http_reply_error(request, status, word, param, hint, "%s",
                          err->message[0] != '\0' ? err->message : ace_status_text(err->code));
 }

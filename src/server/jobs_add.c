@@ -151,6 +151,7 @@ ace_status ace_jobs_add(ace_jobs *jobs, const ace_job_wish *wish, json_t **recor
     status = enqueue(jobs, e, wish->repeat_key, record, retry_seconds, err);
     (void)pthread_mutex_unlock(&jobs->lock);
     if (status != ACESTEP_OK) {
+        ace_folder_hide(jobs->folder, err);
         ace_entry_free(e);
     }
     return status;

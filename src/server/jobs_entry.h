@@ -28,6 +28,7 @@ typedef struct ace_jobs_entry {
     /* of a running one */
     char stage[ACE_STAGE_BYTES];
     double fraction, whole;
+    double began; /* by the clock that nobody sets; 0: it has not run since the program began */
     bool cancel, removed;
 
     struct ace_jobs_entry *next; /* in the queue */
@@ -53,13 +54,15 @@ typedef struct ace_entry_place {
 
 /* Seconds until a running one will be done, by its own progress or by what was expected; below 0:
  * unknown. */
-double ace_entry_remaining(const ace_jobs_entry *entry, double now);
+double ace_entry_remaining(const ace_jobs_entry *entry);
+/* Seconds that it has run; 0: it does not. */
+double ace_entry_elapsed(const ace_jobs_entry *entry);
 
 /* The record; whole: with request, plan and codes. NULL when memory is short. */
 json_t *ace_entry_record(const ace_jobs_entry *entry, ace_entry_place place, bool whole);
 
 /* {"stage", "fraction", "whole", "eta_seconds"} */
-json_t *ace_entry_progress(const ace_jobs_entry *entry, double now);
+json_t *ace_entry_progress(const ace_jobs_entry *entry);
 
 /* What the journal keeps in one column: plan, items, words, warnings, timings, error. */
 json_t *ace_entry_outcome(const ace_jobs_entry *entry);

@@ -10,7 +10,7 @@ static void count(ace_jobs *jobs, const ace_jobs_entry *e)
     ace_jobs_statistics *s = &jobs->counted;
     s->ended[e->kind][e->status]++;
     s->warnings += json_array_size(e->warnings);
-    s->busy_seconds += e->started > 0 ? e->finished - e->started : 0;
+    s->busy_seconds += e->began > 0 ? e->finished - e->started : 0;
     size_t i = 0;
     json_t *item = NULL;
     if (e->kind != ACE_JOB_SONG) {
@@ -39,7 +39,8 @@ void ace_job_end(ace_jobs *jobs, ace_jobs_entry *e, ace_job_status status)
 {
     ace_error err = {.code = ACESTEP_OK};
     e->status = status;
-    e->finished = ace_unix_seconds();
+    /* a clock that is set meanwhile changes no job's length */
+    e->finished = e->began > 0 ? e->started + ace_entry_elapsed(e) : ace_unix_seconds();
     e->next = NULL;
     if (e->removed) { /* nobody will ask for it again */
         (void)ace_job_drop(jobs, e->id);

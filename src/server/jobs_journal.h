@@ -8,8 +8,8 @@
 typedef struct ace_journal ace_journal;
 
 /* Opens or makes it. One that is damaged or no journal is renamed, with an error line in the log,
- * and a new one is begun; *renewed (may be NULL) tells. IO; UNSUPPORTED for the journal of a newer
- * version. */
+ * and a new one is begun; *renewed (may be NULL): this one is new, and knows nothing of what lies
+ * in the folder. IO; UNSUPPORTED for the journal of a newer version. */
 ace_status ace_journal_open(const char *folder, ace_journal **out, bool *renewed, ace_error *err);
 void ace_journal_close(ace_journal *journal); /* NULL is fine */
 

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,8 +36,9 @@ sqlite3_stmt *ace_sql(ace_journal *j, const char *text, const char *kinds, ...)
 
 ace_status ace_sql_fail(ace_journal *j, ace_error *err)
 {
+    bool full = (sqlite3_errcode(j->db) & 0xff) == SQLITE_FULL; /* said as of any other file */
     return ace_fail(err, ACESTEP_IO, "%s cannot be read or written: %s", j->path,
-                    sqlite3_errmsg(j->db));
+                    full ? strerror(ENOSPC) : sqlite3_errmsg(j->db));
 }
 
 ace_status ace_sql_run(ace_journal *j, sqlite3_stmt *s, ace_error *err)

@@ -3,8 +3,10 @@
 #include "base/memory.h"
 #include "server/jobs_journal_base.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,7 +44,7 @@ static bool run(sqlite3 *db, const char *sql)
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-typedef enum verdict { USABLE, DAMAGED, NEWER, UNREADABLE } verdict;
+typedef enum verdict { USABLE, BEGUN, DAMAGED, NEWER, UNREADABLE } verdict;
 
 static verdict judge_failure(sqlite3 *db)
 {
@@ -85,7 +87,7 @@ static verdict examine(ace_journal *j)
         return judge_failure(j->db);
     }
     if (n == 0) {
-        return make_tables(j->db) ? USABLE : judge_failure(j->db);
+        return make_tables(j->db) ? BEGUN : judge_failure(j->db);
     }
     if (number(j->db, "PRAGMA application_id") != APPLICATION) {
         return DAMAGED; /* another program's */
@@ -123,6 +125,17 @@ static bool set_aside(const char *path)
     return moved;
 }
 
+/* What people write into songs is nobody else's business. SQLite's further files have the rights of
+ * the first. */
+static void make_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    if (fd >= 0) {
+        (void)fchmod(fd, S_IRUSR | S_IWUSR);
+        (void)close(fd);
+    }
+}
+
 static ace_status refuse(ace_journal *j, verdict v, ace_error *err)
 {
     if (v == NEWER) {
@@ -143,17 +156,19 @@ ace_status ace_journal_open(const char *folder, ace_journal **out, bool *renewed
         return ace_fail(err, ACESTEP_MEMORY, "jobs: no host memory");
     }
     (void)snprintf(j->path, sizeof j->path, "%.4300s/jobs.db", folder);
+    make_private(j->path);
     verdict v = examine(j);
-    bool again = v == DAMAGED;
-    if (again) {
+    if (v == DAMAGED) {
         (void)sqlite3_close(j->db);
         j->db = NULL;
-        v = set_aside(j->path) ? examine(j) : UNREADABLE;
+        bool moved = set_aside(j->path);
+        make_private(j->path);
+        v = moved ? examine(j) : UNREADABLE;
     }
     if (renewed != NULL) {
-        *renewed = again;
+        *renewed = v == BEGUN;
     }
-    ace_status status = v == USABLE ? ACESTEP_OK : refuse(j, v, err);
+    ace_status status = v == USABLE || v == BEGUN ? ACESTEP_OK : refuse(j, v, err);
     if (status != ACESTEP_OK) {
         ace_journal_close(j);
         return status;

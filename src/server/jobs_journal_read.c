@@ -1,7 +1,9 @@
 /* Questions to the journal. */
 #include "server/jobs_journal_base.h"
+#include "server/jobs_search.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool has_row(sqlite3_stmt *s)
@@ -109,7 +111,9 @@ ace_status ace_journal_list(ace_journal *j, const ace_jobs_filter *f, int64_t *t
                             ace_journal_visitor *visit, void *context, ace_error *err)
 {
     char buffer[PATTERN_BYTES];
-    const char *pattern = pattern_of(f->text, buffer);
+    char *folded = f->text != NULL ? ace_search_fold(f->text) : NULL;
+    const char *pattern = pattern_of(folded, buffer);
+    free(folded);
     int64_t statuses = f->statuses;
     int64_t kinds = f->kinds;
     int64_t favourite = f->favourite;

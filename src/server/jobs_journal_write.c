@@ -1,23 +1,38 @@
 /* Changes of the journal: each is one transaction. */
 #include "server/jobs_journal_base.h"
+#include "server/jobs_search.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+static void line(FILE *out, const json_t *text)
+{
+    if (json_is_string(text)) {
+        fprintf(out, "%s\n", json_string_value(text));
+    }
+}
 
 /* What a search looks through: title, caption, lyrics and the sentence that was asked with. */
 static char *search_text(const ace_jobs_entry *e)
 {
     static const char *const names[] = {"title", "caption", "lyrics", "sample_query"};
-    json_t *list = json_pack("[s]", e->title);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        json_array_append(list, json_object_get(e->request, names[i]));
+    const json_t *item = json_array_get(e->items, 0);
+    const json_t *found = item != NULL ? item : e->words;
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (out == NULL) {
+        return NULL;
     }
-    json_t *item = json_array_get(e->items, 0);
-    json_t *found = item != NULL ? item : e->words;
-    json_array_append(list, json_object_get(found, "caption"));
-    json_array_append(list, json_object_get(found, "lyrics"));
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    return text;
+    fprintf(out, "%s\n", e->title);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        line(out, json_object_get(e->request, names[i]));
+    }
+    line(out, json_object_get(found, "caption"));
+    line(out, json_object_get(found, "lyrics"));
+    char *folded = fclose(out) == 0 ? ace_search_fold(text) : NULL;
+    free(text);
+    return folded;
 }
 
 /* The JSON columns of an entry. */

@@ -195,7 +195,7 @@ void ace_jobs_statistics_read(ace_jobs *jobs, ace_jobs_statistics *out)
     ace_journal_sizes(jobs->journal, &finished, &out->result_bytes);
     out->queued = jobs->queued;
     out->queue_limit = jobs->options.queue_limit;
-    out->running_seconds = jobs->running != NULL ? ace_unix_seconds() - jobs->running->started : 0;
+    out->running_seconds = jobs->running != NULL ? ace_entry_elapsed(jobs->running) : 0;
     out->wait_seconds = ace_queue_wait(jobs, jobs->queued);
     out->average_seconds = jobs->average[ACE_JOB_SONG];
     (void)pthread_mutex_unlock(&jobs->lock);

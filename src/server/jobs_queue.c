@@ -61,7 +61,7 @@ double ace_queue_wait(ace_jobs *jobs, int before)
 {
     double wait = 0;
     if (jobs->running != NULL) {
-        double remaining = ace_entry_remaining(jobs->running, ace_unix_seconds());
+        double remaining = ace_entry_remaining(jobs->running);
         wait = remaining >= 0 ? remaining : jobs->average[jobs->running->kind];
     }
     for (const ace_jobs_entry *e = jobs->queue; e != NULL && before > 0; e = e->next, before--) {

@@ -1,4 +1,5 @@
 /* A job as JSON for the outside. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "server/jobs_entry.h"
 
@@ -21,24 +22,29 @@ static json_t *part_or_list(json_t *part)
     return part != NULL ? json_deep_copy(part) : json_array();
 }
 
-double ace_entry_remaining(const ace_jobs_entry *e, double now)
+double ace_entry_elapsed(const ace_jobs_entry *e)
+{
+    return e->began > 0 ? ace_clock_seconds() - e->began : 0;
+}
+
+double ace_entry_remaining(const ace_jobs_entry *e)
 {
     const double enough = 0.05; /* before that, its progress says little about its speed */
-    double elapsed = now - e->started;
+    double elapsed = ace_entry_elapsed(e);
     if (e->whole >= enough) {
         return elapsed * (1 - e->whole) / e->whole;
     }
     return e->expected > 0 ? fmax(e->expected - elapsed, 0) : -1;
 }
 
-json_t *ace_entry_progress(const ace_jobs_entry *e, double now)
+json_t *ace_entry_progress(const ace_jobs_entry *e)
 {
     if (e->status != ACE_JOB_RUNNING) {
         bool done = e->status == ACE_JOB_DONE;
         return json_pack("{s:s, s:f, s:f, s:n}", "stage", done ? "done" : "", "fraction",
                          done ? 1.0 : 0.0, "whole", done ? 1.0 : 0.0, "eta_seconds");
     }
-    double remaining = ace_entry_remaining(e, now);
+    double remaining = ace_entry_remaining(e);
     return json_pack("{s:s, s:f, s:f, s:o}", "stage", e->stage, "fraction", e->fraction, "whole",
                      e->whole, "eta_seconds", remaining >= 0 ? json_real(remaining) : json_null());
 }
@@ -81,7 +87,6 @@ static void put_large_parts(json_t *record, const ace_jobs_entry *e)
 
 json_t *ace_entry_record(const ace_jobs_entry *e, ace_entry_place place, bool whole)
 {
-    double now = ace_unix_seconds();
     json_t *items = part_or_list(e->items);
     if (!whole) {
         drop_codes(items);
@@ -93,10 +98,9 @@ json_t *ace_entry_record(const ace_jobs_entry *e, ace_entry_place place, bool wh
         ace_job_status_name(e->status), "created", e->created, "started",
         seconds_or_null(e->started), "finished", seconds_or_null(e->finished), "title", e->title,
         "favourite", (int)e->favourite, "expected_seconds", seconds_or_null(e->expected), "basis",
-        e->basis, "params", part_or_null(e->params), "progress", ace_entry_progress(e, now),
-        "items", items, "words", part_or_null(e->words), "warnings", part_or_list(e->warnings),
-        "timings", part_or_null(e->timings), "error", part_or_null(e->error), "bytes",
-        (json_int_t)e->bytes);
+        e->basis, "params", part_or_null(e->params), "progress", ace_entry_progress(e), "items",
+        items, "words", part_or_null(e->words), "warnings", part_or_list(e->warnings), "timings",
+        part_or_null(e->timings), "error", part_or_null(e->error), "bytes", (json_int_t)e->bytes);
     bool queued = place.position > 0;
     json_object_set_new(record, "queue_position",
                         queued ? json_integer(place.position) : json_null());

@@ -45,8 +45,7 @@ static bool progress(void *context, const char *stage, double fraction, double w
     e->whole = whole;
     bool go_on = !e->cancel && !jobs->cancel_running;
     if (go_on && (new_stage || moved)) {
-        ace_job_tell(jobs, e, new_stage ? "phase" : "progress",
-                     ace_entry_progress(e, ace_unix_seconds()));
+        ace_job_tell(jobs, e, new_stage ? "phase" : "progress", ace_entry_progress(e));
         r->told = now;
         r->told_whole = whole;
     }
@@ -157,11 +156,10 @@ static json_t *enter(ace_jobs *jobs, ace_jobs_entry *e, json_t *report, json_t *
     take_report(e, report);
     ace_entry_put(&e->items, items);
     json_t *outcome = ace_entry_outcome(e);
-    json_t *record =
-        json_pack("{s:s, s:f, s:f, s:f, s:s, s:O, s:O, s:o}", "kind", ace_job_kind_name(e->kind),
-                  "created", e->created, "started", e->started, "finished", ace_unix_seconds(),
-                  "title", e->title, "params", e->params, "request", e->request, "outcome",
-                  outcome);
+    json_t *record = json_pack(
+        "{s:s, s:f, s:f, s:f, s:s, s:O, s:O, s:o}", "kind", ace_job_kind_name(e->kind), "created",
+        e->created, "started", e->started, "finished", e->started + ace_entry_elapsed(e), "title",
+        e->title, "params", e->params, "request", e->request, "outcome", outcome);
     json_t *copy = json_deep_copy(record);
     json_decref(record);
     (void)pthread_mutex_unlock(&jobs->lock);

@@ -18,6 +18,7 @@ static bool begin(ace_jobs *jobs, ace_jobs_entry *e, ace_error *err)
     ace_status status = ace_jobs_fix_seeds(e, err);
     e->status = ACE_JOB_RUNNING;
     e->started = ace_unix_seconds();
+    e->began = ace_clock_seconds();
     e->runs++;
     if (status == ACESTEP_OK) {
         status = ace_journal_update(jobs->journal, e, err);
@@ -34,6 +35,7 @@ static void give_back(ace_jobs *jobs, ace_jobs_entry *e)
     ace_error err = {.code = ACESTEP_OK};
     e->status = ACE_JOB_QUEUED;
     e->started = 0;
+    e->began = 0;
     e->runs--;
     e->stage[0] = '\0';
     e->fraction = 0;

@@ -110,8 +110,6 @@ static void listen_to(ace_http_request *request, ace_server *server, const char 
     l->server = server;
     l->after = after;
     (void)snprintf(l->id, sizeof l->id, "%s", id);
-    ace_http_reply_header(request, "Cache-Control", "no-store");
-    ace_http_reply_header(request, "X-Accel-Buffering", "no"); /* of proxies */
     ace_http_reply_stream(request, "text/event-stream", gather, ace_free, l);
 }
 

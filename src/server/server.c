@@ -119,6 +119,16 @@ static ace_status start_http(acestep_server *s, ace_error *err)
     return ace_http_start(&config, &s->shared, err);
 }
 
+/* "[::1]", as addresses of the web have it, is ::1. */
+static void take_off_brackets(char *host)
+{
+    size_t length = strlen(host);
+    if (length > 2 && host[0] == '[' && host[length - 1] == ']') {
+        memmove(host, host + 1, length - 2);
+        host[length - 2] = '\0';
+    }
+}
+
 /* Whoever can reach the server can have it make songs, and read those of others. */
 static ace_status check_exposure(const ace_server_options *o, ace_error *err)
 {
@@ -180,6 +190,7 @@ acestep_status acestep_server_start(const acestep_server_options *options,
         (void)clock_gettime(CLOCK_REALTIME, &now);
         s->shared.started = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
         s->shared.options = &s->options;
+        take_off_brackets(s->options.host);
         status = start(s, defaults, &own);
     }
     if (status != ACESTEP_OK) {

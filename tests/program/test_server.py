@@ -599,6 +599,26 @@ class Program(ServerTest):
         taken = self.run_program("serve", "--port", "0")
         self.assertEqual(taken.returncode, BUSY, taken.stderr)
 
+    def test_an_address_of_six(self):
+        for host in ("::1", "[::1]"):
+            server = self.start("--host", host)
+            self.assertIn(f"serving at http://[::1]:{server.port}\n", server.text())
+            with socket.create_connection(("::1", server.port), timeout=60) as s:
+                s.sendall(f"GET /livez HTTP/1.1\r\nHost: [::1]:{server.port}\r\nConnection: close\r\n\r\n".encode())
+                self.assertIn(b" 200 ", s.recv(100))
+            self.assertEqual(server.stop(), 0)
+
+    def test_requests_in_a_row_are_answered_in_a_row(self):
+        server = self.start("--exec", "shape")
+        ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        make = b"POST /v1/jobs?wait=60 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+        last = b"GET /readyz HTTP/1.0\r\n\r\n"  # without a name, as load balancers do
+        with server.raw() as s:
+            s.sendall(ask * 3 + make + ask + last)
+            answers = b"".join(iter(lambda: s.recv(1 << 16), b""))
+        self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+)", answers), [b"200"] * 6)
+        self.assertLess(answers.index(b'"status":"done"'), answers.rindex(b"ok\n"))
+
     def test_help_lists_the_options(self):
         text = self.run_program("serve", "--help").stdout.decode()
         for name in ("--port", "--api-key", "--idle-unload", "--caption"):

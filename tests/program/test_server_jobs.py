@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import unittest
+import urllib.parse
 
 from test_server import PROGRAM, ServerTest, environment, recording, until
 
@@ -382,6 +383,10 @@ class Queue(JobsTest):
         self.assertEqual(found("q=best"), [names[0]])
         self.assertEqual(found("favourite=1"), [names[0]])
         self.assertEqual(found("favourite=0&q=t"), [names[2], names[1]])
+        self.assertEqual(found("q=%22"), [])
+        for title, words in (("Тихое ПИАНИНО", "пианино"), ("E\u0301tude", "ÉTUDE"), ("Straße", "STRASSE"), ("ＡＢＣ", "abc")):
+            server.ask("PATCH", f"/v1/jobs/{names[0]}", {"title": title})
+            self.assertEqual(found("q=" + urllib.parse.quote(words)), [names[0]], title)
         self.assertEqual(found("status=failed,cancelled"), [])
         page = server.ask("GET", "/v1/jobs?limit=2").json
         self.assertEqual(found(f"after={page['next']}"), [names[0]])
@@ -476,6 +481,22 @@ class Survival(JobsTest):
         self.assertIn("damaged", server.text())
         self.assertEqual(self.job(server, name)["status"], "done")  # from what lies beside the song
         self.assertEqual(server.ask("GET", f"/v1/jobs/{name}/items/0/audio").status, 200)
+        server.stop()
+        for end in ("-wal", "-shm", ""):  # or it is not there
+            if os.path.exists(path := os.path.join(server.data, "jobs.db" + end)):
+                os.remove(path)
+        server = self.start()
+        self.assertEqual(self.job(server, name)["status"], "done")
+
+    def test_nobody_else_reads_the_journal(self):
+        data = os.path.join(self.folder, "data")
+        os.makedirs(data, 0o755)
+        with open(os.path.join(data, "jobs.db"), "wb"):
+            os.chmod(os.path.join(data, "jobs.db"), 0o644)  # as the first versions made it
+        server = self.start(*QUICK)
+        self.wait(server, self.add(server, SHORT), "done")
+        for name in ("jobs.db", "jobs.db-wal", "jobs.db-shm", "lock", "results", "uploads"):
+            self.assertEqual(os.stat(os.path.join(data, name)).st_mode & 0o077, 0, name)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -44,6 +45,18 @@ static void slow(ace_http_request *request, ace_server *server)
 static void silent(ace_http_request *request, ace_server *server)
 {
     (void)request, (void)server;
+}
+
+/* ?errno= of a file that could not be written. */
+static void failing(ace_http_request *request, ace_server *server)
+{
+    int64_t code = 0;
+    ace_error err = {.code = ACESTEP_OK};
+    (void)server;
+    if (ace_http_query_int(request, "errno", 0, 1000, 0, &code)) {
+        (void)ace_fail(&err, ACESTEP_IO, "song: cannot be written: %s", strerror((int)code));
+        ace_http_reply_failure(request, &err, NULL);
+    }
 }
 
 static void song(ace_http_request *request, ace_server *server)
@@ -110,6 +123,7 @@ static const ace_http_route routes[] = {
     {"GET", "/one/{a}", echo, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/slow", slow, ACE_RIGHT_NONE, ACE_ROUTE_SLOW, 0},
     {"GET", "/silent", silent, ACE_RIGHT_NONE, 0, 0},
+    {"GET", "/failing", failing, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/song", song, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/stream", stream, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/later", later, ACE_RIGHT_NONE, 0, 0},
@@ -144,6 +158,15 @@ static void answers_follow_from_the_request(void **state)
     expect(&s, "GET", "/echo?a=%zz", "", NULL, 400, NULL);
     expect(&s, "DELETE", "/echo", "", NULL, 405, "Allow: GET, HEAD, POST, OPTIONS");
     expect(&s, "OPTIONS", "/echo", "", NULL, 204, "Allow: GET, HEAD, POST, OPTIONS");
+    expect(&s, "OPTIONS", "*", "", NULL, 204,
+           "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    expect(&s, "GET", "*", "", NULL, 404, NULL);
+    char target[32];
+    static const int codes[][2] = {{EACCES, 500}, {ENOSPC, 507}, {EDQUOT, 507}};
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(target, sizeof target, "/failing?errno=%d", codes[i][0]);
+        expect(&s, "GET", target, "", NULL, codes[i][1], "\"storage\"");
+    }
     expect(&s, "GET", "/nothing", "", NULL, 404, "\"code\":\"not_found\"");
     expect(&s, "GET", "/silent", "", NULL, 500, "\"code\":\"no_answer\"");
     expect(&s, "GET", "/slow", "", NULL, 200, "slow\n");
@@ -249,6 +272,10 @@ static void a_file_comes_whole_in_part_or_not_at_all(void **state)
     expect(&s, "GET", "/song", "Range: bytes=-99\r\n", NULL, 206, "bytes 0-9/10");
     expect(&s, "GET", "/song", "Range: bytes=10-\r\n", NULL, 416, "bytes */10");
     expect(&s, "GET", "/song", "Range: bytes=-0\r\n", NULL, 416, "bytes */10");
+    expect(&s, "GET", "/song", "Range: bytes=8-99999999999999999999999\r\n", NULL, 206,
+           "bytes 8-9/10");
+    expect(&s, "GET", "/song", "Range: bytes=99999999999999999999999-\r\n", NULL, 416,
+           "bytes */10");
     expect(&s, "GET", "/song", "Range: bytes=4-2\r\n", NULL, 200, NULL);
     expect(&s, "GET", "/song", "Range: bytes=0-1,3-4\r\n", NULL, 200, NULL);
     expect(&s, "GET", "/song", "Range: bytes=0-1\r\nIf-Range: \"other\"\r\n", NULL, 200, NULL);
