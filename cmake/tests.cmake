@@ -100,6 +100,13 @@ if(Python3_FOUND AND TARGET acestep_program)
             $<TARGET_FILE:acestep_program>)
   set_tests_properties(server_jobs server_adapters server_recordings server_load server_compat PROPERTIES TIMEOUT 900 LABELS program)
 endif()
+# Networks of other sizes, computed by NumPy. Skipped (77) where there is none.
+if(Python3_FOUND AND TARGET acestep_program)
+  add_test(NAME other_sizes
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/program/test_other_sizes.py
+            $<TARGET_FILE:acestep_program>)
+  set_tests_properties(other_sizes PROPERTIES TIMEOUT 900 LABELS program SKIP_RETURN_CODE 77)
+endif()
 # web/test: the page in a browser, against the built program. Skipped (77) where there is no browser.
 if(page_node AND TARGET acestep_program)
   add_test(NAME page
@@ -159,10 +166,11 @@ if(TARGET acestep_cuda_emulated)
     endforeach()
     target_sources(test_cuda_choose PRIVATE ${CMAKE_SOURCE_DIR}/tests/cuda/choice_cases.c)
     add_test(NAME cuda_emulated_recorded COMMAND test_probe WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    list(APPEND CUDA_TESTS cuda_emulated_recorded)
+    add_test(NAME cuda_emulated_architectures COMMAND test_architectures)
+    list(APPEND CUDA_TESTS cuda_emulated_recorded cuda_emulated_architectures)
   endif()
   set_tests_properties(${CUDA_TESTS} PROPERTIES TIMEOUT 900 LABELS cuda ENVIRONMENT
-    "TEST_PLUGIN_DIR=${EMULATOR_FOLDER};TEST_DEVICE=cuda;LD_LIBRARY_PATH=${EMULATOR_FOLDER};TEST_CASES=text_single,cond_turbo_single,fsq_detokenize,fsq_tokenize,dit_turbo_even16,dit_base_batch2,vae_encode_8f,lm_logits,fsm_codes_8s")
+    "TEST_PLUGIN_DIR=${EMULATOR_FOLDER};TEST_DEVICE=cuda;LD_LIBRARY_PATH=${EMULATOR_FOLDER};TEST_CASES=text_single,cond_turbo_single,fsq_detokenize,fsq_tokenize,dit_turbo_even16,dit_base_batch2,vae_encode_8f,lm_logits,fsm_codes_8s;TEST_ARCHITECTURES=1:4")
   if(TARGET test_cuda_device)
     list(LENGTH CUDA_KERNEL_SOURCES cuda_files)
     target_compile_definitions(test_cuda_device PRIVATE CUDA_FILES=${cuda_files})

@@ -412,6 +412,9 @@ static ace_status choose_length(const ace_request *r, const ace_models *m,
     } else {
         status = clamp_seconds(r, m, limits, warnings, seconds, err);
         b->frames = at_least_shortest(frames_of_seconds(*seconds));
+        if (b->frames > m->silence_frames) {
+            b->frames = m->silence_frames; /* tenths of a second were rounded up */
+        }
     }
     if (status == ACESTEP_OK && b->frames > m->silence_frames) {
         status = too_long(m, b->frames, err);

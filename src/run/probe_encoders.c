@@ -238,6 +238,11 @@ static void run_tokenize(ace_probe *p, ace_stage *stage, const ace_fsq_tokenizer
     int64_t frames = shape->dim[1];
     int64_t groups = (frames + c->pool_window - 1) / c->pool_window;
     int64_t hidden = c->encoder.hidden;
+    if (silence != NULL && ace_probe_elements(ace_probe_tensor(p, "in.silence_latent", false)) <
+                               (groups * c->pool_window - frames) * c->latent_channels) {
+        ace_probe_fail(p, ACESTEP_ARGUMENT, "in.silence_latent does not fill the last group");
+        return;
+    }
     float *padded =
         ace_probe_alloc(p, groups * c->pool_window * c->latent_channels, sizeof *padded);
     float *pooled = ace_probe_alloc(p, batch * groups * hidden, sizeof *pooled);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { HEAD_FRAMES = 4, TAIL_FRAMES = 2 }; /* of the waveform that are recorded as they are */
+
 static ace_task task_of(const ace_probe *p)
 {
     if (json_is_array(json_object_get(p->meta, "repainting_start"))) {
@@ -74,6 +76,11 @@ static void read_codes(ace_probe *p, ace_brief *b)
     b->codes = ace_calloc((size_t)b->n_codes, sizeof *b->codes);
     b->follows_codes = true;
     for (int64_t i = 0; i < b->n_codes && b->codes != NULL; i++) {
+        if (wide[i] < 0 || wide[i] >= p->workshop->models.dit_config.fsq_codes) {
+            ace_probe_fail(p, ACESTEP_ARGUMENT, "code %lld is outside the codebook",
+                           (long long)wide[i]);
+            return;
+        }
         b->codes[i] = (int32_t)wide[i];
     }
     if (b->codes == NULL) {
@@ -86,7 +93,8 @@ static bool make_brief(ace_probe *p, ace_brief *b)
     const ace_weight *noise = ace_probe_tensor(p, "in.noise", false);
     int64_t channels = p->workshop->models.dit_config.latent_channels;
     if (p->status != ACESTEP_OK || noise->rank != 3 || noise->dim[0] != 1 ||
-        noise->dim[2] != channels || noise->dim[1] > p->workshop->models.silence_frames) {
+        noise->dim[1] < HEAD_FRAMES || noise->dim[2] != channels ||
+        noise->dim[1] > p->workshop->models.silence_frames) {
         ace_probe_fail(p, ACESTEP_ARGUMENT, "in.noise does not fit the model");
         return false;
     }
@@ -100,6 +108,9 @@ static bool make_brief(ace_probe *p, ace_brief *b)
         b->has_region = true;
         b->region_start = (int64_t)(first_number(p, "repainting_start") * ACE_LATENT_RATE);
         b->region_end = (int64_t)(first_number(p, "repainting_end") * ACE_LATENT_RATE);
+        if (b->region_start < 0 || b->region_end <= b->region_start || b->region_end > b->frames) {
+            ace_probe_fail(p, ACESTEP_ARGUMENT, "the region does not lie in the song");
+        }
     }
     if (p->status == ACESTEP_OK) {
         write_prompts(p, b);
@@ -179,8 +190,9 @@ static void put_wave(ace_probe *p, const ace_audio *audio, int64_t frames)
         }
     }
     ace_probe_put(p, "out.peak", &peak, 1, one);
-    put_wave_part(p, "out.wave_head4", audio->samples, 4 * hop);
-    put_wave_part(p, "out.wave_tail2", audio->samples + 2 * (frames - 2) * hop, 2 * hop);
+    put_wave_part(p, "out.wave_head4", audio->samples, HEAD_FRAMES * hop);
+    put_wave_part(p, "out.wave_tail2", audio->samples + 2 * (frames - TAIL_FRAMES) * hop,
+                  TAIL_FRAMES * hop);
     ace_probe_put(p, "out.wave_frame_rms", rms, 2, rms_dim);
 }
 
