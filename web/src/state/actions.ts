@@ -156,7 +156,7 @@ export async function reuse(job: Job, item?: Item) {
 
 /** What the language model has written for a song, so that it need not write anything again. */
 const PLANNED = ["caption", "lyrics", "bpm", "keyscale", "timesignature", "vocal_language"] as const;
-const PLANNING = /^(sample_query|thinking|use_format|use_cot_.*|seed|batch_size)$/;
+const PLANNING = /^(sample_query|thinking|use_format|use_cot_.*|batch_size)$/;
 
 /** More songs like this one: the same words and, where it followed codes, the same codes; seeds of their own. */
 export async function vary(job: Job, item: Item) {
