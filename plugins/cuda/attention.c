@@ -23,7 +23,8 @@ static bool is_aligned(ace_tensor t)
 
 static const way *way_for(const ace_cuda *cuda, const ace_cuda_attention *a)
 {
-    bool is_wide = a->q.dtype == ACE_BF16 && a->k.dtype == ACE_BF16 && a->v.dtype == ACE_BF16 &&
+    bool is_int8 = a->k.dtype == ACE_I8;
+    bool is_wide = a->q.dtype == ACE_BF16 && (is_int8 || a->k.dtype == ACE_BF16) &&
                    a->head_dim % 16 == 0 && a->head_dim <= ACE_CUDA_WIDE_HEAD && is_aligned(a->q) &&
                    is_aligned(a->k) && is_aligned(a->v) && is_aligned(a->y);
     if (!cuda->flash_attention || !is_wide) {
@@ -32,7 +33,7 @@ static const way *way_for(const ace_cuda *cuda, const ace_cuda_attention *a)
     if (a->q_len == 1 && a->group <= ACE_CUDA_ONE_QUERY_HEADS && !a->uniform_when_hidden) {
         return &one_query;
     }
-    return cuda->capability >= ACE_CUDA_FLASH_CAPABILITY ? &tensor : &general;
+    return cuda->capability >= ACE_CUDA_FLASH_CAPABILITY && !is_int8 ? &tensor : &general;
 }
 
 /* Bytes of one item's row in each table, and where the tables of `batch` items begin. */
@@ -103,6 +104,8 @@ void ace_cuda_attention_op(ace_device *device, ace_tensor y, ace_tensor q, ace_t
                                    .head_dim = a->head_dim,
                                    .window = a->window,
                                    .kv_head_rows = a->kv_head_rows,
+                                   .k_scale = (const float *)(uintptr_t)a->k_scale.addr,
+                                   .v_scale = (const float *)(uintptr_t)a->v_scale.addr,
                                    .group = (int)(a->heads / a->kv_heads),
                                    .scale = a->scale,
                                    .causal = a->causal,

@@ -80,4 +80,10 @@ __device__ static inline float *ace_partial_of(const ace_cuda_attention &a, int6
            (((item * a.q_len + i) * a.heads + head) * a.splits + split) * (a.head_dim + 2);
 }
 
+/* Number i of eight with 8 bits. */
+__device__ static inline float ace_number_of(const uint2 &v, int i)
+{
+    return (float)(int8_t)((i < 4 ? v.x : v.y) >> 8 * (i % 4));
+}
+
 #endif

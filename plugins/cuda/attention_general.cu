@@ -10,6 +10,25 @@
 
 enum { WARPS = 4, KEYS = ACE_WARP };
 
+/* Eight numbers of a row of int8, those before `end`. */
+__device__ static void get_int8(const ace_tensor &t, int64_t row, int column, int64_t end,
+                                float (&to)[ACE_CHUNK])
+{
+    const int8_t *from = (const int8_t *)t.addr + row * t.row_stride + column;
+    if ((uint64_t)from % ACE_CHUNK == 0 && column + ACE_CHUNK <= end) {
+        uint2 eight = *(const uint2 *)from;
+#pragma unroll
+        for (int c = 0; c < ACE_CHUNK; c++) {
+            to[c] = ace_number_of(eight, c);
+        }
+        return;
+    }
+#pragma unroll
+    for (int c = 0; c < ACE_CHUNK; c++) {
+        to[c] = column + c < end ? (float)from[c] : 0.0f;
+    }
+}
+
 template <int DIM>
 __device__ static void load_tile(const ace_cuda_attention &a, const ace_tensor &t,
                                  const ace_key_place &at, int first, int end, float (*to)[DIM + 1])
@@ -20,7 +39,11 @@ __device__ static void load_tile(const ace_cuda_attention &a, const ace_tensor &
         int column = i % (DIM / ACE_CHUNK) * ACE_CHUNK;
         int64_t from = ace_row_of_key(at, first + row);
         float numbers[ACE_CHUNK] = {};
-        if (chunks && first + row < end && column < a.head_dim) {
+        if (t.dtype == ACE_I8) {
+            if (first + row < end && column < a.head_dim) {
+                get_int8(t, from, column, a.head_dim, numbers);
+            }
+        } else if (chunks && first + row < end && column < a.head_dim) {
             ace_get_chunk(t, from, at.column + column, numbers);
         } else if (first + row < end) {
 #pragma unroll
@@ -150,8 +173,15 @@ __global__ static void __launch_bounds__(WARPS *ACE_WARP) attend(ace_cuda_attent
                     sum = fmaf(q[own + e][c], tile[lane][c], sum);
                 }
                 score = sum * (a.scale * ACE_LOG2_E);
+                if (a.k_scale != nullptr) {
+                    score *= a.k_scale[ace_row_of_key(at, j + lane)];
+                }
             }
-            weight[own + e][lane] = weigh<DIM>(state[e], score);
+            float w = weigh<DIM>(state[e], score);
+            if (a.v_scale != nullptr && w != 0) { /* the scale of a hidden value may be NaN */
+                w *= a.v_scale[ace_row_of_key(at, j + lane)];
+            }
+            weight[own + e][lane] = w;
         }
         __syncthreads();
         load_tile<DIM>(a, a.v, at, j, keys.end, tile);

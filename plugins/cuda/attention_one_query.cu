@@ -4,10 +4,10 @@
  * Lanes lie side by side along a key, 16 bytes each, so that a warp reads two keys of 128 numbers
  * or four of 64 at once, and several such loads are under way before the first is needed. Such a
  * row of lanes has a running softmax of its own over the keys that it comes by; they are brought
- * together at the end. Any card can do this. */
+ * together at the end. Keys and values of 8 bits come by 8 bytes. Any card can do this. */
 #include "attention.cuh"
 
-enum { WARPS = 4, THREADS = WARPS * ACE_WARP, EACH = 8 /* numbers of a lane: 16 bytes of bf16 */ };
+enum { WARPS = 4, THREADS = WARPS * ACE_WARP, EACH = 8 /* numbers of a lane */ };
 
 /* What a lane has of one head. */
 typedef struct head_state {
@@ -21,16 +21,19 @@ __device__ static inline unsigned word_of(const uint4 &v, int w)
     return w == 0 ? v.x : w == 1 ? v.y : w == 2 ? v.z : v.w;
 }
 
-__device__ static inline float number_of(const uint4 &v, int i)
+__device__ static inline float ace_number_of(const uint4 &v, int i)
 {
     unsigned w = word_of(v, i / 2);
     return __uint_as_float(i % 2 == 0 ? w << 16 : w & 0xffff0000u);
 }
 
-__device__ static inline uint4 load(const ace_tensor &t, int64_t row, int64_t column, bool there)
+/* Eight numbers: 16 bytes of bf16, or 8 of int8. */
+template <typename EIGHT>
+__device__ static inline EIGHT load(const ace_tensor &t, int64_t row, int64_t column, bool there)
 {
-    const uint16_t *at = (const uint16_t *)t.addr + row * t.row_stride + column;
-    return there ? *(const uint4 *)at : uint4{0, 0, 0, 0};
+    const EIGHT *at =
+        (const EIGHT *)(t.addr + (uint64_t)(row * t.row_stride + column) * (sizeof(EIGHT) / EACH));
+    return there ? *at : EIGHT{};
 }
 
 /* Over `lanes` neighbouring lanes, a power of two. */
@@ -110,13 +113,14 @@ __device__ static void write(const ace_cuda_attention &a, int64_t item, int64_t 
     }
 }
 
-template <int DIM, int HEADS>
+template <int DIM, int HEADS, typename EIGHT>
 __global__ static void __launch_bounds__(THREADS) attend_one(ace_cuda_attention a)
 {
     const int LANES = DIM / EACH;         /* of a key */
     const int ABREAST = ACE_WARP / LANES; /* keys that a warp reads at once */
     const int LOADS = HEADS <= 4 ? 4 : 2; /* under way; with eight heads registers end */
     const int STRIP = ABREAST * LOADS;    /* keys of a warp's turn */
+    const bool IS_INT8 = sizeof(EIGHT) == EACH;
     __shared__ float sums[HEADS][WARPS][DIM];
     __shared__ float peaks[HEADS][WARPS][2];
     int lane = (int)(threadIdx.x % ACE_WARP);
@@ -130,11 +134,12 @@ __global__ static void __launch_bounds__(THREADS) attend_one(ace_cuda_attention 
     head_state state[HEADS];
 #pragma unroll
     for (int h = 0; h < HEADS; h++) {
-        uint4 of_head = load(a.q, a.first + item, (key_head * a.group + h) * a.head_dim + column,
-                             is_inside && h < a.group);
+        uint4 of_head =
+            load<uint4>(a.q, a.first + item, (key_head * a.group + h) * a.head_dim + column,
+                        is_inside && h < a.group);
 #pragma unroll
         for (int c = 0; c < EACH; c++) {
-            q[h][c] = number_of(of_head, c) * (a.scale * ACE_LOG2_E);
+            q[h][c] = ace_number_of(of_head, c) * (a.scale * ACE_LOG2_E);
         }
         state[h] = head_state{-INFINITY, 0.0f, {}};
     }
@@ -142,15 +147,20 @@ __global__ static void __launch_bounds__(THREADS) attend_one(ace_cuda_attention 
     ace_key_range keys = ace_keys_of_block(a, item, 0, 0, split, WARPS * STRIP);
     const uint8_t *mask = a.kv_mask != nullptr ? a.kv_mask + item * a.kv_len : nullptr;
     for (int first = keys.first + warp * STRIP; first < keys.end; first += WARPS * STRIP) {
-        uint4 k[LOADS], v[LOADS];
+        EIGHT k[LOADS], v[LOADS];
+        float k_scale[LOADS], v_scale[LOADS]; /* of int8 */
         bool seen[LOADS];
 #pragma unroll
         for (int u = 0; u < LOADS; u++) {
             int j = first + u * ABREAST + lane / LANES;
             seen[u] = j < keys.end && (mask == nullptr || mask[j] != 0);
             int64_t row = ace_row_of_key(at, j);
-            k[u] = load(a.k, row, at.column + column, is_inside && seen[u]);
-            v[u] = load(a.v, row, at.column + column, is_inside && seen[u]);
+            k[u] = load<EIGHT>(a.k, row, at.column + column, is_inside && seen[u]);
+            v[u] = load<EIGHT>(a.v, row, at.column + column, is_inside && seen[u]);
+            if (IS_INT8) {
+                k_scale[u] = seen[u] ? a.k_scale[row] : 0.0f;
+                v_scale[u] = seen[u] ? a.v_scale[row] : 0.0f;
+            }
         }
 #pragma unroll
         for (int h = 0; h < HEADS; h++) {
@@ -160,17 +170,23 @@ __global__ static void __launch_bounds__(THREADS) attend_one(ace_cuda_attention 
                 float sum = 0;
 #pragma unroll
                 for (int c = 0; c < EACH; c++) {
-                    sum = fmaf(q[h][c], number_of(k[u], c), sum);
+                    sum = fmaf(q[h][c], ace_number_of(k[u], c), sum);
                 }
                 sum = sum_of_lanes(sum, LANES);
+                if (IS_INT8) {
+                    sum *= k_scale[u];
+                }
                 weight[u] = seen[u] ? sum : -INFINITY;
             }
             weigh<LOADS>(state[h], weight);
 #pragma unroll
             for (int u = 0; u < LOADS; u++) {
+                if (IS_INT8) {
+                    weight[u] *= v_scale[u];
+                }
 #pragma unroll
                 for (int c = 0; c < EACH; c++) {
-                    state[h].sum[c] = fmaf(weight[u], number_of(v[u], c), state[h].sum[c]);
+                    state[h].sum[c] = fmaf(weight[u], ace_number_of(v[u], c), state[h].sum[c]);
                 }
             }
         }
@@ -198,32 +214,43 @@ __global__ static void __launch_bounds__(THREADS) attend_one(ace_cuda_attention 
     }
 }
 
-template <int DIM, int HEADS> static void launch(const ace_cuda_attention *a, cudaStream_t stream)
+template <int DIM, int HEADS, typename EIGHT>
+static void launch(const ace_cuda_attention *a, cudaStream_t stream)
 {
-    auto kernel = attend_one<DIM, HEADS>;
+    auto kernel = attend_one<DIM, HEADS, EIGHT>;
     dim3 grid(1, (unsigned)a->kv_heads, (unsigned)(a->batch * a->splits));
     ACE_LAUNCH(kernel, grid, dim3(THREADS), stream, *a);
 }
 
-template <int DIM> static void launch_heads(const ace_cuda_attention *a, cudaStream_t stream)
+template <int DIM, typename EIGHT>
+static void launch_heads(const ace_cuda_attention *a, cudaStream_t stream)
 {
     int group = a->group;
     if (group == 1) {
-        launch<DIM, 1>(a, stream);
+        launch<DIM, 1, EIGHT>(a, stream);
     } else if (group == 2) {
-        launch<DIM, 2>(a, stream);
+        launch<DIM, 2, EIGHT>(a, stream);
     } else if (group <= 4) {
-        launch<DIM, 4>(a, stream);
+        launch<DIM, 4, EIGHT>(a, stream);
     } else {
-        launch<DIM, ACE_CUDA_ONE_QUERY_HEADS>(a, stream);
+        launch<DIM, ACE_CUDA_ONE_QUERY_HEADS, EIGHT>(a, stream);
+    }
+}
+
+template <typename EIGHT> static void launch_keys(const ace_cuda_attention *a, cudaStream_t stream)
+{
+    if (a->head_dim <= 64) {
+        launch_heads<64, EIGHT>(a, stream);
+    } else {
+        launch_heads<128, EIGHT>(a, stream);
     }
 }
 
 extern "C" void ace_cuda_attend_one_query(const ace_cuda_attention *a, cudaStream_t stream)
 {
-    if (a->head_dim <= 64) {
-        launch_heads<64>(a, stream);
+    if (a->k.dtype == ACE_I8) {
+        launch_keys<uint2>(a, stream);
     } else {
-        launch_heads<128>(a, stream);
+        launch_keys<uint4>(a, stream);
     }
 }

@@ -108,14 +108,16 @@ typedef struct ace_cuda_attention {
     const int32_t *kv_valid, *kv_index;
     const ace_key_rows *kv_rows;
     const uint8_t *kv_mask;
-    int splits;     /* runs of keys that blocks of their own take; 1: none */
+    const float *k_scale, *v_scale; /* by row of k and v, which are int8; or both NULL */
+    int splits;                     /* runs of keys that blocks of their own take; 1: none */
     float *partial; /* with splits > 1: [batch·q_len·heads, splits, head_dim + 2] */
 } ace_cuda_attention;
 
-/* f32 or bf16, any heads of at most ACE_CUDA_MAX_HEAD. */
+/* f32 or bf16, and keys of 8 bits; any heads of at most ACE_CUDA_MAX_HEAD. */
 void ace_cuda_attend_general(const ace_cuda_attention *a, cudaStream_t stream);
-/* The other two: q, k and v bf16, head_dim a multiple of 16 of at most ACE_CUDA_WIDE_HEAD, every
- * head of q, k, v and y at a multiple of 16 bytes. On tensor cores, from capability 8.0 on: */
+/* The other two: q, k and v bf16 (for one query k and v may be int8), head_dim a multiple of 16 of
+ * at most ACE_CUDA_WIDE_HEAD, every head of q, k, v and y at a multiple of 16 bytes. On tensor
+ * cores, from capability 8.0 on: */
 enum { ACE_CUDA_WIDE_HEAD = 128, ACE_CUDA_FLASH_CAPABILITY = 80 };
 void ace_cuda_attend_tensor(const ace_cuda_attention *a, cudaStream_t stream);
 /* With q_len 1, at most ACE_CUDA_ONE_QUERY_HEADS heads of a group, no uniform_when_hidden. */
@@ -138,9 +140,8 @@ typedef enum ace_cuda_map {
     ACE_CUDA_ADD       /* a[r / (rows / rows(a))] + b[r % rows(b)] */
 } ace_cuda_map;
 
-/* rows: on the device; as ace_scatter. */
-void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, int64_t head_rows, const int64_t *rows,
-                           cudaStream_t stream);
+/* As ace_scatter, but for to->rows, which are on the device. */
+void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, const ace_scatter *to, cudaStream_t stream);
 
 void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b, float value,
                        cudaStream_t stream);

@@ -57,18 +57,28 @@ void ace_cuda_fill(ace_device *device, ace_tensor y, float value)
 }
 
 /* As many rows at a time as the workspace has room for numbers of rows. */
-void ace_cuda_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_scatter *to)
+static void scatter_by_table(ace_cuda *cuda, ace_tensor y, ace_tensor x, const ace_scatter *to)
 {
-    ace_cuda *cuda = ace_cuda_of(device);
+    ace_scatter part = *to;
     const int64_t most = ACE_CUDA_TABLE_BYTES / (int64_t)sizeof *to->rows;
     for (int64_t first = 0; first < x.rows && ace_cuda_may_launch(cuda); first += most) {
         int64_t n = x.rows - first < most ? x.rows - first : most;
         unsigned char *at = cuda->area.tables;
-        const int64_t *rows =
-            ace_cuda_send_table(cuda, &at, to->rows + first, (size_t)n * sizeof *rows);
-        if (rows != NULL) {
-            ace_cuda_scatter_rows(y, ace_rows(x, first, n), to->head_rows, rows, cuda->compute);
+        part.rows = ace_cuda_send_table(cuda, &at, to->rows + first, (size_t)n * sizeof *to->rows);
+        if (part.rows != NULL) {
+            ace_cuda_scatter_rows(y, ace_rows(x, first, n), &part, cuda->compute);
             ace_cuda_launched(cuda, "scatter");
         }
+    }
+}
+
+void ace_cuda_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_scatter *to)
+{
+    ace_cuda *cuda = ace_cuda_of(device);
+    if (to->rows != NULL) {
+        scatter_by_table(cuda, y, x, to);
+    } else if (ace_cuda_may_launch(cuda)) {
+        ace_cuda_scatter_rows(y, x, to, cuda->compute);
+        ace_cuda_launched(cuda, "scatter");
     }
 }

@@ -211,20 +211,63 @@ extern "C" void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a,
                value);
 }
 
+__device__ static inline int64_t scattered_row(const ace_scatter &to, int64_t r)
+{
+    return to.rows != nullptr ? to.rows[r] : to.first + r;
+}
+
 __global__ static void __launch_bounds__(ACE_PASS_THREADS)
-    scatter_rows(int across, ace_tensor y, ace_tensor x, int64_t head_rows, const int64_t *rows)
+    scatter_rows(int across, ace_tensor y, ace_tensor x, ace_scatter to)
 {
     int64_t r = ace_pass_row(across);
     for (int64_t c = ace_pass_column(across); r < x.rows && c < x.cols;
          c += ace_pass_step(across)) {
-        ace_put(y, c / y.cols * head_rows + rows[r], c % y.cols, ace_get(x, r, c));
+        ace_put(y, c / y.cols * to.head_rows + scattered_row(to, r), c % y.cols, ace_get(x, r, c));
     }
 }
 
-extern "C" void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, int64_t head_rows,
-                                      const int64_t *rows, cudaStream_t stream)
+/* The same as int8: a warp for every head of a row. */
+__global__ static void __launch_bounds__(ACE_PASS_THREADS)
+    round_rows(ace_tensor y, ace_tensor x, ace_scatter to)
 {
+    const float least = 0x1p-100f; /* below it 127 / peak may be infinite */
+    int64_t heads = y.rows / to.head_rows;
+    int64_t i = (int64_t)blockIdx.x * (ACE_PASS_THREADS / ACE_WARP) + threadIdx.x / ACE_WARP;
+    int lane = (int)(threadIdx.x % ACE_WARP);
+    if (i >= x.rows * heads) {
+        return;
+    }
+    int64_t r = i / heads;
+    int64_t head = i % heads;
+    float peak = 0;
+    float flaw = 0; /* 0 times what is no number is NaN */
+    for (int64_t c = lane; c < y.cols; c += ACE_WARP) {
+        float v = ace_get(x, r, head * y.cols + c);
+        peak = fmaxf(peak, fabsf(v));
+        flaw = fmaf(v, 0.0f, flaw);
+    }
+    peak = ace_warp_max(peak) + ace_warp_sum(flaw);
+    int64_t row = head * to.head_rows + scattered_row(to, r);
+    if (lane == 0) {
+        ace_put(to.scale, row, 0, peak < least ? 0.0f : peak / 127.0f);
+    }
+    float factor = peak >= least ? 127.0f / peak : 0.0f;
+    int8_t *numbers = (int8_t *)y.addr + row * y.row_stride;
+    for (int64_t c = lane; c < y.cols; c += ACE_WARP) {
+        float number = rintf(ace_get(x, r, head * y.cols + c) * factor);
+        numbers[c] = number == number ? (int8_t)number : (int8_t)0;
+    }
+}
+
+extern "C" void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, const ace_scatter *to,
+                                      cudaStream_t stream)
+{
+    if (to->scale.addr != 0) {
+        unsigned blocks =
+            ace_blocks(x.rows * (y.rows / to->head_rows), ACE_PASS_THREADS / ACE_WARP);
+        ACE_LAUNCH(round_rows, dim3(blocks), dim3(ACE_PASS_THREADS), stream, y, x, *to);
+        return;
+    }
     ace_pass pass = ace_pass_over(x.rows, x.cols);
-    ACE_LAUNCH(scatter_rows, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, y, x,
-               head_rows, rows);
+    ACE_LAUNCH(scatter_rows, pass.grid, dim3(ACE_PASS_THREADS), stream, pass.across, y, x, *to);
 }

@@ -93,6 +93,15 @@ static void add_backend(const ace_info *info, json_t *out)
                                 limited ? "vllm is not offered: its cache needs more memory" : ""));
 }
 
+static void add_kv_cache(const ace_info *info, json_t *out)
+{
+    static const char *const all[] = {"bf16", "int8"};
+    json_object_set_new(out, "kv_cache_dtype",
+                        control(json_string(ace_kv_cache_name(info->settings.int8_cache)),
+                                words(all, 2), false,
+                                "int8: half the memory, and other songs than with bf16"));
+}
+
 static void add_memory(const ace_info *info, json_t *out)
 {
     static const char *const quantizations[] = {"none", "int8_weight_only"};
@@ -161,6 +170,7 @@ json_t *ace_info_controls(const ace_info *info)
     json_t *out = json_object();
     add_lm(info, out);
     add_backend(info, out);
+    add_kv_cache(info, out);
     add_memory(info, out);
     add_limits(info, out);
     add_tier(info, out);

@@ -213,6 +213,7 @@ static json_t *settings_json(const ace_info *info)
     put(out, "init_llm", json_boolean(s->init_llm), s->init_llm_source);
     put(out, "lm_model_path", json_string(s->lm_model), s->lm_model_source);
     put(out, "backend", json_string(ace_lm_backend_name(s->backend)), s->backend_source);
+    put(out, "kv_cache_dtype", json_string(ace_kv_cache_name(s->int8_cache)), s->kv_cache_source);
     put(out, "offload", json_string(ace_offload_name(s->offload)), s->offload_source);
     put(out, "offload_to_cpu", json_boolean(s->offload != ACE_OFFLOAD_NONE), s->offload_source);
     put(out, "offload_dit_to_cpu", json_boolean(s->offload == ACE_OFFLOAD_CPU_DIT),

@@ -225,18 +225,19 @@ json_t *ace_plan_choice_json(const acestep_plan *plan)
     json_t *lm = s->lm_model[0] != '\0' ? json_string(s->lm_model) : json_null();
     json_t *quantization = c->int8 ? json_string("int8_weight_only") : json_null();
     return json_pack(
-        "{s:s, s:f, s:s, s:I, s:I, s:s, s:o, s:i, s:i, s:i, s:b, s:o, s:s, s:i, s:b, s:s, s:I, s:I, "
+        "{s:s, s:f, s:s, s:I, s:I, s:s, s:o, s:i, s:i, s:i, s:b, s:o, s:s, s:s, s:i, s:b, s:s, "
+        "s:I, s:I, "
         "s:f, s:i, s:f, s:f, s:i}",
-        "tier", s->tier.key, "gpu_gb", s->gb, "device", c->host ? "cpu" : plan->device,
-        "cap_bytes", (json_int_t)plan->cap_bytes, "budget_bytes", (json_int_t)c->budget_bytes,
-        "offload", ace_offload_name(c->offload), "quantization", quantization, "dit_window",
-        c->window, "device_batch", c->device_batch, "batch_size", plan->songs, "use_lm",
-        (int)c->lm_runs, "lm_model", lm, "lm_backend", ace_lm_backend_name(s->backend),
-        "lm_chunk", c->lm_chunk, "compile_model", (int)s->compile_model, "vae_tier", ace_vae_place_name(c->vae),
-        "vae_chunk", (json_int_t)c->vae_chunk, "vae_overlap", (json_int_t)c->vae_overlap,
-        "max_duration", s->max_duration, "max_batch_size", s->max_batch, "expected_seconds",
-        plan->expected_seconds, "audio_seconds", plan->seconds,
-        "inference_steps", plan->steps);
+        "tier", s->tier.key, "gpu_gb", s->gb, "device", c->host ? "cpu" : plan->device, "cap_bytes",
+        (json_int_t)plan->cap_bytes, "budget_bytes", (json_int_t)c->budget_bytes, "offload",
+        ace_offload_name(c->offload), "quantization", quantization, "dit_window", c->window,
+        "device_batch", c->device_batch, "batch_size", plan->songs, "use_lm", (int)c->lm_runs,
+        "lm_model", lm, "lm_backend", ace_lm_backend_name(s->backend), "kv_cache_dtype",
+        ace_kv_cache_name(s->int8_cache), "lm_chunk", c->lm_chunk, "compile_model",
+        (int)s->compile_model, "vae_tier", ace_vae_place_name(c->vae), "vae_chunk",
+        (json_int_t)c->vae_chunk, "vae_overlap", (json_int_t)c->vae_overlap, "max_duration",
+        s->max_duration, "max_batch_size", s->max_batch, "expected_seconds", plan->expected_seconds,
+        "audio_seconds", plan->seconds, "inference_steps", plan->steps);
 }
 
 json_t *ace_warnings_json(const ace_warnings *w)

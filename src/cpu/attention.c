@@ -33,8 +33,15 @@ static bool has_aligned_pairs(ace_tensor t)
 
 static bool uses_bf16_dots(const ace_cpu *cpu, ace_tensor q, ace_tensor k, const ace_attention *a)
 {
-    return cpu->level == ACE_CPU_AVX512 && cpu->has_bf16 && a->head_dim % 2 == 0 &&
-           has_aligned_pairs(q) && has_aligned_pairs(k);
+    return cpu->has_bf16 && a->head_dim % 2 == 0 && has_aligned_pairs(q) &&
+           (k.dtype == ACE_I8 || has_aligned_pairs(k));
+}
+
+/* The kernel of AVX-512 has VNNI for int8. */
+static ace_cpu_level level_for(const ace_cpu *cpu, ace_tensor k)
+{
+    bool lacks = k.dtype == ACE_I8 && cpu->level == ACE_CPU_AVX512 && !cpu->has_vnni;
+    return lacks ? ACE_CPU_AVX2 : cpu->level;
 }
 
 void ace_cpu_attention(ace_device *device, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
@@ -42,9 +49,10 @@ void ace_cpu_attention(ace_device *device, ace_tensor y, ace_tensor q, ace_tenso
 {
     const ace_cpu *cpu = ace_cpu_of(device);
     int64_t group = a->heads / a->kv_heads;
+    ace_cpu_level level = level_for(cpu, k);
     attention_run run = {
         .cpu = cpu,
-        .kernel = kernel_of(cpu->level),
+        .kernel = kernel_of(level),
         .job = {.y = y,
                 .q = q,
                 .k = k,
@@ -52,7 +60,8 @@ void ace_cpu_attention(ace_device *device, ace_tensor y, ace_tensor q, ace_tenso
                 .options = a,
                 .group = group,
                 .row_blocks = (a->q_len * group + ACE_ATTENTION_ROWS - 1) / ACE_ATTENTION_ROWS,
-                .bf16_dots = uses_bf16_dots(cpu, q, k, a)},
+                .bf16_dots = level == ACE_CPU_AVX512 && uses_bf16_dots(cpu, q, k, a),
+                .int8 = k.dtype == ACE_I8},
     };
     ace_pool_run(cpu->pool, a->batch * a->kv_heads * run.job.row_blocks, attention_task, &run);
 }

@@ -9,7 +9,8 @@
 enum {
     ACE_ATTENTION_ROWS = 96,  /* stacked rows of a task */
     ACE_ATTENTION_SINGLE = 8, /* heads of a group up to which one query is not worth packing keys */
-    ACE_ATTENTION_KEYS = 64,  /* keys of a block of the online softmax */
+    ACE_ATTENTION_WORD_HEAD = 512, /* longest head whose query over int8 keys becomes words */
+    ACE_ATTENTION_KEYS = 64,       /* keys of a block of the online softmax */
     /* With this head the scratch of a task, about (2·rows + 2·keys)·head_dim floats, still fits. */
     ACE_ATTENTION_MAX_HEAD_DIM = 3072
 };
@@ -20,6 +21,7 @@ typedef struct ace_attention_job {
     int64_t group;      /* query heads per key head */
     int64_t row_blocks; /* per batch item and key head */
     bool bf16_dots;     /* products of bf16 pairs; the probabilities are rounded to bf16 as well */
+    bool int8;          /* keys and values have 8 bits and scales */
 } ace_attention_job;
 
 typedef void ace_attention_kernel(const ace_attention_job *, int64_t task, void *scratch);

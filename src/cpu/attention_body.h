@@ -10,6 +10,7 @@
 #include "cpu/attention_tile.h"
 #include "cpu/row_view.h"
 #include "cpu/vector_math.h"
+#include "cpu/vector_words.h"
 
 enum { ROWS = ACE_ATTENTION_ROWS, KEYS = ACE_ATTENTION_KEYS };
 
@@ -30,6 +31,14 @@ typedef struct block {
     float *sums;               /* [padded_rows, width] */
     float *peak, *total;       /* [padded_rows]: maximum score so far (base 2), sum of weights */
     float *hide;               /* [KEYS]: 0, or -infinity for keys kv_mask hides */
+    bool pairs;                /* words are pairs of bf16 */
+    /* Of int8 keys and values: */
+    float *k_scale, *v_scale; /* [KEYS]: room for those of the block */
+    float *q_scale;           /* [padded_rows]: what a row's scores are multiplied by; 1 unless its
+                                 query is rounded to words */
+    int16_t *q_words;         /* [rows, depth] */
+    int16_t *weights;         /* [rows, KEYS] */
+    float *weight_scale;      /* [rows] */
 } block;
 
 typedef struct key_range {
@@ -78,14 +87,36 @@ static ace_tensor of_key_head(const block *t, ace_tensor tensor)
 static ace_row key_row(const block *t, ace_tensor tensor, int64_t key)
 {
     int64_t own = t->keys.own_first + key - t->keys.shared;
-    return ace_row_of(tensor, key < t->keys.shared ? t->keys.shared_first + key : own);
+    int64_t at = key < t->keys.shared ? t->keys.shared_first + key : own;
+    return t->job->int8 ? (ace_row){ace_cpu_i8(tensor, at), false} : ace_row_of(tensor, at);
 }
 
 /* Words of a row: as they lie in memory for pairs, else converted to f32. */
 static ace_vf get_words(const block *t, ace_row row, int64_t col)
 {
-    return ace_row_get((ace_row){row.data, row.bf16 && !t->job->bf16_dots}, col, t->depth);
+    return ace_row_get((ace_row){row.data, row.bf16 && !t->pairs}, col, t->depth);
 }
+
+/* Columns col … of a row of int8 as f32: a whole vector or what is left, zero-filled. */
+static ace_vf int8_get(ace_row row, int64_t col, int64_t end)
+{
+    const int8_t *p = (const int8_t *)row.data + col;
+    return end - col >= ACE_VF ? ace_vf_load_i8(p) : ace_vf_load_i8_first(p, end - col);
+}
+
+#if defined(__AVX512BF16__)
+/* The first n of 32 numbers of 8 bits as pairs of bf16, the others 0. */
+static ace_vf int8_pairs(const int8_t *p, int64_t n)
+{
+    __mmask32 keep = n >= 32 ? UINT32_MAX : (1u << n) - 1;
+    __m512i pairs = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi8(keep, p));
+    __m512i even = _mm512_srai_epi32(_mm512_slli_epi32(pairs, 24), 24);
+    __m512i odd = _mm512_srai_epi32(_mm512_slli_epi32(pairs, 16), 24);
+    __m512i low = _mm512_srli_epi32(_mm512_castps_si512(_mm512_cvtepi32_ps(even)), 16);
+    __m512i high = _mm512_castps_si512(_mm512_cvtepi32_ps(odd));
+    return _mm512_castsi512_ps(_mm512_or_si512(low, high));
+}
+#endif
 
 static void pack_queries(const block *t)
 {
@@ -102,6 +133,27 @@ static void pack_queries(const block *t)
     }
 }
 
+/* The same of a row of keys. Whole numbers of 8 bits are exact in bf16. */
+static ace_vf key_words(const block *t, ace_row row, int64_t col)
+{
+    if (!t->job->int8) {
+        return get_words(t, row, col);
+    }
+#if defined(__AVX512BF16__)
+    if (t->pairs) {
+        return int8_pairs((const int8_t *)row.data + 2 * col, 2 * (t->depth - col));
+    }
+#endif
+    return int8_get(row, col, t->depth);
+}
+
+/* A vector of values as f32. */
+static ace_vf get_value(const block *t, ace_row row, int64_t col)
+{
+    int64_t head_dim = t->job->options->head_dim;
+    return t->job->int8 ? int8_get(row, col, head_dim) : ace_row_get(row, col, head_dim);
+}
+
 /* Keys key … key + n - 1, transposed; columns from n on are zero. */
 static void pack_keys(const block *t, int64_t key, int64_t n)
 {
@@ -109,7 +161,7 @@ static void pack_keys(const block *t, int64_t key, int64_t n)
         for (int64_t c = 0; c < t->depth; c += ACE_VF) {
             ace_vf rows[ACE_VF];
             for (int i = 0; i < ACE_VF; i++) {
-                rows[i] = j + i < n ? get_words(t, key_row(t, t->head_k, key + j + i), c)
+                rows[i] = j + i < n ? key_words(t, key_row(t, t->head_k, key + j + i), c)
                                     : ace_vf_set(0.0f);
             }
             ace_vf_transpose(rows);
@@ -127,7 +179,7 @@ static void pack_values(const block *t, int64_t key, int64_t n)
     for (int64_t j = 0; j < n; j++) {
         ace_row from = key_row(t, t->head_v, key + j);
         for (int64_t c = 0; c < head_dim; c += ACE_VF) {
-            ace_vf_store(t->v + j * t->width + c, ace_row_get(from, c, head_dim));
+            ace_vf_store(t->v + j * t->width + c, get_value(t, from, c));
         }
     }
 }
@@ -143,8 +195,8 @@ static void pack_value_pairs(const block *t, int64_t key, int64_t n)
         __m512i keep = _mm512_set1_epi32(j + 1 < n ? -1 : 0);
         for (int64_t c = 0; c < head_dim; c += ACE_VF) {
             /* as floats the bf16 bits are in the upper halves */
-            __m512i low = _mm512_castps_si512(ace_row_get(even, c, head_dim));
-            __m512i high = _mm512_castps_si512(ace_row_get(odd, c, head_dim));
+            __m512i low = _mm512_castps_si512(get_value(t, even, c));
+            __m512i high = _mm512_castps_si512(get_value(t, odd, c));
             high = _mm512_and_si512(high, keep);
             __m512i words = _mm512_or_si512(_mm512_srli_epi32(low, 16), high);
             ace_vf_store(t->v + j / 2 * t->width + c, _mm512_castsi512_ps(words));
@@ -168,12 +220,15 @@ static ALWAYS_INLINE void put_weights(bool pairs, float *row, int64_t j, ace_vf 
     ace_vf_store(row + j, weights);
 }
 
-/* Scores times factor, plus `hide` where given, in place; their maximum. */
-static float scale_row(float *scores, int64_t n, float factor, const float *hide)
+/* Scores times factor, and times `each` and plus `hide` where given, in place; their maximum. */
+static float scale_row(float *scores, int64_t n, float factor, const float *each, const float *hide)
 {
     ace_vf highest = ace_vf_set(-INFINITY);
     for (int64_t j = 0; j < n; j += ACE_VF) {
         ace_vf score = ace_vf_mul(ace_vf_load(scores + j), ace_vf_set(factor));
+        if (each != NULL) {
+            score = ace_vf_mul(score, ace_vf_load(each + j));
+        }
         if (hide != NULL) {
             score = ace_vf_add(score, ace_vf_load(hide + j));
         }
@@ -200,10 +255,10 @@ static float hide_outside(float *scores, int64_t key, int64_t n, key_range visib
     return ace_vf_peak(highest);
 }
 
-/* Scores of a row, base 2, become weights 2^(score - peak). When the peak grows, what has been
- * summed up against the old one shrinks. */
+/* Scores of a row, base 2, become weights 2^(score - peak), times v_scale where given. When the
+ * peak grows, what has been summed up against the old one shrinks. */
 static ALWAYS_INLINE void weigh_row(bool pairs, const block *t, int64_t row, int64_t n,
-                                    float highest)
+                                    float highest, const float *v_scale)
 {
     float *scores = t->scores + row * KEYS;
     float old = t->peak[row];
@@ -213,6 +268,9 @@ static ALWAYS_INLINE void weigh_row(bool pairs, const block *t, int64_t row, int
     for (int64_t j = 0; j < n; j += ACE_VF) {
         ace_vf weights = ace_vf_exp2(ace_vf_sub(ace_vf_load(scores + j), ace_vf_set(base)));
         total = ace_vf_add(total, weights);
+        if (v_scale != NULL) { /* from here on they are weights of whole numbers */
+            weights = ace_vf_mul(weights, ace_vf_load(v_scale + j));
+        }
         put_weights(pairs, scores, j, weights);
     }
     if (peak > old) {
@@ -241,20 +299,54 @@ static const float *hidden_columns(const block *t, int64_t key, int64_t n)
     return t->hide;
 }
 
+/* Keys of key … key + n - 1 that lie in the shared run. */
+static int64_t shared_of(const block *t, int64_t key, int64_t n)
+{
+    int64_t left = t->keys.shared - key;
+    return left < 0 ? 0 : left < n ? left : n;
+}
+
+/* What the rows of keys key … key + n - 1 are multiplied by: where they lie, or, where these are no
+ * KEYS in one run, copied to `room`, with 0 behind them. */
+static const float *scales_of(const block *t, ace_tensor scale, int64_t key, int64_t n, float *room)
+{
+    const float *all = ace_cpu_f32(scale, t->kv_head * t->job->options->kv_head_rows);
+    int64_t shared = shared_of(t, key, n);
+    int64_t own = t->keys.own_first + key + shared - t->keys.shared; /* where some are */
+    if (n == KEYS && (shared == 0 || shared == n)) {
+        return all + (shared == 0 ? own : t->keys.shared_first + key);
+    }
+    for (int64_t j = 0; j < shared; j++) {
+        room[j] = all[t->keys.shared_first + key + j];
+    }
+    for (int64_t j = shared; j < n; j++) {
+        room[j] = all[own + j - shared];
+    }
+    memset(room + n, 0, (size_t)(KEYS - n) * sizeof *room);
+    return room;
+}
+
 static ALWAYS_INLINE void weigh_block(bool pairs, const block *t, int64_t key, int64_t n)
 {
     const float *hide = hidden_columns(t, key, n);
+    const float *k_scale = NULL;
+    const float *v_scale = NULL;
+    if (t->job->int8) {
+        k_scale = scales_of(t, t->job->options->k_scale, key, n, t->k_scale);
+        v_scale = scales_of(t, t->job->options->v_scale, key, n, t->v_scale);
+    }
     /* 2^x is the cheaper exponential: e^(scale·s) = 2^(scale·log2(e)·s) */
     float factor = t->job->options->scale * 1.44269504f;
     int64_t padded = (n + ACE_VF - 1) / ACE_VF * ACE_VF;
     for (int64_t row = 0; row < t->rows; row++) {
         float *scores = t->scores + row * KEYS;
-        float highest = scale_row(scores, padded, factor, hide);
+        float own = k_scale != NULL ? factor * t->q_scale[row] : factor;
+        float highest = scale_row(scores, padded, own, k_scale, hide);
         key_range visible = visible_keys(t, query_of(t, row));
         if (visible.begin > key || visible.end < key + padded) {
             highest = hide_outside(scores, key, padded, visible);
         }
-        weigh_row(pairs, t, row, padded, highest);
+        weigh_row(pairs, t, row, padded, highest, v_scale);
     }
 }
 
@@ -274,6 +366,7 @@ static void begin_rows(const block *t)
     for (int64_t r = 0; r < t->padded_rows; r++) {
         t->peak[r] = -INFINITY;
         t->total[r] = 0.0f;
+        t->q_scale[r] = 1.0f;
     }
     memset(t->sums, 0, (size_t)(t->padded_rows * t->width) * sizeof *t->sums);
 }
@@ -305,6 +398,7 @@ static ALWAYS_INLINE void attend(bool pairs, const block *t)
 }
 
 #include "cpu/attention_single.h"
+#include "cpu/attention_single_int8.h"
 
 /* The plain average of all kv_len values, [width], in partial sums of KEYS values. */
 static void average_values(const block *t, float *average)
@@ -366,6 +460,13 @@ static void place_buffers(block *t, float *scratch)
     t->v = take(&scratch, KEYS * t->width);
     t->scores = take(&scratch, t->padded_rows * KEYS);
     t->sums = take(&scratch, t->padded_rows * t->width);
+    t->k_scale = take(&scratch, KEYS);
+    t->v_scale = take(&scratch, KEYS);
+    t->q_scale = take(&scratch, t->padded_rows);
+    /* a float's place has two words */
+    t->weight_scale = take(&scratch, ACE_ATTENTION_SINGLE);
+    t->weights = (int16_t *)(void *)take(&scratch, ACE_ATTENTION_SINGLE * KEYS / 2);
+    t->q_words = (int16_t *)(void *)take(&scratch, ACE_ATTENTION_SINGLE * t->depth / 2);
 }
 
 static void attend_words(const block *t)
@@ -409,11 +510,17 @@ void ATTENTION_KERNEL(const ace_attention_job *job, int64_t task, void *scratch)
     if (a->kv_valid != NULL && a->kv_valid[t.item] < t.valid) {
         t.valid = a->kv_valid[t.item] > 0 ? a->kv_valid[t.item] : 0;
     }
-    t.depth = job->bf16_dots ? a->head_dim / 2 : a->head_dim;
+    bool is_single = a->q_len == 1 && t.rows <= ACE_ATTENTION_SINGLE;
+    bool is_words = is_single && job->int8 && a->head_dim % ACE_VW == 0 &&
+                    a->head_dim <= ACE_ATTENTION_WORD_HEAD;
+    t.pairs = job->bf16_dots && !is_words;
+    t.depth = t.pairs ? a->head_dim / 2 : a->head_dim;
     t.width = (a->head_dim + ACE_VF - 1) / ACE_VF * ACE_VF;
     place_buffers(&t, scratch);
-    bool is_single = a->q_len == 1 && t.rows <= ACE_ATTENTION_SINGLE;
-    if (job->bf16_dots) {
+    is_single = is_single && !job->int8;
+    if (is_words) {
+        attend_single_int8(&t);
+    } else if (t.pairs) {
         (is_single ? attend_single_pairs : attend_pairs)(&t);
     } else {
         (is_single ? attend_single_words : attend_words)(&t);

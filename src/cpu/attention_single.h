@@ -11,14 +11,15 @@ enum {
     ROW_LINE = 64      /* bytes of a cache line */
 };
 
-/* Asks for a block of rows ahead of its use. */
-static ALWAYS_INLINE void fetch_rows(const block *t, ace_tensor tensor, int64_t key, int64_t end)
+/* Asks for n rows ahead of their use. Of a whole block at once most would wait for each other. */
+static ALWAYS_INLINE void fetch_rows(const block *t, ace_tensor tensor, int64_t key, int64_t n,
+                                     int64_t end)
 {
     int64_t bytes = t->job->options->head_dim * (int64_t)ace_dtype_bytes(tensor.dtype);
-    for (int64_t j = key; j < end && j < key + KEYS; j++) {
+    for (int64_t j = key; j < end && j < key + n; j++) {
         const char *row = key_row(t, tensor, j).data;
         for (int64_t i = 0; i < bytes; i += ROW_LINE) {
-            __builtin_prefetch(row + i, 0, 2);
+            __builtin_prefetch(row + i, 0, 3);
         }
     }
 }
@@ -56,10 +57,13 @@ static ALWAYS_INLINE void score_keys(bool pairs, const block *t, int64_t key, in
 }
 
 static ALWAYS_INLINE void score_heads(bool pairs, const block *t, int64_t key, int64_t n,
-                                      int64_t head, int heads)
+                                      int64_t head, int heads, int64_t end)
 {
     int64_t j = 0;
     for (; j + KEYS_AT_ONCE <= n; j += KEYS_AT_ONCE) {
+        if (head == 0) {
+            fetch_rows(t, t->head_k, key + KEYS + j, KEYS_AT_ONCE, end);
+        }
         score_keys(pairs, t, key, j, KEYS_AT_ONCE, head, heads);
     }
     for (; j < n; j++) {
@@ -69,7 +73,7 @@ static ALWAYS_INLINE void score_heads(bool pairs, const block *t, int64_t key, i
 
 /* Adds the block's weighted values to some heads' sums, `vectors` of them from column c on. */
 static ALWAYS_INLINE void add_columns(bool pairs, const block *t, int64_t key, int64_t n, int64_t c,
-                                      int vectors, int64_t head, int heads)
+                                      int vectors, int64_t head, int heads, int64_t last)
 {
     /* for whole vectors the compiler sees that no part is missing */
     int64_t end = vectors > 1 ? c + vectors * ACE_VF : t->job->options->head_dim;
@@ -82,6 +86,9 @@ static ALWAYS_INLINE void add_columns(bool pairs, const block *t, int64_t key, i
         }
     }
     for (int64_t j = 0; j < n; j++) {
+        if (head == 0 && c == 0) {
+            fetch_rows(t, t->head_v, key + KEYS + j, 1, last);
+        }
         ace_row row = key_row(t, t->head_v, key + j);
         row.bf16 = row.bf16 || pairs; /* then it is, and the compiler knows */
         ace_vf value[VALUE_VECTORS];
@@ -103,30 +110,29 @@ static ALWAYS_INLINE void add_columns(bool pairs, const block *t, int64_t key, i
 }
 
 static ALWAYS_INLINE void add_heads(bool pairs, const block *t, int64_t key, int64_t n,
-                                    int64_t head, int heads)
+                                    int64_t head, int heads, int64_t end)
 {
     int64_t c = 0;
     for (; c + VALUE_VECTORS * ACE_VF <= t->job->options->head_dim; c += VALUE_VECTORS * ACE_VF) {
-        add_columns(pairs, t, key, n, c, VALUE_VECTORS, head, heads);
+        add_columns(pairs, t, key, n, c, VALUE_VECTORS, head, heads, end);
     }
     for (; c < t->width; c += ACE_VF) {
-        add_columns(pairs, t, key, n, c, 1, head, heads);
+        add_columns(pairs, t, key, n, c, 1, head, heads, end);
     }
 }
 
 static ALWAYS_INLINE void score_block(bool pairs, const block *t, int64_t key, int64_t n,
                                       int64_t end)
 {
-    fetch_rows(t, t->head_k, key + KEYS, end);
     int64_t head = 0;
     for (; head + 4 <= t->rows; head += 4) {
-        score_heads(pairs, t, key, n, head, 4);
+        score_heads(pairs, t, key, n, head, 4, end);
     }
     for (; head + 2 <= t->rows; head += 2) {
-        score_heads(pairs, t, key, n, head, 2);
+        score_heads(pairs, t, key, n, head, 2, end);
     }
     for (; head < t->rows; head++) {
-        score_heads(pairs, t, key, n, head, 1);
+        score_heads(pairs, t, key, n, head, 1, end);
     }
     for (int64_t row = 0; row < t->rows; row++) { /* whole vectors are weighed */
         for (int64_t j = n; j < KEYS; j++) {
@@ -138,16 +144,15 @@ static ALWAYS_INLINE void score_block(bool pairs, const block *t, int64_t key, i
 static ALWAYS_INLINE void add_values(bool pairs, const block *t, int64_t key, int64_t n,
                                      int64_t end)
 {
-    fetch_rows(t, t->head_v, key + KEYS, end);
     int64_t head = 0;
     for (; head + 4 <= t->rows; head += 4) {
-        add_heads(pairs, t, key, n, head, 4);
+        add_heads(pairs, t, key, n, head, 4, end);
     }
     for (; head + 2 <= t->rows; head += 2) {
-        add_heads(pairs, t, key, n, head, 2);
+        add_heads(pairs, t, key, n, head, 2, end);
     }
     for (; head < t->rows; head++) {
-        add_heads(pairs, t, key, n, head, 1);
+        add_heads(pairs, t, key, n, head, 1, end);
     }
 }
 
@@ -156,8 +161,8 @@ static ALWAYS_INLINE void attend_single(bool pairs, const block *t)
     begin_rows(t);
     int64_t key;
     int64_t end = task_keys(t, &key);
-    fetch_rows(t, t->head_k, key, end);
-    fetch_rows(t, t->head_v, key, end);
+    fetch_rows(t, t->head_k, key, KEYS, end);
+    fetch_rows(t, t->head_v, key, KEYS, end);
     for (; key < end; key += KEYS) {
         int64_t n = end - key < KEYS ? end - key : KEYS;
         score_block(pairs, t, key, n, end);

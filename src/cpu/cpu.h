@@ -33,6 +33,11 @@ static inline float *ace_cpu_f32(ace_tensor t, int64_t row)
     return (float *)(uintptr_t)t.addr + row * t.row_stride;
 }
 
+static inline int8_t *ace_cpu_i8(ace_tensor t, int64_t row)
+{
+    return (int8_t *)(uintptr_t)t.addr + row * t.row_stride;
+}
+
 static inline uint16_t *ace_cpu_bf16(ace_tensor t, int64_t row)
 {
     return (uint16_t *)(uintptr_t)t.addr + row * t.row_stride;

@@ -111,14 +111,26 @@ typedef struct scatter_job {
     int64_t task_rows; /* of x */
 } scatter_job;
 
-/* All heads of a row at once: in y they lie a pool apart. */
+/* A row of each head's pool. */
+static ace_tensor across_heads(const scatter_job *job, ace_tensor t, int64_t row)
+{
+    ace_tensor rows = ace_rows(t, row, t.rows / job->to->head_rows);
+    rows.row_stride = job->to->head_rows * t.row_stride;
+    return rows;
+}
+
+/* All heads of a row at once. */
 static void scatter_row(const scatter_job *job, int64_t i)
 {
-    int64_t heads = job->y.rows / job->to->head_rows;
-    ace_tensor from = ace_reshape(ace_rows(job->x, i, 1), heads, job->y.cols);
-    ace_tensor to = ace_rows(job->y, job->to->rows[i], heads);
-    to.row_stride = job->to->head_rows * job->y.row_stride;
-    job->kernels->copy(to, from, 0, heads);
+    const ace_scatter *s = job->to;
+    int64_t row = s->rows != NULL ? s->rows[i] : s->first + i;
+    ace_tensor to = across_heads(job, job->y, row);
+    ace_tensor from = ace_reshape(ace_rows(job->x, i, 1), to.rows, to.cols);
+    if (s->scale.addr != 0) {
+        job->kernels->round_rows(to, across_heads(job, s->scale, row), from, 0, to.rows);
+    } else {
+        job->kernels->copy(to, from, 0, to.rows);
+    }
 }
 
 static void scatter_task(void *context, int64_t task, int thread)

@@ -16,6 +16,9 @@ static float get(ace_tensor t, int64_t row, int64_t col)
     if (t.dtype == ACE_BF16) {
         return ace_bf16_to_f32(((const uint16_t *)(const void *)base)[i]);
     }
+    if (t.dtype == ACE_I8) {
+        return (float)((const int8_t *)(const void *)base)[i];
+    }
     return ((const float *)(const void *)base)[i];
 }
 
@@ -317,6 +320,12 @@ static int64_t key_row(const ace_attention *a, int64_t b, int64_t j)
     return (a->kv_index != NULL ? a->kv_index[b] : b) * a->kv_len + j;
 }
 
+/* What a row of int8 keys or values is multiplied by. */
+static double scale_of(const ace_attention *a, ace_tensor scale, int64_t kh, int64_t row)
+{
+    return scale.addr != 0 ? (double)get(scale, kh * a->kv_head_rows + row, 0) : 1;
+}
+
 static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                        const ace_attention *a, int64_t b, int64_t i, int64_t h, double *score)
 {
@@ -332,7 +341,7 @@ static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                 sum += (double)get(q, b * a->q_len + i, h * a->head_dim + c) *
                        (double)get(k, key_row(a, b, j), c);
             }
-            score[j] = sum * (double)a->scale;
+            score[j] = sum * scale_of(a, a->k_scale, kh, key_row(a, b, j)) * (double)a->scale;
             peak = fmax(peak, score[j]);
         }
     }
@@ -349,7 +358,8 @@ static void attend_row(ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
         double sum = 0;
         for (int64_t j = 0; j < a->kv_len; j++) {
             if (score[j] > 0) { /* hidden keys need not lie in memory */
-                sum += score[j] * (double)get(v, key_row(a, b, j), c);
+                int64_t row = key_row(a, b, j);
+                sum += score[j] * scale_of(a, a->v_scale, kh, row) * (double)get(v, row, c);
             }
         }
         put(y, b * a->q_len + i, h * a->head_dim + c, (float)(total > 0 ? sum / total : 0));
@@ -426,12 +436,35 @@ static void fill(ace_device *d, ace_tensor y, float value)
     }
 }
 
+/* One row as int8 and its scale. */
+static void round_row(ace_tensor y, ace_tensor scale, ace_tensor x)
+{
+    double peak = 0;
+    bool finite = true;
+    for (int64_t c = 0; c < x.cols; c++) {
+        peak = fmax(peak, fabs((double)get(x, 0, c)));
+        finite = finite && isfinite(get(x, 0, c));
+    }
+    peak = peak < 0x1p-100 ? 0 : peak;
+    put(scale, 0, 0, finite ? (float)(peak / 127) : NAN);
+    for (int64_t c = 0; c < x.cols; c++) {
+        double number = finite && peak > 0 ? (double)get(x, 0, c) / peak * 127 : 0;
+        ((int8_t *)(uintptr_t)y.addr)[c] = (int8_t)rint(number);
+    }
+}
+
 static void scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter *to)
 {
-    (void)d;
     for (int64_t r = 0; r < x.rows; r++) {
-        for (int64_t c = 0; c < x.cols; c++) {
-            put(y, c / y.cols * to->head_rows + to->rows[r], c % y.cols, get(x, r, c));
+        int64_t row = to->rows != NULL ? to->rows[r] : to->first + r;
+        for (int64_t h = 0; h < y.rows / to->head_rows; h++) {
+            ace_tensor from = ace_cols(ace_rows(x, r, 1), h * y.cols, y.cols);
+            ace_tensor into = ace_rows(y, h * to->head_rows + row, 1);
+            if (to->scale.addr != 0) {
+                round_row(into, ace_rows(to->scale, h * to->head_rows + row, 1), from);
+            } else {
+                copy(d, into, from);
+            }
         }
     }
 }

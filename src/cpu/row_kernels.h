@@ -13,6 +13,8 @@ typedef struct ace_row_kernels {
     void (*silu_mul)(ace_tensor y, ace_tensor gate, ace_tensor up, int64_t first, int64_t count);
     void (*add)(ace_tensor y, ace_tensor a, ace_tensor b, int64_t first, int64_t count);
     void (*copy)(ace_tensor y, ace_tensor x, int64_t first, int64_t count);
+    /* rows as int8, each with its scale: as ace_scatter says */
+    void (*round_rows)(ace_tensor y, ace_tensor scale, ace_tensor x, int64_t first, int64_t count);
     void (*fill)(ace_tensor y, float value, int64_t first, int64_t count);
 } ace_row_kernels;
 

@@ -43,6 +43,13 @@ static inline ace_vf ace_vf_load_bf16_first(const uint16_t *p, int64_t n)
     return ace_vf_load_bf16(lanes);
 }
 
+static inline ace_vf ace_vf_load_i8_first(const int8_t *p, int64_t n)
+{
+    int8_t lanes[ACE_VF] = {0};
+    memcpy(lanes, p, (size_t)n);
+    return ace_vf_load_i8(lanes);
+}
+
 static inline void ace_vf_store_bf16_first(uint16_t *p, int64_t n, ace_vf v)
 {
     uint16_t lanes[ACE_VF];

@@ -42,6 +42,12 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     _mm_storeu_si128((__m128i *)(void *)p, half);
 }
 
+static inline ace_vf ace_vf_load_i8(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
 /* Fours of int8: the first of each, the second, the third and the fourth. */
 static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {

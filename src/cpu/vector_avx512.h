@@ -41,6 +41,12 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     _mm256_storeu_si256((__m256i *)(void *)p, half);
 }
 
+static inline ace_vf ace_vf_load_i8(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+
 /* Fours of int8: the first of each, the second, the third and the fourth. */
 static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {

@@ -43,6 +43,14 @@ static inline void ace_vf_store_bf16(uint16_t *p, ace_vf v)
     memcpy(p, &half, sizeof half);
 }
 
+static inline ace_vf ace_vf_load_i8(const int8_t *p)
+{
+    typedef int8_t bytes __attribute__((vector_size(4)));
+    bytes four;
+    memcpy(&four, p, sizeof four);
+    return __builtin_convertvector(four, ace_vf);
+}
+
 /* Fours of int8: the first of each, the second, the third and the fourth. */
 static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {

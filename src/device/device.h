@@ -109,6 +109,8 @@ typedef struct ace_attention {
     int64_t kv_head_rows;     /* with kv_rows: k and v are [kv_heads·kv_head_rows, head_dim], a
                                  pool for each key head, so that a head's keys are one run of
                                  memory; 0: heads side by side */
+    ace_tensor k_scale, v_scale; /* f32 [rows of k, 1], with kv_head_rows: k and v are I8, and row r
+                                    stands for its numbers times scale[r]; or both empty */
     const uint8_t *kv_mask;   /* host [batch, kv_len]: 0 hides a key; NULL: none hidden */
     bool uniform_when_hidden; /* a query whose keys are all hidden averages all kv_len keys, as the
                                  original's finite mask value does; else it yields zeros */
@@ -134,12 +136,17 @@ typedef struct ace_conv_transpose {
     ace_tensor bias; /* f32 [1, C_out], or empty */
 } ace_conv_transpose;
 
-/* Rows to places that a table names, in a pool for each head: y [heads·head_rows, cols],
- * x [n, heads·cols]. Row rows[i] of head h's pool gets x[i, h·cols … (h + 1)·cols - 1], converted
- * as a copy is. */
+/* Rows to places in a pool for each head: y [heads·head_rows, cols], x [n, heads·cols]. Row rows[i]
+ * of head h's pool gets x[i, h·cols … (h + 1)·cols - 1], converted as a copy is.
+ *
+ * With scale, y is I8, and every row of it is rounded by itself: scale = max|x| / 127, and y is the
+ * whole number nearest to x / scale. A row of zeros, and of numbers below 2^-100, has scale 0; one
+ * with a NaN or an infinity in it has scale NaN, and any numbers. */
 typedef struct ace_scatter {
     int64_t head_rows;
-    const int64_t *rows; /* host [n], all different */
+    const int64_t *rows; /* host [n], all different; NULL: first, first + 1, … */
+    int64_t first;
+    ace_tensor scale; /* f32 [rows of y, 1], or empty */
 } ace_scatter;
 
 /* What a device does with the operations of a step. */

@@ -15,6 +15,11 @@ static bool is_work_type(ace_tensor t)
            t.row_stride >= t.cols;
 }
 
+static bool is_int8(ace_tensor t)
+{
+    return t.addr != 0 && t.dtype == ACE_I8 && t.rows > 0 && t.cols > 0 && t.row_stride >= t.cols;
+}
+
 static bool is_row_of(ace_tensor t, int64_t cols)
 {
     return t.addr == 0 || (t.dtype == ACE_F32 && t.rows == 1 && t.cols == cols);
@@ -239,6 +244,23 @@ static bool keys_fit(ace_tensor k, const ace_attention *a)
     return fit;
 }
 
+/* A number for each row of a tensor of int8. */
+static bool is_scale_of(ace_tensor scale, ace_tensor t)
+{
+    return scale.addr != 0 && scale.dtype == ACE_F32 && scale.rows == t.rows && scale.cols == 1 &&
+           scale.row_stride == 1;
+}
+
+/* Of the type of the queries, or int8 with scales. */
+static bool key_types_fit(ace_tensor q, ace_tensor k, ace_tensor v, const ace_attention *a)
+{
+    if (a->k_scale.addr == 0 && a->v_scale.addr == 0) {
+        return is_work_type(k) && is_work_type(v) && q.dtype == k.dtype && k.dtype == v.dtype;
+    }
+    return is_int8(k) && is_int8(v) && is_scale_of(a->k_scale, k) && is_scale_of(a->v_scale, v) &&
+           a->kv_rows != NULL && a->kv_head_rows > 0;
+}
+
 /* Of keys and values, each item's once. */
 static double key_bytes(ace_tensor k, const ace_attention *a)
 {
@@ -246,7 +268,9 @@ static double key_bytes(ace_tensor k, const ace_attention *a)
     for (int64_t b = 0; b < a->batch; b++) {
         keys += (double)keys_of(a, b);
     }
-    return 2 * keys * (double)(a->kv_heads * a->head_dim) * (double)ace_dtype_bytes(k.dtype);
+    double row = (double)a->head_dim * (double)ace_dtype_bytes(k.dtype) +
+                 (a->k_scale.addr != 0 ? sizeof(float) : 0);
+    return 2 * keys * (double)a->kv_heads * row;
 }
 
 static void finished_attention(const ace_stream *s, double start, ace_tensor y, ace_tensor q,
@@ -268,11 +292,11 @@ static void finished_attention(const ace_stream *s, double start, ace_tensor y, 
 void ace_attend(ace_stream *s, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                 const ace_attention *a)
 {
-    bool valid = is_work_type(y) && is_work_type(q) && is_work_type(k) && is_work_type(v) &&
-                 a->batch > 0 && a->q_len > 0 && a->kv_len > 0 && a->heads > 0 && a->kv_heads > 0 &&
+    bool valid = is_work_type(y) && is_work_type(q) && key_types_fit(q, k, v, a) && a->batch > 0 &&
+                 a->q_len > 0 && a->kv_len > 0 && a->heads > 0 && a->kv_heads > 0 &&
                  a->heads % a->kv_heads == 0 && a->head_dim > 0 && same_shape(y, q) &&
-                 same_shape(k, v) && q.dtype == k.dtype && k.dtype == v.dtype &&
-                 q.rows == a->batch * a->q_len && q.cols == a->heads * a->head_dim &&
+                 same_shape(k, v) && q.rows == a->batch * a->q_len &&
+                 q.cols == a->heads * a->head_dim &&
                  k.cols == (a->kv_head_rows > 0 ? 1 : a->kv_heads) * a->head_dim && keys_fit(k, a);
     if (refuse(s, valid, "attention")) {
         return;
@@ -335,6 +359,9 @@ void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x)
 
 static bool rows_fit(ace_tensor x, const ace_scatter *to)
 {
+    if (to->rows == NULL) {
+        return to->first >= 0 && to->first <= to->head_rows - x.rows;
+    }
     bool fit = true;
     for (int64_t i = 0; fit && i < x.rows; i++) {
         fit = to->rows[i] >= 0 && to->rows[i] < to->head_rows;
@@ -344,20 +371,23 @@ static bool rows_fit(ace_tensor x, const ace_scatter *to)
 
 void ace_scatter_rows(ace_stream *s, ace_tensor y, ace_tensor x, const ace_scatter *to)
 {
-    bool valid = is_work_type(y) && is_work_type(x) && to->head_rows > 0 &&
-                 y.rows % to->head_rows == 0 && x.cols == y.rows / to->head_rows * y.cols;
+    bool rounds = to->scale.addr != 0;
+    bool valid = (rounds ? is_int8(y) && is_scale_of(to->scale, y) : is_work_type(y)) &&
+                 is_work_type(x) && to->head_rows > 0 && y.rows % to->head_rows == 0 &&
+                 x.cols == y.rows / to->head_rows * y.cols;
     if (refuse(s, valid && rows_fit(x, to), "scatter")) {
         return;
     }
     double start = started(s);
+    double numbers = (double)(x.rows * x.cols);
     s->device->ops->scatter(s->device, y, x, to);
     finished(s, start,
              (ace_operation){.name = "scatter",
                              .x = x,
                              .y = y,
                              .read = bytes_of(x),
-                             .written = bytes_of(x) / (double)ace_dtype_bytes(x.dtype) *
-                                        (double)ace_dtype_bytes(y.dtype)});
+                             .written = numbers * (double)ace_dtype_bytes(y.dtype) +
+                                        (rounds ? numbers / (double)y.cols * sizeof(float) : 0)});
 }
 
 void ace_fill(ace_stream *s, ace_tensor y, float value)

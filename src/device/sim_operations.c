@@ -81,8 +81,11 @@ void ace_sim_attention(ace_device *device, ace_tensor y, ace_tensor q, ace_tenso
                        const ace_attention *a)
 {
     ace_sim *sim = ace_sim_of(device);
+    ace_attention inner = *a;
+    inner.k_scale = inner_tensor(sim, a->k_scale);
+    inner.v_scale = inner_tensor(sim, a->v_scale);
     sim->inner->ops->attention(sim->inner, inner_tensor(sim, y), inner_tensor(sim, q),
-                               inner_tensor(sim, k), inner_tensor(sim, v), a);
+                               inner_tensor(sim, k), inner_tensor(sim, v), &inner);
 }
 
 void ace_sim_silu(ace_device *device, ace_tensor y, ace_tensor x)
@@ -120,5 +123,7 @@ void ace_sim_fill(ace_device *device, ace_tensor y, float value)
 void ace_sim_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_scatter *to)
 {
     ace_sim *sim = ace_sim_of(device);
-    sim->inner->ops->scatter(sim->inner, inner_tensor(sim, y), inner_tensor(sim, x), to);
+    ace_scatter inner = *to;
+    inner.scale = inner_tensor(sim, to->scale);
+    sim->inner->ops->scatter(sim->inner, inner_tensor(sim, y), inner_tensor(sim, x), &inner);
 }

@@ -12,18 +12,15 @@ int64_t ace_lm_cache_cols(const ace_block_config *c)
  * a run of rows: single tokens to the rows that the pass names, many from the first one's on. */
 static void keep(ace_lm_session *d, int64_t layer, const ace_lm_pass *p, ace_tensor kv)
 {
-    ace_tensor cache = d->cache[layer];
+    ace_scatter to = {.head_rows = d->tokens, .rows = p->to, .scale = d->scale[layer]};
     if (p->length == 1) {
-        ace_scatter to = {d->tokens, p->to};
-        ace_scatter_rows(d->stream, cache, kv, &to);
+        ace_scatter_rows(d->stream, d->cache[layer], kv, &to);
         return;
     }
+    to.rows = NULL;
     for (int64_t i = 0; i < p->batch; i++) {
-        ace_tensor item = ace_rows(kv, i * p->length, p->length);
-        for (int64_t h = 0; h < cache.rows / d->tokens; h++) {
-            ace_copy(d->stream, ace_rows(cache, h * d->tokens + p->to[i], p->length),
-                     ace_cols(item, h * cache.cols, cache.cols));
-        }
+        to.first = p->to[i];
+        ace_scatter_rows(d->stream, d->cache[layer], ace_rows(kv, i * p->length, p->length), &to);
     }
 }
 
@@ -72,6 +69,10 @@ static void attend(ace_lm_session *d, int64_t layer, ace_tensor x, const ace_lm_
         .kv_head_rows = d->tokens,
     };
     int64_t rows = c->kv_heads * d->tokens;
+    if (d->shape.int8_cache) {
+        a.k_scale = ace_rows(d->scale[layer], 0, rows);
+        a.v_scale = ace_rows(d->scale[layer], rows, rows);
+    }
     ace_attend(s, attended, q, ace_rows(d->cache[layer], 0, rows),
                ace_rows(d->cache[layer], rows, rows), &a);
     ace_epilogue into = {.accumulate = true};

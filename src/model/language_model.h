@@ -45,6 +45,10 @@ void ace_language_model_load(ace_loader *l, const ace_qwen3_config *c, ace_langu
  *   tokens = Σ prompt_tokens + sequences · own_tokens
  *   bytes  = tokens · layers · 2 · kv_heads · head_dim · bytes of an activation
  *
+ * or, where keys and values are rounded to 8 bits, each head's of a token with a scale of its own,
+ *
+ *   bytes  = tokens · layers · 2 · kv_heads · (head_dim + 4)
+ *
  * so that with c songs of one request, guided, it is P_cond + P_uncond + 2·c·own tokens. */
 typedef struct ace_lm_shape {
     int prompts;
@@ -52,9 +56,10 @@ typedef struct ace_lm_shape {
     int sequences; /* 0: prompts alone are read */
     int prompt_of[ACE_LM_MAX_SEQUENCES];
     int64_t own_tokens; /* of each sequence */
+    bool int8_cache;    /* keys and values in 8 bits */
 } ace_lm_shape;
 
-/* The two formulas above; SIZE_MAX for a shape that is none. activation: F32 or BF16. */
+/* The formulas above; SIZE_MAX for a shape that is none. activation: F32 or BF16. */
 int64_t ace_lm_cache_tokens(const ace_lm_shape *shape);
 size_t ace_lm_cache_bytes(const ace_qwen3_config *c, const ace_lm_shape *shape,
                           ace_dtype activation);
@@ -104,6 +109,7 @@ typedef struct ace_lm_session {
     ace_tensor rope;                          /* f32 [tokens of the longest sequence, head_dim] */
     ace_tensor cache[ACE_MAX_LAYERS];         /* [2·kv_heads·tokens, head_dim]: the keys of one
                                                  head after another, then the values */
+    ace_tensor scale[ACE_MAX_LAYERS];         /* f32 [the same rows, 1], or empty */
     int64_t prompt_first[ACE_LM_MAX_PROMPTS]; /* rows of the cache */
     int64_t prompt_used[ACE_LM_MAX_PROMPTS];  /* tokens so far */
     int64_t own_first[ACE_LM_MAX_SEQUENCES];

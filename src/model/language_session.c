@@ -39,7 +39,9 @@ int64_t ace_lm_cache_tokens(const ace_lm_shape *shape)
 size_t ace_lm_cache_bytes(const ace_qwen3_config *c, const ace_lm_shape *shape,
                           ace_dtype activation)
 {
-    size_t bytes = (size_t)(c->layers * ace_lm_cache_cols(&c->block)) * ace_dtype_bytes(activation);
+    size_t number = ace_dtype_bytes(shape->int8_cache ? ACE_I8 : activation);
+    size_t row = (size_t)c->block.head_dim * number + (shape->int8_cache ? sizeof(float) : 0);
+    size_t bytes = (size_t)(c->layers * 2 * c->block.kv_heads) * row;
     if (!is_shape(shape) || ace_mul_overflows(bytes, (size_t)ace_lm_cache_tokens(shape), &bytes)) {
         return SIZE_MAX;
     }
@@ -84,8 +86,12 @@ void ace_lm_begin(ace_stream *s, const ace_language_model *m, const ace_lm_shape
     out->tokens = ace_lm_cache_tokens(shape);
     place_rows(out);
     ace_set_tag(s, "kv");
+    int64_t rows = 2 * c->kv_heads * out->tokens;
     for (int64_t i = 0; i < m->config.layers; i++) {
-        out->cache[i] = ace_new(s, s->activation, 2 * c->kv_heads * out->tokens, c->head_dim);
+        out->cache[i] = ace_new(s, shape->int8_cache ? ACE_I8 : s->activation, rows, c->head_dim);
+        if (shape->int8_cache) {
+            out->scale[i] = ace_new(s, ACE_F32, rows, 1);
+        }
     }
     ace_set_tag(s, "activations");
     out->rope = ace_rope_table(s, longest_sequence(shape), c->head_dim, c->rope_theta);

@@ -231,6 +231,15 @@ static void choose_backend(resolver *r)
     }
 }
 
+/* No tier asks for it: what the model writes would change. */
+static void choose_kv_cache(resolver *r)
+{
+    ace_settings *s = r->out;
+    bool is_asked = r->wishes->kv_cache != ACE_KV_CACHE_AUTO;
+    s->int8_cache = r->wishes->kv_cache == ACE_KV_CACHE_INT8;
+    s->kv_cache_source = is_asked ? r->wishes->kv_cache_source : r->defaults;
+}
+
 /* ---- offloading, INT8, compiled kernels ------------------------------------------------------------ */
 
 static void choose_offload(resolver *r)
@@ -359,11 +368,17 @@ void ace_settings_resolve(const ace_hardware *hardware, const ace_tier_table *ti
     choose_tier(&r);
     choose_lm(&r);
     choose_backend(&r);
+    choose_kv_cache(&r);
     choose_offload(&r);
     choose_int8(&r);
     choose_compile(&r);
     choose_attention(&r);
     choose_limits(&r);
+}
+
+const char *ace_kv_cache_name(bool int8_cache)
+{
+    return int8_cache ? "int8" : "bf16";
 }
 
 int ace_settings_lm_duration_limit(const ace_settings *s)

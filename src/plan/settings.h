@@ -18,6 +18,9 @@ typedef enum ace_quantization {
 
 typedef enum ace_limits { ACE_LIMITS_AUTO, ACE_LIMITS_SEED, ACE_LIMITS_EXACT } ace_limits;
 
+/* Keys and values of the language model: as it computes, or in 8 bits. */
+typedef enum ace_kv_cache { ACE_KV_CACHE_AUTO, ACE_KV_CACHE_WORK, ACE_KV_CACHE_INT8 } ace_kv_cache;
+
 /* Where a value comes from. */
 typedef enum ace_value_source {
     ACE_VALUE_TABLE,       /* the tier's row */
@@ -35,6 +38,7 @@ typedef struct ace_wishes {
     ace_switch init_llm, offload_to_cpu, offload_dit_to_cpu, compile_model, flash_attention;
     ace_quantization quantization;
     ace_limits limits;
+    ace_kv_cache kv_cache;
     const char *lm_model; /* "" or NULL: the tier's */
     const char *backend;  /* "auto", "" or NULL: the tier's */
     const char *tier;     /* "" or NULL: by memory */
@@ -43,7 +47,8 @@ typedef struct ace_wishes {
     const char *const *lm_on_disk; /* names of the language models that can be loaded */
     int n_lm_on_disk;
     ace_value_source init_llm_source, offload_source, offload_dit_source, compile_source,
-        flash_source, quantization_source, lm_model_source, backend_source, tier_source;
+        flash_source, quantization_source, lm_model_source, backend_source, kv_cache_source,
+        tier_source;
 } ace_wishes;
 
 typedef struct ace_settings {
@@ -54,6 +59,7 @@ typedef struct ace_settings {
     char lm_model[128]; /* empty: none */
     ace_lm_size lm_size;
     ace_lm_backend backend;
+    bool int8_cache; /* of the language model's keys and values */
     ace_offload offload;
     bool int8, compile_model, flash_attention;
     /* The user switched INT8 or offloading off on a tier that advises them: the planner keeps that
@@ -65,14 +71,17 @@ typedef struct ace_settings {
     bool lm_runs;
     double max_duration;
     int max_batch;
-    ace_value_source init_llm_source, lm_model_source, backend_source, offload_source,
-        offload_dit_source, int8_source, compile_source, flash_source, tier_source;
+    ace_value_source init_llm_source, lm_model_source, backend_source, kv_cache_source,
+        offload_source, offload_dit_source, int8_source, compile_source, flash_source, tier_source;
 } ace_settings;
 
 /* Never fails: every choice that cannot be kept falls back to one that can, with a warning (ids of
  * gpu.md, appendix B). An unknown tier name is warned of and ignored. */
 void ace_settings_resolve(const ace_hardware *hardware, const ace_tier_table *tiers,
                           const ace_wishes *wishes, ace_warnings *warnings, ace_settings *out);
+
+/* "int8", or "bf16" for the type that the model computes in. */
+const char *ace_kv_cache_name(bool int8_cache);
 
 /* Seconds that the language model may choose as a song's length at most (gpu.md 5). */
 int ace_settings_lm_duration_limit(const ace_settings *s);

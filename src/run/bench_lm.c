@@ -98,12 +98,16 @@ static double head_bytes(const ace_language_model *m, const ace_lm_logits *range
     return bytes;
 }
 
+static bool has_int8_cache(const lm_bench *b)
+{
+    return b->context->request->kv_cache_dtype == ACE_KV_CACHE_INT8;
+}
+
 /* Keys and values of all layers, per token of context. */
 static double cache_bytes(const lm_bench *b)
 {
-    const ace_block_config *c = &b->model.config.block;
-    return (double)(b->model.config.layers * 2 * c->kv_heads * c->head_dim) *
-           (double)ace_dtype_bytes(b->stream.activation);
+    ace_lm_shape one = {.prompts = 1, .prompt_tokens = {1}, .int8_cache = has_int8_cache(b)};
+    return (double)ace_lm_cache_bytes(&b->model.config, &one, b->stream.activation);
 }
 
 /* A new row; NULL on the device that only counts, where nothing is recorded. */
@@ -125,14 +129,15 @@ static ace_bench_row *add_row(lm_bench *b, const char *stage)
 static void wait_for_all(lm_bench *b)
 {
     float value = 0;
-    ace_tensor first = {b->session.cache[0].addr, b->session.cache[0].dtype, 1, 1, 1};
-    ace_download(&b->stream, &value, first);
+    const ace_lm_session *d = &b->session;
+    ace_tensor first = has_int8_cache(b) ? d->scale[0] : d->cache[0];
+    ace_download(&b->stream, &value, ace_cols(ace_rows(first, 0, 1), 0, 1));
 }
 
 static void read_prompt(lm_bench *b)
 {
     ace_stream *s = &b->stream;
-    ace_lm_shape shape = {.prompts = 1, .prompt_tokens = {PROMPT}};
+    ace_lm_shape shape = {.prompts = 1, .prompt_tokens = {PROMPT}, .int8_cache = has_int8_cache(b)};
     ace_lm_logits none = {.count = 0};
     ace_arena_mark mark = ace_mark(s);
     ace_lm_begin(s, &b->model, &shape, &b->session);
@@ -162,18 +167,35 @@ static void run_prompt(lm_bench *b)
     b->row++;
 }
 
+/* Any numbers, in every byte of the cache: memory that was never written is not read as other is.
+ */
+static void fill_cache(lm_bench *b)
+{
+    ace_lm_session *d = &b->session;
+    for (int64_t i = 0; i < b->model.config.layers; i++) {
+        ace_tensor cache = d->cache[i];
+        if (has_int8_cache(b)) { /* filled as floats, whatever whole numbers these are */
+            cache.dtype = ACE_F32;
+            cache = ace_reshape(cache, cache.rows, cache.cols / (int64_t)sizeof(float));
+            ace_fill(&b->stream, d->scale[i], 0.01f);
+        }
+        ace_fill(&b->stream, cache, 0.01f);
+    }
+}
+
 /* A session whose 16 sequences have `context` tokens each, all but one their own. Their keys and
  * values are made up: what is in the cache changes no time. */
 static void begin_at(lm_bench *b, int64_t context)
 {
     ace_stream *s = &b->stream;
-    ace_lm_shape shape = {
-        .prompts = 1, .prompt_tokens = {1}, .sequences = MOST, .own_tokens = context};
+    ace_lm_shape shape = {.prompts = 1,
+                          .prompt_tokens = {1},
+                          .sequences = MOST,
+                          .own_tokens = context,
+                          .int8_cache = has_int8_cache(b)};
     ace_lm_begin(s, &b->model, &shape, &b->session);
     ace_lm_read_prompt(&b->session, 0, b->embeddings, 1, NULL);
-    for (int64_t i = 0; i < b->model.config.layers; i++) {
-        ace_fill(s, b->session.cache[i], 0.01f);
-    }
+    fill_cache(b);
     for (int i = 0; i < MOST; i++) {
         b->session.own_used[i] = context - 1;
     }
@@ -199,8 +221,8 @@ static void run_steps(lm_bench *b, int64_t context, int n)
     if (row == NULL) {
         return;
     }
-    (void)snprintf(row->work, sizeof row->work, "1 token, %d sequence%s, context %lld", n,
-                   n == 1 ? "" : "s", (long long)context);
+    (void)snprintf(row->work, sizeof row->work, "1 token, %d sequence%s, context %lld%s", n,
+                   n == 1 ? "" : "s", (long long)context, has_int8_cache(b) ? ", int8 keys" : "");
     row->tokens = n;
     row->audio_seconds = (double)n / CODES_PER_SECOND;
     row->bytes = b->weight_bytes + (double)n * (double)context * cache_bytes(b);

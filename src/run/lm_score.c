@@ -132,8 +132,11 @@ static ace_status measure_room(const ace_lm_scorer *s, room *out)
 /* One sequence behind one prompt. */
 static void begin(const ace_lm_scorer *s, int64_t prompt_tokens, int64_t own_tokens)
 {
-    ace_lm_shape shape = {
-        .prompts = 1, .prompt_tokens = {prompt_tokens}, .sequences = 1, .own_tokens = own_tokens};
+    ace_lm_shape shape = {.prompts = 1,
+                          .prompt_tokens = {prompt_tokens},
+                          .sequences = 1,
+                          .own_tokens = own_tokens,
+                          .int8_cache = s->int8_cache};
     ace_reset(s->stream, &s->empty);
     ace_lm_begin(s->stream, s->model, &shape, s->session);
 }

@@ -19,6 +19,7 @@ typedef struct ace_lm_scorer {
     const ace_models *models;
     const ace_lm_task *task;
     const ace_request *request;
+    bool int8_cache;
     double progress, progress_share; /* of the stage: from … on */
     ace_error *error;
 } ace_lm_scorer;

@@ -91,8 +91,10 @@ ace_lm_shape ace_lm_songs_shape(const ace_lm_run *run)
 
 void ace_lm_run_begin(ace_lm_run *run, const ace_lm_shape *shape)
 {
+    ace_lm_shape whole = *shape;
+    whole.int8_cache = run->job->memory.int8_cache;
     ace_reset(&run->stage.stream, &run->empty);
-    ace_lm_begin(&run->stage.stream, &run->runner->residency->lm, shape, run->session);
+    ace_lm_begin(&run->stage.stream, &run->runner->residency->lm, &whole, run->session);
 }
 
 /* ---- the rehearsal ------------------------------------------------------------------------------
@@ -374,6 +376,7 @@ static ace_lm_scorer scorer_of(ace_lm_run *run, const ace_lm_part *part)
                            .models = run->models,
                            .task = part->task,
                            .request = part->request,
+                           .int8_cache = run->job->memory.int8_cache,
                            .progress = done,
                            .progress_share = 1 - done,
                            .error = run->runner->error};

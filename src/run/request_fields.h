@@ -120,8 +120,7 @@
     TEXT(model, "", 256, "dit,config_path,model_name", "engine",                                   \
          "which diffusion model, e.g. turbo, base, xl-turbo")                                      \
     TEXT(weights, "", 64, "", "engine", "synthetic[:NAME]: published shapes, made-up values")      \
-    TEXT(device, "auto", 32, "", "engine",                                                         \
-         "auto, cpu, sim (a simulated card), cuda or cuda:N")                                      \
+    TEXT(device, "auto", 32, "", "engine", "auto, cpu, sim (a simulated card), cuda or cuda:N")    \
     INT(gpu, -1, -1, 63, "", "engine", "which card; -1: the one with the most memory")             \
     TEXT(plugin_dir, "", 4096, "", "engine",                                                       \
          "folder of device plug-ins; empty: the program's, or ../lib/acestep beside it")           \
@@ -133,7 +132,7 @@
     INT(threads, 0, 0, 256, "", "engine", "0: one for each core")                                  \
     WORD(cpu, 2, "generic|avx2|avx512", "", "engine", "highest instruction set to use")            \
     WORD(exec, 0, "full|shape", "", "engine", "shape: walk through the job, compute nothing")      \
-    FLAG(cache, 1, "", "engine", "keep packed weights on disk, so that the next start is faster")   \
+    FLAG(cache, 1, "", "engine", "keep packed weights on disk, so that the next start is faster")  \
     REAL(cache_limit, 20, 0, 65536, "", "engine",                                                  \
          "GB that they may take; the least recently used go first")                                \
     TEXT(cache_dir, "", 4096, "", "engine",                                                        \
@@ -174,7 +173,7 @@
          "let it plan the song: metadata and audio codes; auto: where the tier starts it")         \
     TEXT(sample_query, "", 4096, "simple,description,desc,sampleQuery", "lm",                      \
          "one sentence: it invents caption, lyrics and metadata")                                  \
-    FLAG(use_format, 0, "useFormat", "lm", "let it rewrite caption and lyrics first")       \
+    FLAG(use_format, 0, "useFormat", "lm", "let it rewrite caption and lyrics first")              \
     WORD(use_cot_metas, 0, "auto|false|true", "cot_metas", "lm",                                   \
          "let it choose tempo, key, meter and length where they are not given")                    \
     WORD(use_cot_caption, 0, "auto|false|true", "cot_caption", "lm", "let it write the caption")   \
@@ -206,6 +205,8 @@
         "codes it writes for each song, of which those that it scores best are kept")              \
     FLAG(auto_lrc, 0, "autoLrc,lrc", "lm", "write NAME.lrc and NAME.vtt: the lyrics with times")   \
     INT(lm_batch_chunk_size, 8, 1, 8, "", "lm", "songs it plans side by side")                     \
+    WORD(kv_cache_dtype, 0, "auto|bf16|int8", "kvCacheDtype", "lm",                                \
+         "its keys and values; int8: half the memory, and faster late in a song; auto: bf16")      \
                                                                                                    \
     TEXT(src_audio_label, "", 4096, "", "debug",                                                   \
          "what tags and sidecar call src_audio; empty: its path")                                  \
@@ -214,10 +215,11 @@
     TEXT(reference_latents_label, "", 4096, "", "debug", "the same for reference_latents")         \
     TEXT(lora_label, "", 4096, "", "debug", "the same for lora")                                   \
     TEXT(trace_mem, "", 4096, "", "debug", "file for one JSON line per change of device memory")   \
-    REAL(cache_least, 64, 0, 65536, "", "debug", "MB a component must take to be kept")             \
-    TEXT(trace, "", 4096, "", "debug", "file for the times of all operations, to open in Perfetto") \
+    REAL(cache_least, 64, 0, 65536, "", "debug", "MB a component must take to be kept")            \
+    TEXT(trace, "", 4096, "", "debug",                                                             \
+         "file for the times of all operations, to open in Perfetto")                              \
     FLAG(profile, 0, "", "debug",                                                                  \
-         "time all operations without a file, and follow the device's memory")                    \
+         "time all operations without a file, and follow the device's memory")                     \
     TEXT(max_cuda_vram, "", 32, "", "debug",                                                       \
          "GB of a simulated card, with a hard cap (environment MAX_CUDA_VRAM)")                    \
     TEXT(max_mps_vram, "", 32, "", "debug", "the same for Apple's (MAX_MPS_VRAM)")                 \

@@ -71,6 +71,7 @@ void ace_resolve_settings(const ace_hardware *hardware, const ace_tier_table *ti
                             ? ACE_QUANTIZATION_INT8
                             : (ace_quantization)r->quantization,
         .limits = (ace_limits)r->limits,
+        .kv_cache = (ace_kv_cache)r->kv_cache_dtype,
         .lm_model = r->lm_model_path,
         .backend = r->backend,
         .tier = r->tier,
@@ -86,6 +87,7 @@ void ace_resolve_settings(const ace_hardware *hardware, const ace_tier_table *ti
         .quantization_source = source_of(r, ACE_OPTION_quantization),
         .lm_model_source = source_of(r, ACE_OPTION_lm_model_path),
         .backend_source = source_of(r, ACE_OPTION_backend),
+        .kv_cache_source = source_of(r, ACE_OPTION_kv_cache_dtype),
         .tier_source = source_of(r, ACE_OPTION_tier),
     };
     ace_settings_resolve(hardware, tiers, &wishes, warnings, out);

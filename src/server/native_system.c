@@ -18,6 +18,7 @@ static const char *const what_if[][2] = {
     {"quantization", "quantization"},   {"offload_to_cpu", "offload_to_cpu"},
     {"compile_model", "compile_model"}, {"offload_dit_to_cpu", "offload_dit_to_cpu"},
     {"batch_size", "batch_size"},       {"use_flash_attention", "use_flash_attention"},
+    {"kv_cache_dtype", "kv_cache_dtype"},
     {"duration", "duration"},           {"model", "model"},
 };
 

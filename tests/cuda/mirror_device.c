@@ -9,7 +9,7 @@ enum { GUARD = 512, MOST = 12, PATTERN = 0x5a };
 /* One tensor's memory, from its first to its last number, on the device. */
 typedef struct mirrored {
     uint64_t host, device; /* device: of the first number */
-    size_t bytes, size;    /* size: of a number */
+    size_t bytes, size;    /* size: of a number; of int8 that of four, since words are fetched */
 } mirrored;
 
 typedef struct mirror {
@@ -63,8 +63,9 @@ static ace_tensor to_device(mirror *m, ace_tensor t)
         return (ace_tensor){0};
     }
     /* an odd multiple of the number's size: kernels may not count on more alignment than that */
-    uint64_t start = addr + GUARD - (t.addr % 16 != 0 ? size : 0);
-    mirrored b = {t.addr, start, bytes, size};
+    size_t unit = size == 1 ? 4 : size;
+    uint64_t start = addr + GUARD - (t.addr % 16 != 0 ? unit : 0);
+    mirrored b = {t.addr, start, bytes, unit};
     m->block[m->n++] = b;
     put(m, start - (size_t)(start - addr), alarm, (size_t)(start - addr));
     put(m, start, (const void *)(uintptr_t)t.addr, bytes);
@@ -97,6 +98,21 @@ static void fetch(mirror *m, void *to, uint64_t from, size_t bytes)
     }
 }
 
+/* Any number of bytes, by way of whole f32 numbers. */
+static void fetch_bytes(mirror *m, void *to, uint64_t from, size_t bytes)
+{
+    size_t whole = (bytes + 3) / 4 * 4;
+    unsigned char *words = malloc(whole);
+    const ace_error err = {.message = "no memory"};
+    if (words == NULL) {
+        complain(m, "mirror: ", &err);
+        return;
+    }
+    fetch(m, words, from, whole);
+    memcpy(to, words, bytes);
+    free(words);
+}
+
 static bool is_untouched(mirror *m, uint64_t addr, size_t bytes)
 {
     unsigned char seen[GUARD];
@@ -116,9 +132,15 @@ static void to_host(mirror *m)
         mirrored *b = &m->block[i];
         size_t shift = b->host % 16 != 0 ? b->size : 0;
         size_t before = (GUARD - shift) / 4 * 4; /* whole f32 numbers are fetched */
-        fetch(m, (void *)(uintptr_t)b->host, b->device, b->bytes);
+        size_t behind = b->bytes;
+        if (b->bytes % 2 != 0 || b->size == 4) {
+            fetch_bytes(m, (void *)(uintptr_t)b->host, b->device, b->bytes);
+            behind = (b->bytes + 3) / 4 * 4;
+        } else {
+            fetch(m, (void *)(uintptr_t)b->host, b->device, b->bytes);
+        }
         if (!is_untouched(m, b->device - before, before) ||
-            !is_untouched(m, b->device + b->bytes, GUARD)) {
+            !is_untouched(m, b->device + behind, GUARD - 4)) {
             const ace_error err = {.code = ACESTEP_OK};
             complain(m, "memory around a tensor was written on the device", &err);
         }
@@ -237,8 +259,11 @@ static void attention(ace_device *d, ace_tensor y, ace_tensor q, ace_tensor k, a
                       const ace_attention *a)
 {
     mirror *m = mirror_of(d);
+    ace_attention inner = *a;
+    inner.k_scale = to_device(m, a->k_scale);
+    inner.v_scale = to_device(m, a->v_scale);
     m->inner->ops->attention(m->inner, to_device(m, y), to_device(m, q), to_device(m, k),
-                             to_device(m, v), a);
+                             to_device(m, v), &inner);
     to_host(m);
 }
 
@@ -280,7 +305,9 @@ static void fill(ace_device *d, ace_tensor y, float value)
 static void scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter *to)
 {
     mirror *m = mirror_of(d);
-    m->inner->ops->scatter(m->inner, to_device(m, y), to_device(m, x), to);
+    ace_scatter inner = *to;
+    inner.scale = to_device(m, to->scale);
+    m->inner->ops->scatter(m->inner, to_device(m, y), to_device(m, x), &inner);
     to_host(m);
 }
 

@@ -53,7 +53,7 @@ static void end(work *w)
 static void issue(work *w)
 {
     const ace_device_ops *ops = w->d->ops;
-    const ace_scatter to = {ROWS, w->rows};
+    const ace_scatter to = {.head_rows = ROWS, .rows = w->rows};
     assert_int_equal(ops->upload(w->d, w->x, w->from, NULL), ACESTEP_OK);
     assert_int_equal(ops->upload(w->d, w->half, w->from, NULL), ACESTEP_OK);
     ops->add(w->d, w->sum, w->sum, w->x);
@@ -302,7 +302,8 @@ static void more_tables_than_there_is_room_for(void **state)
         ace_step_state state_now = w.d->ops->begin_step(w.d, 1);
         assert_int_equal(state_now, i == 1 ? ACE_STEP_RECORD : ACE_STEP_ISSUE);
         for (int64_t k = 0; k < 2; k++) {
-            w.d->ops->scatter(w.d, y, x, &(ace_scatter){MANY, tables + k * MANY});
+            w.d->ops->scatter(w.d, y, x,
+                              &(ace_scatter){.head_rows = MANY, .rows = tables + k * MANY});
         }
         assert_int_equal(w.d->ops->end_step(w.d), i != 1);
     }

@@ -10,6 +10,7 @@ void case_conv(trial *t);
 void case_conv_transpose(trial *t);
 void case_attention(trial *t);
 void case_attention_wide(trial *t);
+void case_attention_int8(trial *t);
 void case_rms_norm(trial *t);
 void case_head_norm(trial *t);
 void case_silu(trial *t);
@@ -18,6 +19,7 @@ void case_add(trial *t);
 void case_copy(trial *t);
 void case_fill(trial *t);
 void case_scatter(trial *t);
+void case_scatter_int8(trial *t);
 
 /* All of them, by the name of the operation. */
 typedef struct case_operation {
@@ -25,7 +27,7 @@ typedef struct case_operation {
     void (*run)(trial *);
 } case_operation;
 
-enum { CASE_OPERATIONS = 13 };
+enum { CASE_OPERATIONS = 15 };
 extern const case_operation case_operations[CASE_OPERATIONS];
 
 /* Prints the speed of every operation at published shapes. */

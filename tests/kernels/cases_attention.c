@@ -74,11 +74,10 @@ static ace_attention wide_options(trial *t)
     return a;
 }
 
-/* Rows of keys and values that no item reads hold NaN. What only a mask hides is read, and gets a
- * weight of zero. */
-static void poison(trial *t, const ace_attention *a, ace_tensor k, ace_tensor v)
+/* Which rows of the keys and values some item reads. */
+static const bool *rows_read(trial *t, const ace_attention *a, int64_t rows)
 {
-    bool *is_read = trial_bytes(t, (size_t)k.rows * sizeof *is_read);
+    bool *is_read = trial_bytes(t, (size_t)rows * sizeof *is_read);
     int64_t pools = a->kv_head_rows > 0 ? a->kv_heads : 1;
     for (int64_t b = 0; b < a->batch; b++) {
         for (int64_t j = 0; j < a->kv_len; j++) {
@@ -93,6 +92,14 @@ static void poison(trial *t, const ace_attention *a, ace_tensor k, ace_tensor v)
             }
         }
     }
+    return is_read;
+}
+
+/* Rows of keys and values that no item reads hold NaN. What only a mask hides is read, and gets a
+ * weight of zero. */
+static void poison(trial *t, const ace_attention *a, ace_tensor k, ace_tensor v)
+{
+    const bool *is_read = rows_read(t, a, k.rows);
     for (int64_t r = 0; r < k.rows; r++) {
         for (int64_t c = 0; !is_read[r] && c < k.cols; c++) {
             trial_set_element(k, r, c, NAN);
@@ -144,6 +151,16 @@ static void check(trial *t, ace_attention a, ace_dtype dtype)
     t->device->ops->attention(t->device, y, q, k, v, &a);
 }
 
+/* What int8 rows are multiplied by: at most 1 / 127. */
+static float *int8_scales(trial *t, int64_t n)
+{
+    float *values = trial_bytes(t, (size_t)n * sizeof *values);
+    for (int64_t i = 0; i < n; i++) {
+        values[i] = trial_real(t, 0.01f, 1.0f) / 127.0f;
+    }
+    return values;
+}
+
 void case_attention(trial *t)
 {
     ace_attention a = random_options(t);
@@ -156,4 +173,55 @@ void case_attention_wide(trial *t)
     t->grain = 8;
     ace_attention a = wide_options(t);
     check(t, a, ACE_BF16);
+}
+
+/* Keys and values of 8 bits, as a language model's cache has them. */
+void case_attention_int8(trial *t)
+{
+    t->grain = trial_chance(t, 50) ? 16 : 1;
+    ace_attention a = wide_options(t);
+    a.uniform_when_hidden = false;
+    a.q_len = trial_chance(t, 60) ? 1 : a.q_len;
+    a.kv_head_rows = a.kv_len + trial_between(t, 0, 50);
+    a.kv_rows = random_rows(t, &a, a.kv_head_rows);
+    ace_dtype dtype = trial_work_type(t);
+    int64_t rows = a.kv_heads * a.kv_head_rows;
+    ace_tensor q = trial_input(t, a.batch * a.q_len, a.heads * a.head_dim, dtype, -1.0f, 1.0f);
+    ace_tensor k = trial_input(t, rows, a.head_dim, ACE_I8, -127.0f, 127.0f);
+    ace_tensor v = trial_input(t, rows, a.head_dim, ACE_I8, -127.0f, 127.0f);
+    a.k_scale = (ace_tensor){.addr = (uint64_t)(uintptr_t)int8_scales(t, rows),
+                             .dtype = ACE_F32,
+                             .rows = rows,
+                             .cols = 1,
+                             .row_stride = 1};
+    a.v_scale = a.k_scale;
+    a.v_scale.addr = (uint64_t)(uintptr_t)int8_scales(t, rows);
+    const bool *is_read = rows_read(t, &a, rows);
+    for (int64_t r = 0; r < rows; r++) {
+        if (!is_read[r]) {
+            trial_set_element(a.k_scale, r, 0, NAN);
+            trial_set_element(a.v_scale, r, 0, NAN);
+        }
+    }
+    ace_tensor y = trial_output(t, q.rows, q.cols, trial_work_type(t), false);
+    snprintf(
+        t->about, sizeof t->about,
+        "batch %lld, %lld queries, %lld int8 keys, %lld/%lld heads of %lld, window %lld%s%s%s, "
+        "%s -> %s",
+        (long long)a.batch, (long long)a.q_len, (long long)a.kv_len, (long long)a.heads,
+        (long long)a.kv_heads, (long long)a.head_dim, (long long)a.window,
+        a.causal ? ", causal" : "", a.kv_valid != NULL ? ", valid" : "",
+        a.kv_mask != NULL ? ", mask" : "", ace_dtype_name(dtype), ace_dtype_name(y.dtype));
+    /* Keys and values are below one. Many queries: as above. A single one may be rounded to 16
+     * bits, by 2^-16 each number, which moves scores by head_dim · scale times that, and weights by
+     * e to the double of it; and so may be the weights of 64 keys against the largest of them,
+     * which moves a sum by 64 · 2^-16 of the whole at most. */
+    double rounding = 64 * 0x1p-16 + 2 * (double)a.head_dim * (double)a.scale * 0x1p-16;
+    bool is_single = a.q_len == 1 && a.head_dim % 32 == 0;
+    trial_bound(t,
+                16 * 0x1p-22 + (a.q_len == 1 ? rounding : 0) +
+                    (dtype == ACE_BF16 && !is_single ? 0x1p-8 : 0),
+                0);
+    trial_freeze(t);
+    t->device->ops->attention(t->device, y, q, k, v, &a);
 }

@@ -1,6 +1,7 @@
 /* Norms, elementwise operations, scattered rows. */
 #include "cases.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* Sometimes the result goes over the input. */
@@ -150,6 +151,18 @@ static const int64_t *random_rows(trial *t, int64_t size, int64_t n)
     return rows;
 }
 
+/* n rows by a table, or one after another. */
+static ace_scatter random_places(trial *t, int64_t head_rows, int64_t n)
+{
+    ace_scatter to = {.head_rows = head_rows};
+    if (trial_chance(t, 30)) {
+        to.first = trial_between(t, 0, head_rows - n);
+    } else {
+        to.rows = random_rows(t, head_rows, n);
+    }
+    return to;
+}
+
 void case_scatter(trial *t)
 {
     int64_t heads = trial_between(t, 1, 8);
@@ -157,8 +170,68 @@ void case_scatter(trial *t)
     int64_t n = trial_between(t, 1, head_rows);
     ace_tensor y = new_output(t, heads * head_rows, trial_size(t, 140), -2.0f, 2.0f);
     ace_tensor x = trial_input(t, n, heads * y.cols, trial_work_type(t), -2.0f, 2.0f);
-    ace_scatter to = {head_rows, random_rows(t, head_rows, n)};
+    ace_scatter to = random_places(t, head_rows, n);
     describe(t, y, x);
     trial_freeze(t);
     t->device->ops->scatter(t->device, y, x, &to); /* exact */
+}
+
+/* One row x as y and its scale: no number is further away than half a step. */
+static void check_rounded(trial *t, ace_tensor y, ace_tensor scale, ace_tensor x)
+{
+    double peak = 0;
+    bool is_finite = true;
+    for (int64_t c = 0; c < x.cols; c++) {
+        peak = fmax(peak, fabs((double)trial_element(x, 0, c)));
+        is_finite = is_finite && isfinite(trial_element(x, 0, c));
+    }
+    double step = (double)trial_element(scale, 0, 0);
+    if (!is_finite && !isnan(step)) {
+        trial_fail(t, "a row with what is no number has scale %g", step);
+    }
+    if (is_finite && !(fabs(step - peak / 127) <= peak * 0x1p-28)) {
+        trial_fail(t, "scale %.9g, %.9g expected", step, peak / 127);
+    }
+    for (int64_t c = 0; is_finite && c < x.cols; c++) {
+        double number = (double)trial_element(y, 0, c);
+        double error = fabs(number * step - (double)trial_element(x, 0, c));
+        /* x · (127 / peak) is at most 127, rounded twice, by 2^-24 each, before it becomes whole */
+        if (!(error <= step * (0.5 + 127 * 0x1p-22)) || fabs(number) > 127) {
+            trial_fail(t, "column %lld: %g of %.9g for %.9g", (long long)c, number, step,
+                       (double)trial_element(x, 0, c));
+        }
+    }
+}
+
+void case_scatter_int8(trial *t)
+{
+    static const float flaws[] = {NAN, INFINITY, -INFINITY};
+    int64_t heads = trial_between(t, 1, 8);
+    int64_t head_rows = trial_size(t, 60);
+    int64_t n = trial_between(t, 1, head_rows);
+    int64_t cols = trial_size(t, 140);
+    float size = exp2f((float)trial_between(t, -90, 90));
+    ace_scatter to = random_places(t, head_rows, n);
+    to.scale = trial_output(t, heads * head_rows, 1, ACE_F32, true);
+    ace_tensor y = trial_output(t, heads * head_rows, cols, ACE_I8, false);
+    ace_tensor x = trial_input(t, n, heads * cols, trial_work_type(t), -size, size);
+    describe(t, y, x);
+    if (trial_chance(t, 20)) {
+        trial_set_element(x, trial_between(t, 0, n - 1), trial_between(t, 0, x.cols - 1),
+                          flaws[trial_between(t, 0, 2)]);
+    }
+    for (int64_t c = 0; c < cols && trial_chance(t, 99); c++) { /* mostly a row of zeros */
+        trial_set_element(x, 0, c, 0);
+    }
+    trial_bound(t, 1, 0); /* between two whole numbers either may be chosen */
+    trial_freeze(t);
+    t->device->ops->scatter(t->device, y, x, &to);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = to.rows != NULL ? to.rows[i] : to.first + i;
+        for (int64_t h = 0; h < heads; h++) {
+            check_rounded(t, ace_rows(y, h * head_rows + row, 1),
+                          ace_rows(to.scale, h * head_rows + row, 1),
+                          ace_cols(ace_rows(x, i, 1), h * cols, cols));
+        }
+    }
 }

@@ -124,6 +124,9 @@ float trial_element(ace_tensor t, int64_t row, int64_t col)
     if (t.dtype == ACE_BF16) {
         return ace_bf16_to_f32(((const uint16_t *)(uintptr_t)t.addr)[i]);
     }
+    if (t.dtype == ACE_I8) {
+        return (float)((const int8_t *)(uintptr_t)t.addr)[i];
+    }
     return ((const float *)(uintptr_t)t.addr)[i];
 }
 
@@ -132,6 +135,8 @@ void trial_set_element(ace_tensor t, int64_t row, int64_t col, float value)
     int64_t i = row * t.row_stride + col;
     if (t.dtype == ACE_BF16) {
         ((uint16_t *)(uintptr_t)t.addr)[i] = ace_f32_to_bf16(value);
+    } else if (t.dtype == ACE_I8) { /* nothing rounds to -128, which stands for NaN */
+        ((int8_t *)(uintptr_t)t.addr)[i] = (int8_t)(isnan(value) ? -128 : lrintf(value));
     } else {
         ((float *)(uintptr_t)t.addr)[i] = value;
     }

@@ -45,12 +45,12 @@ float trial_real(trial *t, float low, float high);
 int64_t trial_size(trial *t, int64_t max);
 ace_dtype trial_work_type(trial *t); /* f32 or bf16 */
 
-/* Tensors with numbers in [low, high). Views have random gaps between rows. */
+/* Tensors with numbers in [low, high), for int8 rounded. Views have random gaps between rows. */
 ace_tensor trial_input(trial *t, int64_t rows, int64_t cols, ace_dtype dtype, float low,
                        float high);
 ace_tensor trial_row(trial *t, int64_t cols, float low, float high); /* f32 [1, cols] */
-/* The tensor the operation writes: full of NaN, or with numbers for one that is updated in place.
- * `gapless`: contiguous. */
+/* The tensor the operation writes: full of NaN (int8: of -128), or with numbers for one that is
+ * updated in place. `gapless`: contiguous. */
 ace_tensor trial_output(trial *t, int64_t rows, int64_t cols, ace_dtype dtype, bool gapless);
 ace_tensor trial_updated(trial *t, int64_t rows, int64_t cols, ace_dtype dtype, float low,
                          float high);

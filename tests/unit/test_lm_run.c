@@ -195,6 +195,13 @@ static void a_batch_changes_nothing_int8(void **state)
     check_batches("precision=int8;lm_cfg_scale=1;quantization=int8");
 }
 
+static void a_batch_changes_nothing_with_an_int8_cache(void **state)
+{
+    (void)state;
+    check_batches("precision=bf16;kv_cache_dtype=int8;lm_cfg_scale=2;quantization=none");
+    check_batches("precision=int8;kv_cache_dtype=int8;lm_cfg_scale=1;quantization=int8");
+}
+
 /* Metadata are the first song's; so its codes are those it gets alone, metadata and all. */
 static void the_first_song_plans_for_all(void **state)
 {
@@ -1054,6 +1061,7 @@ int main(void)
         cmocka_unit_test(a_batch_changes_nothing_f32),
         cmocka_unit_test(a_batch_changes_nothing_bf16),
         cmocka_unit_test(a_batch_changes_nothing_int8),
+        cmocka_unit_test(a_batch_changes_nothing_with_an_int8_cache),
         cmocka_unit_test(the_first_song_plans_for_all),
         cmocka_unit_test(requests_of_a_job_are_apart),
         cmocka_unit_test(as_many_codes_as_the_song_is_long),

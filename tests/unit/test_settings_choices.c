@@ -107,7 +107,7 @@ static void nobody_asked_so_the_tier_decides(void **state)
         assert_int_equal(o.s.max_batch, cases[i].songs);
         assert_true(o.s.compile_model);
         assert_false(o.s.flash_attention || o.s.exact_limits || o.s.lm_runs);
-        assert_false(o.s.int8_by_user || o.s.offload_by_user);
+        assert_false(o.s.int8_by_user || o.s.offload_by_user || o.s.int8_cache);
         assert_int_equal(o.warnings.count, 0);
         assert_int_equal(o.s.tier_source, ACE_VALUE_DETECTED);
         assert_int_equal(o.s.int8_source, ACE_VALUE_TABLE);
@@ -415,6 +415,8 @@ static void sources_are_told(void **state)
     w.backend_source = ACE_VALUE_ENVIRONMENT;
     w.quantization = ACE_QUANTIZATION_NONE;
     w.quantization_source = ACE_VALUE_CONFIG;
+    w.kv_cache = ACE_KV_CACHE_INT8;
+    w.kv_cache_source = ACE_VALUE_ENVIRONMENT;
     memset(&h, 0, sizeof h);
     ace_hardware_choose(&(ace_hardware_wishes){.gpu = -1, .max_cuda_vram = "8"}, &h);
     ace_tier_table_default(&table);
@@ -426,6 +428,8 @@ static void sources_are_told(void **state)
     assert_int_equal(s.backend_source, ACE_VALUE_ENVIRONMENT);
     assert_int_equal(s.int8_source, ACE_VALUE_CONFIG);
     assert_int_equal(s.flash_source, ACE_VALUE_DETECTED);
+    assert_int_equal(s.kv_cache_source, ACE_VALUE_ENVIRONMENT);
+    assert_true(s.int8_cache);
 }
 
 int main(void)
