@@ -16,20 +16,29 @@ static ace_status find(const ace_lm_vocabulary *v, const char *token, int32_t *i
     return ACESTEP_OK;
 }
 
-static ace_status find_codes(ace_lm_vocabulary *v, int64_t codebook, ace_error *err)
+static int32_t id_of_code(const ace_lm_vocabulary *v, int64_t code)
 {
     char name[40];
-    int32_t last = 0;
+    (void)snprintf(name, sizeof name, "<|audio_code_%lld|>", (long long)code);
+    int32_t id = ace_tokenizer_token_id(v->tokenizer, name);
+    return id < v->size ? id : -1;
+}
+
+/* As many as the codebook has, or, as in the original, as many as there are. */
+static ace_status find_codes(ace_lm_vocabulary *v, int64_t codebook, ace_error *err)
+{
     ace_status status = find(v, "<|audio_code_0|>", &v->first_code, err);
-    v->codes = codebook;
-    (void)snprintf(name, sizeof name, "<|audio_code_%lld|>", (long long)(codebook - 1));
-    if (status == ACESTEP_OK) {
-        status = find(v, name, &last, err);
+    if (status != ACESTEP_OK) {
+        return status;
     }
-    if (status == ACESTEP_OK && last != v->first_code + codebook - 1) {
-        return ace_fail(err, ACESTEP_MODEL, "language model: its audio codes are not in a row");
+    v->codes = 1;
+    for (int32_t id = v->first_code; v->codes < codebook && id >= 0; v->codes += id >= 0) {
+        id = id_of_code(v, v->codes);
+        if (id >= 0 && id != v->first_code + v->codes) {
+            return ace_fail(err, ACESTEP_MODEL, "language model: its audio codes are not in a row");
+        }
     }
-    return status;
+    return ACESTEP_OK;
 }
 
 static uint8_t kind_of(const char *bytes, size_t n)

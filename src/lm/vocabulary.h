@@ -18,7 +18,8 @@ typedef struct ace_lm_vocabulary {
     const ace_tokenizer *tokenizer; /* borrowed */
     int64_t size;                   /* of the model: rows of its head */
     int32_t first_code;             /* id of <|audio_code_0|>; the others follow it */
-    int64_t codes; /* in the FSQ codebook; the vocabulary has some more, never written */
+    int64_t codes; /* that can be written: those of the FSQ codebook, of which the vocabulary has
+                      some more, or fewer */
     int32_t end;   /* <|im_end|> */
     int32_t pad;   /* <|endoftext|>: ends a reply too */
     int32_t line_feed;
