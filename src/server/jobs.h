@@ -245,6 +245,10 @@ json_t *ace_jobs_engine_state(ace_jobs *jobs);
 ace_status ace_jobs_load(ace_jobs *jobs, json_t *options, ace_error *err);
 void ace_jobs_unload(ace_jobs *jobs);
 
+/* Could a job of the defaults run? BUSY while the queue is full; MODEL and so on where no engine is
+ * open and none can be opened: that is tried, milliseconds. */
+ace_status ace_jobs_ready(ace_jobs *jobs, ace_error *err);
+
 /* Closes the engine's device and opens it anew, as soon as no job runs; nothing where no engine is
  * open. Returns at once, with an event "engine" in the end. */
 void ace_jobs_reopen_device(ace_jobs *jobs);
@@ -260,6 +264,7 @@ typedef struct ace_jobs_statistics {
     uint64_t jobs[ACE_JOB_KINDS][ACE_JOB_STATUSES]; /* in the journal now */
     uint64_t added, refused; /* since the start; refused: the queue was full */
     uint64_t ended[ACE_JOB_KINDS][ACE_JOB_STATUSES]; /* since the start, by how they ended */
+    double done_seconds[ACE_JOB_KINDS];              /* that those took which came to an end */
     int queued, queue_limit;
     double running_seconds; /* of the job that runs now; 0: none */
     double wait_seconds;    /* until a job added now would start */

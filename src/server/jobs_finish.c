@@ -10,7 +10,9 @@ static void count(ace_jobs *jobs, const ace_jobs_entry *e)
     ace_jobs_statistics *s = &jobs->counted;
     s->ended[e->kind][e->status]++;
     s->warnings += json_array_size(e->warnings);
-    s->busy_seconds += e->began > 0 ? e->finished - e->started : 0;
+    double seconds = e->began > 0 ? e->finished - e->started : 0;
+    s->busy_seconds += seconds;
+    s->done_seconds[e->kind] += e->status == ACE_JOB_DONE ? seconds : 0;
     size_t i = 0;
     json_t *item = NULL;
     if (e->kind != ACE_JOB_SONG) {

@@ -69,6 +69,51 @@ ace_status ace_jobs_look_at_models(ace_jobs *jobs, acestep_request *request, ace
     return with_engine(jobs, request, NULL, NULL, err);
 }
 
+/* Opens an engine that only walks, and closes it. */
+static ace_status try_defaults(ace_jobs *jobs, ace_error *err)
+{
+    const ace_job_wish wish = {.kind = ACE_JOB_SONG, .admin = true};
+    ace_engine_slot slot = {NULL, NULL};
+    acestep_request *request = NULL;
+    json_t *asked = NULL;
+    bool opened = false;
+    ace_status status = ace_jobs_request_make(jobs, &wish, &asked, err);
+    if (status == ACESTEP_OK) {
+        status = ace_jobs_request_open(jobs, asked, &request, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = ace_request_put(request, "exec", "shape", err);
+    }
+    if (status == ACESTEP_OK) {
+        status = ace_slot_open(&slot, jobs->options.engine, request, &opened, err);
+    }
+    ace_slot_close(&slot, jobs->options.engine);
+    acestep_request_free(request);
+    json_decref(asked);
+    ace_folder_hide(jobs->folder, err);
+    return status;
+}
+
+ace_status ace_jobs_ready(ace_jobs *jobs, ace_error *err)
+{
+    (void)pthread_mutex_lock(&jobs->lock);
+    bool full = jobs->queued >= jobs->options.queue_limit;
+    bool open = jobs->engine_json != NULL;
+    (void)pthread_mutex_unlock(&jobs->lock);
+    if (full) {
+        return ace_fail(err, ACESTEP_BUSY, "the queue is full");
+    }
+    if (open) {
+        return ACESTEP_OK;
+    }
+    if (pthread_mutex_trylock(&jobs->preview_lock) != 0) {
+        return ACESTEP_OK; /* somebody plans with it */
+    }
+    open = jobs->preview.engine != NULL;
+    (void)pthread_mutex_unlock(&jobs->preview_lock);
+    return open ? ACESTEP_OK : try_defaults(jobs, err);
+}
+
 void ace_preview_unload(ace_jobs *jobs, double idle_seconds)
 {
     (void)pthread_mutex_lock(&jobs->preview_lock);

@@ -54,13 +54,13 @@ void ace_native_live(ace_http_request *request, ace_server *server)
 
 void ace_native_ready(ace_http_request *request, ace_server *server)
 {
-    ace_jobs_statistics s;
-    ace_jobs_statistics_read(server->jobs, &s);
-    if (s.queued >= s.queue_limit) {
-        ace_http_reply_text(request, 503, "text/plain; charset=utf-8", "the queue is full\n");
-        return;
-    }
-    ace_http_reply_text(request, 200, "text/plain; charset=utf-8", "ok\n");
+    ace_error err = {.code = ACESTEP_OK};
+    ace_status status = ace_jobs_ready(server->jobs, &err);
+    const char *text = status == ACESTEP_OK     ? "ok\n"
+                       : status == ACESTEP_BUSY ? "the queue is full\n"
+                                                : "the models cannot be opened\n";
+    ace_http_reply_text(request, status == ACESTEP_OK ? 200 : 503, "text/plain; charset=utf-8",
+                        text); /* nobody has to say who he is: where they lie is not told */
 }
 
 void ace_native_openapi(ace_http_request *request, ace_server *server)

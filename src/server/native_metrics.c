@@ -47,6 +47,13 @@ static void put_jobs(FILE *out, const ace_jobs_statistics *s)
                     (unsigned long long)s->jobs[kind][status]);
         }
     }
+    head(out, "job_seconds", "summary", "That finished jobs took, start to end.");
+    for (int kind = 0; kind < ACE_JOB_KINDS; kind++) {
+        const char *task = ace_job_kind_name((ace_job_kind)kind);
+        fprintf(out, "acestep_job_seconds_sum{task=\"%s\"} %.15g\n", task, s->done_seconds[kind]);
+        fprintf(out, "acestep_job_seconds_count{task=\"%s\"} %llu\n", task,
+                (unsigned long long)s->ended[kind][ACE_JOB_DONE]);
+    }
     figure(out, "jobs_added_total", "counter", "Jobs that were queued.", (double)s->added);
     figure(out, "jobs_refused_total", "counter", "Jobs that found the queue full.",
            (double)s->refused);

@@ -27,7 +27,7 @@ const ace_http_route ace_native_routes[] = {
 
     {"GET", "/health", ace_native_health, ACE_RIGHT_NONE, 0, 0},
     {"GET", "/livez", ace_native_live, ACE_RIGHT_NONE, 0, 0},
-    {"GET", "/readyz", ace_native_ready, ACE_RIGHT_NONE, 0, 0},
+    {"GET", "/readyz", ace_native_ready, ACE_RIGHT_NONE, ACE_ROUTE_SLOW, 0},
     {"GET", "/metrics", ace_native_metrics, ACE_RIGHT_READ, ACE_ROUTE_SLOW, 0},
     {"GET", "/v1/logs", ace_native_logs, ACE_RIGHT_ADMIN, 0, 0},
     {"GET", "/openapi.json", ace_native_openapi, ACE_RIGHT_NONE, 0, 0},

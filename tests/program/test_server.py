@@ -221,6 +221,10 @@ class Answers(ServerTest):
         self.assertEqual((health["status"], health["data"]["status"], health["code"]), ("ok", "ok", 200))
         self.assertEqual(server.ask("GET", "/livez").body, b"ok\n")
         self.assertEqual(server.ask("GET", "/readyz").status, 200)
+        nothing = self.start("--models", "/nonexistent", env={"ACESTEP_DATA_DIR": os.path.join(self.folder, "other")})
+        ready = nothing.ask("GET", "/readyz")
+        self.assertEqual((ready.status, nothing.ask("GET", "/livez").status), (503, 200))
+        self.assertEqual(ready.body, b"the models cannot be opened\n")
         metrics = server.ask("GET", "/metrics").body.decode()
         for line in metrics.splitlines():
             self.assertRegex(line, r"^(# (HELP|TYPE) acestep_\w+ .+|acestep_\w+(\{[^}]*\})? -?[\d.e+]+)$")

@@ -278,6 +278,8 @@ class Words(RecordingsTest):
         metrics = self.get(server, "/metrics").decode()
         self.assertIn('acestep_jobs_total{task="decode",status="done"} 1', metrics)
         self.assertIn("acestep_songs_total 1\n", metrics)  # of three jobs with items
+        self.assertIn('acestep_job_seconds_count{task="encode"} 1\n', metrics)
+        self.assertRegex(metrics, r'acestep_job_seconds_sum\{task="encode"\} 0*[1-9.]')
 
 
 class Demo(ServerTest):
