@@ -72,7 +72,7 @@ async function bundle() {
     bundle: true,
     minify: true,
     format: "esm",
-    target: ["es2021", "chrome100", "firefox100", "safari15.4"],
+    target: ["es2021", "chrome105", "firefox121", "safari15.4"], // the first with :has()
     jsx: "automatic",
     jsxImportSource: "preact",
     loader: { ".svg": "text" },

@@ -1,10 +1,12 @@
-// Parts of the page that need no browser: texts, the reader of events, the picture's figures.
+// Parts of the page that need no browser: texts, the reader of events, the figures of the picture, lyrics, commands.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "../node_modules/esbuild/lib/main.js";
+import { program, temporary } from "./support.mjs";
 
 const source = join(dirname(fileURLToPath(import.meta.url)), "../src");
 
@@ -100,4 +102,20 @@ test("adapters have a colour of their own in the forecast", async () => {
   const { bars, bands } = barsOf({ cap_bytes: 0, workspace_bytes: 0, stages: [stage] });
   assert.deepEqual(bands, ["DD", "AD", "work"]);
   assert.deepEqual(bars[0].parts.map(({ band, bytes }) => [band, bytes]), [["DD", 60], ["AD", 30], ["work", 10]]);
+});
+
+test("the form as a command: a shell and the program understand it as it was meant", async () => {
+  const { commandOf } = await load("state/command.ts");
+  const asked = { task_type: "text2music", caption: "it's \"fine\", $HOME `x`\nand more", instrumental: true, duration: 10, bpm: 90 };
+  const folder = temporary();
+  try {
+    const sidecar = join(folder.folder, "song.json");
+    const command = `${commandOf(asked).replace("acestep", program)} --inference-steps 1 --output ${join(folder.folder, "song.flac")} --quiet`;
+    const { status, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8", env: { ...process.env, XDG_DATA_HOME: folder.folder } });
+    assert.equal(status, 0, stderr);
+    const made = JSON.parse(readFileSync(sidecar, "utf8"));
+    for (const name of Object.keys(asked)) assert.equal(made[name], asked[name], name);
+  } finally {
+    folder.remove();
+  }
 });

@@ -17,6 +17,9 @@ test("a song of the built-in model: made, played, decoded, downloaded", async ()
   const demo = await serve();
   const page = await open(demo);
   assert.match(await page.locator("#mode-reasons").textContent(), /Simple.*It takes a language model/);
+  await page.locator("#demo").getByRole("button", { name: /^Get the real ones \([\d.]+ GB\)$/ }).click();
+  await page.getByRole("button", { name: "Download them" }).waitFor();
+  await page.goto(`${demo.address}/#/create`);
   await fillIn(page, "warm lo-fi, mellow keys", 10);
   await make(page);
   const card = await newestSong(page);

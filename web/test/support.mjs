@@ -36,7 +36,8 @@ const running = new Set(); // what a failed test has left behind
 /** Runs `acestep serve` on a free port, with a data folder that goes with it. */
 export async function serve({ vram = 8, options = [], port = 0, data } = {}) {
   const own = data ? null : temporary();
-  const environment = { ...process.env, MAX_CUDA_VRAM: String(vram) };
+  // models that somebody has downloaded are none of the tests'
+  const environment = { ...process.env, MAX_CUDA_VRAM: String(vram), XDG_DATA_HOME: data ?? own.folder };
   for (const name of Object.keys(environment)) if (name.startsWith("ACESTEP_")) delete environment[name];
   const child = spawn(program, ["serve", "--port", String(port), "--data-dir", data ?? own.folder, "--grace", "0", ...options], {
     env: environment,

@@ -6,6 +6,7 @@ import blend from "lucide-static/icons/blend.svg";
 import check from "lucide-static/icons/check.svg";
 import chevronDown from "lucide-static/icons/chevron-down.svg";
 import circleHelp from "lucide-static/icons/circle-help.svg";
+import copy from "lucide-static/icons/copy.svg";
 import cpu from "lucide-static/icons/cpu.svg";
 import dices from "lucide-static/icons/dices.svg";
 import disc from "lucide-static/icons/disc-3.svg";
@@ -45,7 +46,7 @@ import wand from "lucide-static/icons/wand-sparkles.svg";
 import cross from "lucide-static/icons/x.svg";
 
 const files = {
-  alert, arrowDown, arrowUp, audioLines, blend, check, chevronDown, circleHelp, cpu, cross, dices, disc,
+  alert, arrowDown, arrowUp, audioLines, blend, check, chevronDown, circleHelp, copy, cpu, cross, dices, disc,
   download, ellipsis, fileJson, folderOpen, guitar, heart, info, key, layers, library, micVocal, monitor,
   moon, music, pack, pause, pencil, play, plus, rotate, save, scissors, search, skipBack, skipForward,
   sparkles, sun, trash, upload, volume, volumeOff, wand,

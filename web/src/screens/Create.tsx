@@ -8,6 +8,7 @@ import { may } from "../state/session";
 import { bytes, span, t } from "../state/text";
 import { AdapterPanel } from "./create/AdapterPanel";
 import { AdvancedPanel } from "./create/AdvancedPanel";
+import { DemoHint } from "./create/DemoHint";
 import { EnginePanel } from "./create/EnginePanel";
 import { FormHead } from "./create/FormHead";
 import { ModeTabs } from "./create/ModeTabs";
@@ -48,6 +49,7 @@ export function Create() {
     <div class="create">
       <section class="form" aria-label={t("create.form")}>
         <FormHead />
+        <DemoHint />
         <ModeTabs />
         {now && (
           <div class="panels" id="form-panels" key={now.name}>

@@ -4,7 +4,7 @@ import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
 import { sayError } from "../state/notices";
 import { may } from "../state/session";
-import { system } from "../state/system";
+import { isDemo, system } from "../state/system";
 import { clock, t } from "../state/text";
 import { StoreList } from "./StoreList";
 
@@ -39,9 +39,9 @@ export function Models() {
             {models.error}
           </p>
         )}
-        {card?.note && <p lang="en">{card.note}</p>}
+        {isDemo.value ? <p>{t("demo.about")}</p> : card?.note && <p lang="en">{card.note}</p>}
         <ul class="plain-list">
-          <Model title={t("models.dit")} name={models?.dit} />
+          <Model title={t("models.dit")} name={isDemo.value ? card?.name : models?.dit} />
           <Model title={t("models.lm")} name={models?.lm} />
         </ul>
         {card?.max_duration ? (

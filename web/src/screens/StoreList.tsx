@@ -4,12 +4,10 @@ import type { StoreSet } from "../api/types";
 import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
 import { Progress } from "../parts/Progress";
-import { cancelDownload, download, downloadOf, here, store, usable, useModel, wanted, watchStore } from "../state/store";
+import { cancelDownload, download, downloadOf, here, missingSize, store, usable, useModel, wanted, watchStore } from "../state/store";
 import { may } from "../state/session";
 import { system } from "../state/system";
 import { bytes, maybe, span, t } from "../state/text";
-
-const size = (sets: StoreSet[]) => sets.reduce((sum, set) => sum + set.size - set.bytes, 0);
 
 /** A diffusion model that is there and not the one that works now. */
 const isUsable = (set: StoreSet) => usable.value.includes(set) && system.value?.models?.dit?.split("/").pop() !== set.name && may("admin");
@@ -88,7 +86,7 @@ export function StoreList() {
       <h2 id="store-title">{t("store.title")}</h2>
       {advised.length > 0 && (
         <div class="advice">
-          <p>{t("store.advised", { names: advised.map((set) => set.name).join(", "), size: bytes(size(advised)) })}</p>
+          <p>{t("store.advised", { names: advised.map((set) => set.name).join(", "), size: bytes(missingSize(advised)) })}</p>
           <Button kind="main" class="small" icon="download" onClick={() => download(advised)}>
             {t("store.getAll")}
           </Button>

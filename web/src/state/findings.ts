@@ -11,11 +11,13 @@ import { t } from "./text";
 
 export type Finding = "lrc" | "score";
 
+const isOfSong = (job: Job) => job.kind === "lrc" || job.kind === "score";
+
 /** The newest of each kind and song that has not failed. */
 const findings = computed(() => {
   const found = new Map<string, Job>();
   for (const job of jobs.value.values()) {
-    if ((job.kind !== "lrc" && job.kind !== "score") || job.status === "failed" || job.status === "cancelled") continue;
+    if (!isOfSong(job) || job.status === "failed" || job.status === "cancelled") continue;
     const name = `${job.kind} ${songOf(job)}`;
     const known = found.get(name);
     if (!known || known.created < job.created) found.set(name, job);
@@ -56,6 +58,6 @@ export async function findOut(kind: Finding, song: string, name: string) {
 
 /** Goes with its song. */
 export async function forgetFindings(songJob: string) {
-  const about = [...jobs.peek().values()].filter((job) => job.kind !== "song" && songOf(job).startsWith(`${songJob}/`));
+  const about = [...jobs.peek().values()].filter((job) => isOfSong(job) && songOf(job).startsWith(`${songJob}/`));
   await Promise.all(about.map((job) => api.remove(job.id).catch(() => undefined)));
 }

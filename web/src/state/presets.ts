@@ -2,7 +2,8 @@
 import { signal } from "@preact/signals";
 import { api } from "../api/client";
 import type { Values } from "../api/types";
-import { fill, request, values } from "./form";
+import { commandOf } from "./command";
+import { fill, has, request, sounds, values } from "./form";
 import { say, sayError } from "./notices";
 import { t } from "./text";
 
@@ -19,6 +20,19 @@ export async function refreshPresets() {
 /** The form without recordings: they belong to one song. */
 export function settings(): Values {
   return { ...values.value, task_type: request.value.task_type ?? "text2music" };
+}
+
+/** The form as it would be asked for in a shell; recordings under the names of their files. */
+export async function copyCommand() {
+  const { src_latents: _, ...asked } = request.value;
+  for (const [field, sound] of Object.entries(sounds.value)) if (has(field)) asked[field] = sound.name;
+  const command = commandOf(asked);
+  try {
+    await navigator.clipboard.writeText(command);
+    say("good", t("settings.copied"), command);
+  } catch {
+    say("note", command); // only pages with a safe address may copy
+  }
 }
 
 export async function savePreset(name: string) {

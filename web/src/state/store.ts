@@ -28,6 +28,9 @@ export const base = computed(() => usable.value.find(({ name }) => /base/.test(n
 
 export const wanted = computed(() => (store.value?.sets ?? []).filter((set) => set.recommended && !here(set)));
 
+/** What is still to come of them. */
+export const missingSize = (sets: StoreSet[]) => sets.reduce((sum, set) => sum + set.size - set.bytes, 0);
+
 let timer: ReturnType<typeof setTimeout> | undefined;
 let watched = false;
 

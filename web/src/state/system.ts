@@ -10,6 +10,8 @@ import { number } from "./text";
 export const system = signal<System | null>(null);
 /** The tier that the card has of its own. */
 const detected = signal("");
+/** Nothing has been downloaded: the program's own small model plays. */
+export const isDemo = computed(() => system.value?.models?.card?.name === "demo");
 export const info = computed<Info | null>(() => system.value?.info ?? null);
 
 /** The engine's options in the form: what the controls depend on. */

@@ -7,7 +7,7 @@ import { fillFromFile, saveText } from "../../state/actions";
 import { reset } from "../../state/form";
 import { dialog } from "../../state/look";
 import { say } from "../../state/notices";
-import { applyPreset, presets, removePreset, savePreset, settings } from "../../state/presets";
+import { applyPreset, copyCommand, presets, removePreset, savePreset, settings } from "../../state/presets";
 import { t } from "../../state/text";
 
 function PresetDialog() {
@@ -86,6 +86,9 @@ export function FormHead() {
             onClick={() => saveText("acestep-settings.json", "application/json", JSON.stringify(settings(), null, 2))}
           >
             {t("settings.save")}
+          </MenuEntry>
+          <MenuEntry icon="copy" onClick={() => void copyCommand()}>
+            {t("settings.copy")}
           </MenuEntry>
           <MenuEntry
             icon="rotate"
