@@ -181,6 +181,7 @@ void ace_cuda_rms_norm(ace_device *, ace_tensor y, ace_tensor x, const ace_norm 
 void ace_cuda_head_norm(ace_device *, ace_tensor x, const ace_head_norm *);
 void ace_cuda_silu(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cuda_silu_mul(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up);
+void ace_cuda_mix(ace_device *, ace_tensor y, ace_tensor x, const ace_mix *);
 void ace_cuda_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_cuda_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cuda_fill(ace_device *, ace_tensor y, float value);

@@ -75,6 +75,7 @@ static const ace_device_ops cuda_ops = {
     .copy = ace_cuda_copy,
     .fill = ace_cuda_fill,
     .scatter = ace_cuda_scatter,
+    .mix = ace_cuda_mix,
     .choose = ace_cuda_choose,
     .begin_step = ace_cuda_begin_step,
     .end_step = ace_cuda_end_step,

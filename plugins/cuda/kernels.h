@@ -143,6 +143,8 @@ typedef enum ace_cuda_map {
 /* As ace_scatter, but for to->rows, which are on the device. */
 void ace_cuda_scatter_rows(ace_tensor y, ace_tensor x, const ace_scatter *to, cudaStream_t stream);
 
+void ace_cuda_mix_columns(ace_tensor y, ace_tensor x, const ace_mix *m, cudaStream_t stream);
+
 void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b, float value,
                        cudaStream_t stream);
 

@@ -1,4 +1,4 @@
-/* Norms, elementwise operations, scattered rows. */
+/* Norms, elementwise operations, scattered rows, mixed columns. */
 #include "cuda_device.h"
 
 static const ace_tensor none = {.addr = 0};
@@ -54,6 +54,15 @@ void ace_cuda_copy(ace_device *device, ace_tensor y, ace_tensor x)
 void ace_cuda_fill(ace_device *device, ace_tensor y, float value)
 {
     map(device, ACE_CUDA_FILL, y, none, none, value, "fill");
+}
+
+void ace_cuda_mix(ace_device *device, ace_tensor y, ace_tensor x, const ace_mix *m)
+{
+    ace_cuda *cuda = ace_cuda_of(device);
+    if (ace_cuda_may_launch(cuda)) {
+        ace_cuda_mix_columns(y, x, m, cuda->compute);
+        ace_cuda_launched(cuda, "mix");
+    }
 }
 
 /* As many rows at a time as the workspace has room for numbers of rows. */

@@ -11,7 +11,7 @@ static json_t *targets_of(const ace_adapter *a)
     for (int t = 0; t < ACE_TARGETS; t++) {
         bool has = false;
         for (int layer = 0; layer < ACE_ADAPTER_LAYERS; layer++) {
-            has = has || a->module[layer][t].down != NULL;
+            has = has || a->module[layer][t].kind != ACE_ADAPTER_NONE;
         }
         if (has) {
             json_array_append_new(names,
@@ -21,24 +21,41 @@ static json_t *targets_of(const ace_adapter *a)
     return names;
 }
 
+/* Of all modules. */
 typedef struct sums {
-    int64_t least, most; /* ranks */
+    int64_t least, most; /* ranks of products; 0: there are whole matrices alone */
     int64_t parameters;
     int layers;
 } sums;
+
+static int64_t numbers_of(const ace_weight *t)
+{
+    int64_t n = t != NULL ? 1 : 0;
+    for (int i = 0; t != NULL && i < t->rank; i++) {
+        n *= t->dim[i];
+    }
+    return n;
+}
+
+static void add_factor(const ace_adapter_factor *f, sums *s)
+{
+    int64_t rank = ace_adapter_rank(f);
+    s->least = rank > 0 && (s->least == 0 || rank < s->least) ? rank : s->least;
+    s->most = rank > s->most ? rank : s->most;
+    s->parameters += numbers_of(f->whole) + numbers_of(f->a) + numbers_of(f->b);
+}
 
 static void add_layer(const ace_adapter *a, int layer, sums *s)
 {
     bool has = false;
     for (int t = 0; t < ACE_TARGETS; t++) {
         const ace_adapter_module *m = &a->module[layer][t];
-        if (m->down == NULL) {
+        if (m->kind == ACE_ADAPTER_NONE) {
             continue;
         }
-        int64_t rank = m->down->dim[0];
-        s->least = !has && s->layers == 0 ? rank : rank < s->least ? rank : s->least;
-        s->most = rank > s->most ? rank : s->most;
-        s->parameters += rank * (m->down->dim[1] + m->up->dim[0]);
+        add_factor(&m->factor[0], s);
+        add_factor(&m->factor[1], s);
+        s->parameters += numbers_of(m->magnitude);
         has = true;
     }
     s->layers += has;
@@ -50,11 +67,11 @@ static char *describe(const ace_adapter *a, bool peft)
     for (int layer = 0; layer < ACE_ADAPTER_LAYERS; layer++) {
         add_layer(a, layer, &s);
     }
-    json_t *root =
-        json_pack("{s:s, s:s, s:{s:I, s:I}, s:i, s:i, s:o, s:I}", "kind", "lora", "form",
-                  peft ? "peft" : "single file", "rank", "least", (json_int_t)s.least, "most",
-                  (json_int_t)s.most, "layers", s.layers, "modules", a->n_modules, "targets",
-                  targets_of(a), "parameters", (json_int_t)s.parameters);
+    json_t *root = json_pack(
+        "{s:s, s:b, s:s, s:{s:I, s:I}, s:i, s:i, s:o, s:I}", "kind", ace_adapter_kinds(a), "dora",
+        (int)ace_adapter_has_dora(a), "form", peft ? "peft" : "single file", "rank", "least",
+        (json_int_t)s.least, "most", (json_int_t)s.most, "layers", s.layers, "modules",
+        a->n_modules, "targets", targets_of(a), "parameters", (json_int_t)s.parameters);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;

@@ -61,6 +61,7 @@ void ace_cpu_rms_norm(ace_device *, ace_tensor y, ace_tensor x, const ace_norm *
 void ace_cpu_head_norm(ace_device *, ace_tensor x, const ace_head_norm *);
 void ace_cpu_silu(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cpu_silu_mul(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up);
+void ace_cpu_mix(ace_device *, ace_tensor y, ace_tensor x, const ace_mix *);
 void ace_cpu_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_cpu_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_cpu_fill(ace_device *, ace_tensor y, float value);

@@ -204,6 +204,7 @@ static const ace_device_ops cpu_ops = {
     .copy = ace_cpu_copy,
     .fill = ace_cpu_fill,
     .scatter = ace_cpu_scatter,
+    .mix = ace_cpu_mix,
     .close = close_device,
 };
 

@@ -1,6 +1,6 @@
-/* SiLU, its product with another tensor, addition, copies, fills and scattered rows on the pool.
- * Tensors without gaps between their rows are cut into runs of elements, so that neither one long
- * row nor many short ones work badly; others into runs of rows. */
+/* SiLU, its product with another tensor, addition, copies, fills, scattered rows and mixed columns
+ * on the pool. Tensors without gaps between their rows are cut into runs of elements, so that
+ * neither one long row nor many short ones work badly; others into runs of rows. */
 #include "cpu/row_kernels.h"
 
 typedef enum element_op { OP_SILU, OP_SILU_MUL, OP_ADD, OP_COPY, OP_FILL } element_op;
@@ -149,4 +149,31 @@ void ace_cpu_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_s
     scatter_job job = {ace_row_kernels_of(cpu->level), y, x, to, ace_rows_per_task(x.cols)};
     int64_t tasks = (x.rows + job.task_rows - 1) / job.task_rows;
     ace_pool_run(cpu->pool, tasks, scatter_task, &job);
+}
+
+/* ---- mix --------------------------------------------------------------------------------------
+ */
+
+typedef struct mix_job {
+    const ace_row_kernels *kernels;
+    ace_tensor y, x;
+    const ace_mix *mix;
+    int64_t task_rows;
+} mix_job;
+
+static void mix_task(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    const mix_job *job = context;
+    int64_t first = task * job->task_rows;
+    int64_t left = job->y.rows - first;
+    job->kernels->mix(job->y, job->x, job->mix, first,
+                      left < job->task_rows ? left : job->task_rows);
+}
+
+void ace_cpu_mix(ace_device *device, ace_tensor y, ace_tensor x, const ace_mix *mix)
+{
+    const ace_cpu *cpu = ace_cpu_of(device);
+    mix_job job = {ace_row_kernels_of(cpu->level), y, x, mix, ace_rows_per_task(y.cols)};
+    ace_pool_run(cpu->pool, (y.rows + job.task_rows - 1) / job.task_rows, mix_task, &job);
 }

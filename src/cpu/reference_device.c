@@ -469,6 +469,27 @@ static void scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter
     }
 }
 
+static void mix(ace_device *d, ace_tensor y, ace_tensor x, const ace_mix *m)
+{
+    (void)d;
+    ace_tensor w = m->weight;
+    int64_t terms = w.addr != 0 ? w.cols : 1;
+    int64_t width = x.cols / terms;
+    for (int64_t r = 0; r < y.rows; r++) {
+        for (int64_t c = 0; c < y.cols; c++) {
+            double sum = 0;
+            for (int64_t k = 0; k < terms; k++) {
+                double factor = w.addr != 0 ? (double)get(w, c / width, k) : 1;
+                sum += factor * (double)get(x, r, k * width + c % width);
+            }
+            if (m->gate.addr != 0) {
+                sum *= (double)get(m->gate, r / (y.rows / m->gate.rows), c);
+            }
+            put(y, r, c, (float)(sum + (m->accumulate ? (double)get(y, r, c) : 0)));
+        }
+    }
+}
+
 static ace_status matrix_image(ace_device *d, const ace_matrix_shape *shape,
                                const ace_matrix_part *parts, int n_parts, void *to, ace_error *err)
 {
@@ -512,6 +533,7 @@ static const ace_device_ops reference_ops = {
     .copy = copy,
     .fill = fill,
     .scatter = scatter,
+    .mix = mix,
     .close = close_device,
 };
 

@@ -16,6 +16,7 @@ typedef struct ace_row_kernels {
     /* rows as int8, each with its scale: as ace_scatter says */
     void (*round_rows)(ace_tensor y, ace_tensor scale, ace_tensor x, int64_t first, int64_t count);
     void (*fill)(ace_tensor y, float value, int64_t first, int64_t count);
+    void (*mix)(ace_tensor y, ace_tensor x, const ace_mix *, int64_t first, int64_t count);
 } ace_row_kernels;
 
 extern const ace_row_kernels ace_row_kernels_generic, ace_row_kernels_avx2, ace_row_kernels_avx512;

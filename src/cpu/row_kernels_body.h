@@ -195,6 +195,85 @@ static void fill(ace_tensor y, float value, int64_t first, int64_t count)
     }
 }
 
+/* ---- mixing
+ * ------------------------------------------------------------------------------------- */
+
+/* Blocks of y computed at once: each vector of x that is read serves so many of them. */
+enum { MIX_BLOCKS = 4 };
+
+/* One row of a mix. */
+typedef struct mixed_row {
+    ace_row x, y, gate;
+    bool gated, accumulate;
+    int64_t terms, width, cols; /* blocks of x; columns of a block; columns of y */
+} mixed_row;
+
+static void put_mixed(const mixed_row *m, int64_t col, int64_t end, ace_vf v)
+{
+    if (m->gated) {
+        v = ace_vf_mul(v, ace_row_get(m->gate, col, end));
+    }
+    if (m->accumulate) {
+        v = ace_vf_add(v, ace_row_get(m->y, col, end));
+    }
+    ace_row_put(m->y, col, end, v);
+}
+
+static void scale_row(const mixed_row *m)
+{
+    for (int64_t c = 0; c < m->cols; c += ACE_VF) {
+        put_mixed(m, c, m->cols, ace_row_get(m->x, c, m->cols));
+    }
+}
+
+/* Blocks block … block + n - 1 of y. weight: the rows of the blocks, the last one repeated. */
+static void mix_blocks(const mixed_row *m, const float *const weight[MIX_BLOCKS], int64_t block,
+                       int64_t n)
+{
+    for (int64_t c = 0; c < m->width; c += ACE_VF) {
+        ace_vf sum[MIX_BLOCKS];
+        for (int i = 0; i < MIX_BLOCKS; i++) {
+            sum[i] = ace_vf_set(0.0f);
+        }
+        for (int64_t k = 0; k < m->terms; k++) {
+            ace_vf v = ace_row_get(m->x, k * m->width + c, (k + 1) * m->width);
+            for (int i = 0; i < MIX_BLOCKS; i++) {
+                sum[i] = ace_vf_fma(ace_vf_set(weight[i][k]), v, sum[i]);
+            }
+        }
+        for (int64_t i = 0; i < n; i++) {
+            put_mixed(m, (block + i) * m->width + c, (block + i + 1) * m->width, sum[i]);
+        }
+    }
+}
+
+static void mix(ace_tensor y, ace_tensor x, const ace_mix *mix, int64_t first, int64_t count)
+{
+    ace_tensor w = mix->weight;
+    mixed_row m = {.gated = mix->gate.addr != 0,
+                   .accumulate = mix->accumulate,
+                   .terms = w.addr != 0 ? w.cols : 1,
+                   .cols = y.cols};
+    m.width = x.cols / m.terms;
+    for (int64_t r = first; r < first + count; r++) {
+        m.x = ace_row_of(x, r);
+        m.y = ace_row_of(y, r);
+        m.gate = m.gated ? ace_row_of(mix->gate, r / (y.rows / mix->gate.rows)) : m.x;
+        if (w.addr == 0) {
+            scale_row(&m);
+            continue;
+        }
+        for (int64_t block = 0; block < w.rows; block += MIX_BLOCKS) {
+            const float *weight[MIX_BLOCKS];
+            int64_t n = w.rows - block < MIX_BLOCKS ? w.rows - block : MIX_BLOCKS;
+            for (int i = 0; i < MIX_BLOCKS; i++) {
+                weight[i] = ace_cpu_f32(w, block + (i < n ? i : n - 1));
+            }
+            mix_blocks(&m, weight, block, n);
+        }
+    }
+}
+
 const ace_row_kernels ROW_KERNELS = {
     .rms_norm = rms_norm,
     .head_norm = head_norm,
@@ -204,4 +283,5 @@ const ace_row_kernels ROW_KERNELS = {
     .copy = copy,
     .round_rows = round_rows,
     .fill = fill,
+    .mix = mix,
 };

@@ -149,6 +149,17 @@ typedef struct ace_scatter {
     ace_tensor scale; /* f32 [rows of y, 1], or empty */
 } ace_scatter;
 
+/* Blocks of columns mixed by a small matrix, the second half of a product with a Kronecker product
+ * (model/kronecker.h). x is weight.cols blocks of n columns side by side, y weight.rows blocks:
+ *   value[r, i·n + j] = Σ_m weight[i, m] · x[r, m·n + j]
+ *   y = gate ⊙ value, or y + gate ⊙ value   (gate absent: 1)
+ * No weight: value = x, and y may be x. gate as in ace_epilogue. */
+typedef struct ace_mix {
+    ace_tensor weight; /* f32, or empty */
+    ace_tensor gate;   /* f32 [groups, columns of y], or empty */
+    bool accumulate;
+} ace_mix;
+
 /* What a device does with the operations of a step. */
 typedef enum ace_step_state {
     ACE_STEP_ISSUE,   /* runs them as always and keeps nothing */
@@ -229,6 +240,7 @@ typedef struct ace_device_ops {
     void (*copy)(ace_device *, ace_tensor y, ace_tensor x); /* converts between f32 and bf16 */
     void (*fill)(ace_device *, ace_tensor y, float value);
     void (*scatter)(ace_device *, ace_tensor y, ace_tensor x, const ace_scatter *);
+    void (*mix)(ace_device *, ace_tensor y, ace_tensor x, const ace_mix *);
 
     /* Steps that come again: the same operations at the same addresses, again and again. NULL: the
      * device issues everything anew. Between begin and end of a step come operations and uploads,

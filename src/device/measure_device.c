@@ -135,6 +135,11 @@ static void measure_scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace
     (void)d, (void)y, (void)x, (void)to;
 }
 
+static void measure_mix(ace_device *d, ace_tensor y, ace_tensor x, const ace_mix *m)
+{
+    (void)d, (void)y, (void)x, (void)m;
+}
+
 static ace_status measure_choose(ace_device *d, ace_tensor logits, const ace_choice *choices, int n,
                                  int32_t *chosen, ace_error *err)
 {
@@ -169,6 +174,7 @@ static const ace_device_ops measure_ops = {
     .copy = measure_unary,
     .fill = measure_fill,
     .scatter = measure_scatter,
+    .mix = measure_mix,
     .close = measure_close,
 };
 

@@ -390,6 +390,38 @@ void ace_scatter_rows(ace_stream *s, ace_tensor y, ace_tensor x, const ace_scatt
                                         (rounds ? numbers / (double)y.cols * sizeof(float) : 0)});
 }
 
+static bool mix_fits(ace_tensor y, ace_tensor x, const ace_mix *m)
+{
+    if (y.rows != x.rows || !is_group_table(m->gate, y.rows, y.cols)) {
+        return false;
+    }
+    ace_tensor w = m->weight;
+    if (w.addr == 0) {
+        return y.cols == x.cols;
+    }
+    return is_work_type(w) && w.dtype == ACE_F32 && y.addr != x.addr && y.cols % w.rows == 0 &&
+           x.cols % w.cols == 0 && y.cols / w.rows == x.cols / w.cols;
+}
+
+void ace_mix_columns(ace_stream *s, ace_tensor y, ace_tensor x, const ace_mix *m)
+{
+    if (refuse(s, is_work_type(y) && is_work_type(x) && mix_fits(y, x, m), "mix")) {
+        return;
+    }
+    double flops = m->weight.addr == 0 ? 0 : 2.0 * (double)(y.rows * y.cols * m->weight.cols);
+    double start = started(s);
+    s->counters.flops += flops;
+    s->device->ops->mix(s->device, y, x, m);
+    finished(s, start,
+             (ace_operation){.name = "mix",
+                             .x = x,
+                             .y = y,
+                             .flops = flops,
+                             .read = bytes_of(x) + bytes_of(m->weight) +
+                                     (m->accumulate ? bytes_of(y) : 0),
+                             .written = bytes_of(y)});
+}
+
 void ace_fill(ace_stream *s, ace_tensor y, float value)
 {
     if (refuse(s, is_work_type(y), "fill")) {

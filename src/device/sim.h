@@ -92,5 +92,6 @@ void ace_sim_add(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_sim_copy(ace_device *, ace_tensor y, ace_tensor x);
 void ace_sim_fill(ace_device *, ace_tensor y, float value);
 void ace_sim_scatter(ace_device *, ace_tensor y, ace_tensor x, const ace_scatter *);
+void ace_sim_mix(ace_device *, ace_tensor y, ace_tensor x, const ace_mix *);
 
 #endif

@@ -38,6 +38,7 @@ static const ace_device_ops sim_ops = {
     .copy = ace_sim_copy,
     .fill = ace_sim_fill,
     .scatter = ace_sim_scatter,
+    .mix = ace_sim_mix,
     .close = close_device,
 };
 

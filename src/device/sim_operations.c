@@ -127,3 +127,12 @@ void ace_sim_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_s
     inner.scale = inner_tensor(sim, to->scale);
     sim->inner->ops->scatter(sim->inner, inner_tensor(sim, y), inner_tensor(sim, x), &inner);
 }
+
+void ace_sim_mix(ace_device *device, ace_tensor y, ace_tensor x, const ace_mix *m)
+{
+    ace_sim *sim = ace_sim_of(device);
+    ace_mix mix = *m;
+    mix.weight = inner_tensor(sim, m->weight);
+    mix.gate = inner_tensor(sim, m->gate);
+    sim->inner->ops->mix(sim->inner, inner_tensor(sim, y), inner_tensor(sim, x), &mix);
+}

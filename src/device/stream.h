@@ -94,6 +94,7 @@ void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b);
 void ace_copy(ace_stream *s, ace_tensor y, ace_tensor x);
 void ace_fill(ace_stream *s, ace_tensor y, float value);
 void ace_scatter_rows(ace_stream *s, ace_tensor y, ace_tensor x, const ace_scatter *to);
+void ace_mix_columns(ace_stream *s, ace_tensor y, ace_tensor x, const ace_mix *m);
 
 /* ---- choosing (choice.c) -----------------------------------------------------------------------
  */

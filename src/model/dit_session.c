@@ -23,7 +23,7 @@ static void observe_layer(const ace_dit_session *d, int64_t layer, const char *p
 
 /* The product alone, for an observer: the fused epilogue adds it to the residual unseen. */
 static void observe_product(const ace_dit_session *d, int64_t layer, const char *part, ace_tensor x,
-                            const ace_matrix *w, const ace_low_rank *added)
+                            const ace_matrix *w, const ace_added *added)
 {
     if (d->model->observer.observe != NULL) {
         ace_arena_mark mark = ace_mark(d->stream);
@@ -186,7 +186,7 @@ static void self_attention(ace_dit_session *d, int64_t i, ace_tensor x, ace_tens
         .rope = d->rope,
         .window = c->sliding[i] ? c->decoder.window : 0,
     };
-    const ace_low_rank *added = ace_dit_added(d->model->adapters, i, ACE_DIT_SELF_OUT);
+    const ace_added *added = ace_dit_added(d->model->adapters, i, ACE_DIT_SELF_OUT);
     ace_attention_weights w = layer->self_attention;
     w.qkv_added = ace_dit_added(d->model->adapters, i, ACE_DIT_SELF_QKV);
     ace_tensor attended = ace_self_attend(s, &c->decoder, &w, x, &norm, &seq);
@@ -233,7 +233,7 @@ static void cross_attention(ace_dit_session *d, int64_t i, ace_tensor x)
     };
     ace_attend(s, attended, q, ace_cols(d->cross_kv[i], 0, kv_cols),
                ace_cols(d->cross_kv[i], kv_cols, kv_cols), &a);
-    const ace_low_rank *added = ace_dit_added(d->model->adapters, i, ACE_DIT_CROSS_OUT);
+    const ace_added *added = ace_dit_added(d->model->adapters, i, ACE_DIT_CROSS_OUT);
     observe_product(d, i, ".cross_attn", attended, &layer->cross_out, added);
     ace_epilogue into = {.accumulate = true};
     ace_linear_added(s, x, attended, &layer->cross_out, added, &into);

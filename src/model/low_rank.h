@@ -6,7 +6,8 @@
 
 #include "device/stream.h"
 
-enum { ACE_LOW_RANK_PARTS = 3 };
+/* Layers that are fused into one matrix, at most. */
+enum { ACE_FUSED_PARTS = 3 };
 
 typedef struct ace_low_rank_part {
     int64_t first_rank, rank; /* rows of A that belong to it */
@@ -16,18 +17,18 @@ typedef struct ace_low_rank_part {
 
 typedef struct ace_low_rank {
     ace_matrix down; /* A [all ranks, in] */
-    ace_low_rank_part part[ACE_LOW_RANK_PARTS];
+    ace_low_rank_part part[ACE_FUSED_PARTS];
     int n_parts; /* 0: nothing is added */
 } ace_low_rank;
 
-/* ace_linear with what `added` adds (NULL: nothing), under the same epilogue. A swiglu matrix that
- * is added to yields gate and up as they are: y has as many columns as the matrix has rows. */
-void ace_linear_added(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
-                      const ace_low_rank *added, const ace_epilogue *e);
+/* y += gate ⊙ B·(A·x), gate as in ace_epilogue: [groups, columns of y], or empty. */
+void ace_low_rank_add(ace_stream *s, ace_tensor y, ace_tensor x, const ace_low_rank *added,
+                      ace_tensor gate);
 
-static inline bool ace_adds(const ace_low_rank *added)
+/* Those columns of a gate; an empty one stays empty. */
+static inline ace_tensor ace_gate_cols(ace_tensor gate, int64_t first, int64_t n)
 {
-    return added != NULL && added->n_parts > 0;
+    return gate.addr != 0 ? ace_cols(gate, first, n) : gate;
 }
 
 #endif

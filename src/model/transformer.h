@@ -7,7 +7,7 @@
 #define ACE_MODEL_TRANSFORMER_H
 
 #include "model/config.h"
-#include "model/low_rank.h"
+#include "model/added.h"
 #include "weights/loader.h"
 
 /* Rows of the MLP computed at once: its hidden activations are the widest tensors, and this many
@@ -18,13 +18,13 @@ typedef struct ace_attention_weights {
     ace_tensor norm, q_norm, k_norm;
     ace_matrix qkv; /* [(heads + 2·kv_heads)·head_dim, hidden] */
     ace_matrix out; /* [hidden, heads·head_dim] */
-    const ace_low_rank *qkv_added; /* by adapters; NULL: nothing */
+    const ace_added *qkv_added; /* by adapters; NULL: nothing */
 } ace_attention_weights;
 
 typedef struct ace_mlp_weights {
     ace_tensor norm;
     ace_matrix gate_up, down;
-    const ace_low_rank *gate_up_added, *down_added; /* by adapters; NULL: nothing */
+    const ace_added *gate_up_added, *down_added; /* by adapters; NULL: nothing */
 } ace_mlp_weights;
 
 typedef struct ace_block {

@@ -1,5 +1,7 @@
 #include "run/adapters.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +54,11 @@ static ace_status open_one(const char *text, size_t length, const ace_dit_config
         out->use[out->n] = (ace_adapter_use){out->adapter[out->n], scale};
         out->n++;
         status = ace_dit_adapter_check(c, out->use[out->n - 1].adapter, err);
+    }
+    if (status == ACESTEP_OK) {
+        const ace_adapter *a = out->use[out->n - 1].adapter;
+        ace_log(ACE_LOG_INFO, "lora", "%s: %s%s, %d modules, scale %g", path, ace_adapter_kinds(a),
+                ace_adapter_has_dora(a) ? " with DoRA" : "", a->n_modules, (double)scale);
     }
     return status;
 }

@@ -69,7 +69,7 @@ static void load_part(ace_residency *r, const ace_part_order *order, ace_loader 
         load_dit(r, order->window, l);
         break;
     case ACE_PART_ADAPTERS:
-        ace_dit_adapters_load(l->stream, &m->dit_config, r->uses, r->n_uses, &r->adapters);
+        ace_dit_adapters_load(l, &m->dit_config, r->uses, r->n_uses, &r->adapters);
         r->dit.adapters = &r->adapters;
         break;
     case ACE_PART_VAE_DECODER:
@@ -96,6 +96,7 @@ static void begin(loading *g, const ace_residency *r, const ace_part_order *orde
     ace_set_tag(&g->stream, "weights");
     ace_loader_init(&g->loader, &g->stream, weights_of(r->models, order->part), order->matrix);
     g->loader.conv_dtype = r->precisions.plain;
+    g->loader.pool = r->pool;
 }
 
 static ace_status load_through(ace_residency *r, const ace_part_order *order, ace_device *device,

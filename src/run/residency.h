@@ -48,6 +48,7 @@ typedef struct ace_residency {
     const ace_adapter_use *uses; /* of the job at hand; borrowed */
     int n_uses;
     ace_layer_window window;
+    ace_pool *pool;              /* borrowed; for work on the host; NULL: one thread */
     ace_pack_cache *cache;       /* borrowed; NULL: nothing is kept on disk */
     ace_silence_timbre *silence; /* borrowed; NULL: it is heard every time */
     ace_foresight foresight;

@@ -130,6 +130,7 @@ static void open_keepers(const ace_request *r, ace_workshop *w)
     ace_residency *both[] = {&w->residency, &w->host_residency};
     for (int i = 0; i < 2; i++) {
         both[i]->cache = &w->cache;
+        both[i]->pool = ace_cpu_device_pool(w->cpu);
     }
     w->residency.silence = &w->silence;
     if (w->card == NULL) { /* a simulated card computes as the CPU does */

@@ -16,6 +16,7 @@ enum { PATH_BYTES = 4096, LONGEST_NAME = 100, MOST_ADAPTERS = 1000 };
 
 static const char ending[] = ".safetensors";
 static const char peft_weights[] = "adapter_model.safetensors";
+static const char lokr_weights[] = "lokr_weights.safetensors";
 static const char peft_config[] = "adapter_config.json";
 
 /* ---- names and places ---------------------------------------------------------------------------
@@ -59,13 +60,19 @@ static bool is_file(const char *path)
     return stat(path, &found) == 0 && S_ISREG(found.st_mode);
 }
 
-/* PEFT's folder or a file in this folder, as the engine opens it. */
-static bool find_in(const char *folder, const char *name, char out[PATH_BYTES])
+/* PEFT's folder, or one of the original's trainer with a LoKr. */
+static bool is_adapter_folder(const char *folder)
 {
     char weights[PATH_BYTES];
+    return (join(folder, peft_weights, "", weights) && is_file(weights)) ||
+           (join(folder, lokr_weights, "", weights) && is_file(weights));
+}
+
+/* Such a folder or a file in this folder, as the engine opens it. */
+static bool find_in(const char *folder, const char *name, char out[PATH_BYTES])
+{
     return (join(folder, name, ending, out) && is_file(out)) ||
-           (join(folder, name, "", out) && join(out, peft_weights, "", weights) &&
-            is_file(weights));
+           (join(folder, name, "", out) && is_adapter_folder(out));
 }
 
 static bool find(const ace_server *server, const char *name, char out[PATH_BYTES], bool *uploaded)
@@ -128,7 +135,8 @@ static json_t *describe(const char *name, const char *path, bool uploaded)
     struct stat found;
     acestep_error err = {.code = ACESTEP_OK};
     if (stat(path, &found) == 0 && S_ISDIR(found.st_mode) &&
-        join(path, peft_weights, "", weights) && stat(weights, &found) != 0) {
+        (!join(path, peft_weights, "", weights) || stat(weights, &found) != 0) &&
+        (!join(path, lokr_weights, "", weights) || stat(weights, &found) != 0)) {
         return NULL; /* it has gone meanwhile */
     }
     char *facts = acestep_adapter_json(path, NULL, &err);

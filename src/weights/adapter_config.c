@@ -8,8 +8,9 @@
 #include <string.h>
 
 struct ace_adapter_config {
+    ace_adapter_kind kind;
     double rank, alpha;
-    bool rslora;
+    bool rslora, dora;
     json_t *root; /* owned */
     json_t *rank_pattern, *alpha_pattern;
 };
@@ -31,7 +32,6 @@ static bool is_used(const json_t *value)
 static ace_status check_features(const json_t *root, const char *path, ace_error *err)
 {
     static const char *const unsupported[][2] = {
-        {"use_dora", "DoRA cannot be applied; merge it into the model"},
         {"lora_bias", "adapters with biases cannot be applied"},
         {"fan_in_fan_out", "transposed layers are none of this model's"},
         {"modules_to_save", "an adapter that replaces whole modules cannot be applied"},
@@ -43,15 +43,26 @@ static ace_status check_features(const json_t *root, const char *path, ace_error
             return refuse(path, unsupported[i][0], unsupported[i][1], err);
         }
     }
-    const json_t *kind = json_object_get(root, "peft_type");
-    if (kind != NULL && (!json_is_string(kind) || strcmp(json_string_value(kind), "LORA") != 0)) {
-        return refuse(path, "peft_type", "only LORA can be applied", err);
-    }
     const json_t *bias = json_object_get(root, "bias");
     if (is_used(bias) && (!json_is_string(bias) || strcmp(json_string_value(bias), "none") != 0)) {
         return refuse(path, "bias", "must be \"none\"", err);
     }
     return ACESTEP_OK;
+}
+
+/* PEFT's peft_type; LoRA where it is not said. */
+static ace_status read_kind(ace_adapter_config *c, const char *path, ace_error *err)
+{
+    static const char *const names[ACE_ADAPTER_KINDS] = {"", "LORA", "LOHA", "LOKR"};
+    const json_t *said = json_object_get(c->root, "peft_type");
+    const char *name = said == NULL ? "LORA" : json_string_value(said);
+    for (int i = ACE_ADAPTER_LORA; name != NULL && i < ACE_ADAPTER_KINDS; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            c->kind = (ace_adapter_kind)i;
+            return ACESTEP_OK;
+        }
+    }
+    return refuse(path, "peft_type", "only LORA, LOHA and LOKR can be applied", err);
 }
 
 static bool read_positive(const json_t *value, double *out)
@@ -92,17 +103,22 @@ static ace_status read_pattern(json_t *root, const char *field, const char *path
 static ace_status read_fields(ace_adapter_config *c, const char *path, ace_error *err)
 {
     ace_status status = check_features(c->root, path, err);
+    if (status == ACESTEP_OK) {
+        status = read_kind(c, path, err);
+    }
     if (status != ACESTEP_OK) {
         return status;
     }
     if (!read_positive(json_object_get(c->root, "r"), &c->rank)) {
         return ace_fail(err, ACESTEP_MODEL, "%.400s: r is missing or no positive number", path);
     }
-    if (!read_positive(json_object_get(c->root, "lora_alpha"), &c->alpha)) {
-        return ace_fail(err, ACESTEP_MODEL, "%.400s: lora_alpha is missing or no positive number",
-                        path);
+    const char *alpha = c->kind == ACE_ADAPTER_LORA ? "lora_alpha" : "alpha";
+    if (!read_positive(json_object_get(c->root, alpha), &c->alpha)) {
+        return ace_fail(err, ACESTEP_MODEL, "%.400s: %s is missing or no positive number", path,
+                        alpha);
     }
     c->rslora = json_is_true(json_object_get(c->root, "use_rslora"));
+    c->dora = json_is_true(json_object_get(c->root, "use_dora"));
     status = read_pattern(c->root, "rank_pattern", path, &c->rank_pattern, err);
     return status == ACESTEP_OK
                ? read_pattern(c->root, "alpha_pattern", path, &c->alpha_pattern, err)
@@ -165,19 +181,38 @@ static double value_for(json_t *pattern, const char *name, double otherwise)
     return otherwise;
 }
 
+/* Kind and rank are what the config says, and DoRA is there where it says so. */
+static ace_status check_module(const ace_adapter_config *config, const char *path, const char *name,
+                               int64_t rank, double said, const ace_adapter_module *m,
+                               ace_error *err)
+{
+    if (m->kind != config->kind) {
+        return ace_fail(err, ACESTEP_MODEL,
+                        "%.400s: %s is of kind %s where its adapter_config.json says %s", path,
+                        name, ace_adapter_kind_name(m->kind), ace_adapter_kind_name(config->kind));
+    }
+    if (rank > 0 && said != (double)rank) {
+        return ace_fail(err, ACESTEP_MODEL,
+                        "%.400s: %s has rank %lld where its adapter_config.json says %g", path,
+                        name, (long long)rank, said);
+    }
+    if (config->dora && m->magnitude == NULL) {
+        return ace_fail(err, ACESTEP_MODEL,
+                        "%.400s: %s lacks its lora_magnitude_vector where its adapter_config.json "
+                        "says use_dora",
+                        path, name);
+    }
+    return ACESTEP_OK;
+}
+
 ace_status ace_adapter_config_scale(const ace_adapter_config *config, const char *path, int layer,
-                                    ace_adapter_target target, int64_t rank, float *out,
+                                    ace_adapter_target target, int64_t rank, ace_adapter_module *m,
                                     ace_error *err)
 {
     char name[64];
     (void)snprintf(name, sizeof name, "layers.%d.%s", layer, ace_adapter_target_name(target));
     double said = value_for(config->rank_pattern, name, config->rank);
     double alpha = value_for(config->alpha_pattern, name, config->alpha);
-    if (said != (double)rank) {
-        return ace_fail(err, ACESTEP_MODEL,
-                        "%.400s: %s has rank %lld where its adapter_config.json says %g", path,
-                        name, (long long)rank, said);
-    }
-    *out = (float)(alpha / (config->rslora ? sqrt(said) : said));
-    return ACESTEP_OK;
+    m->scale = (float)(alpha / (config->rslora ? sqrt(said) : said));
+    return check_module(config, path, name, rank, said, m, err);
 }

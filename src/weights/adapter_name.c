@@ -10,6 +10,12 @@ static const char *const targets[ACE_TARGETS] = {
     "mlp.gate_proj",     "mlp.up_proj",       "mlp.down_proj",
 };
 
+const char *ace_adapter_kind_name(ace_adapter_kind kind)
+{
+    static const char *const names[ACE_ADAPTER_KINDS] = {"none", "lora", "loha", "lokr"};
+    return names[kind];
+}
+
 const char *ace_adapter_target_name(ace_adapter_target target)
 {
     return targets[target];
@@ -23,18 +29,31 @@ typedef struct marker {
 } marker;
 
 static const marker markers[] = {
-    {".lora_A", ACE_ADAPTER_DOWN},    {".lora_B", ACE_ADAPTER_UP},
-    {".lora_down", ACE_ADAPTER_DOWN}, {".lora_up", ACE_ADAPTER_UP},
-    {".lora.down", ACE_ADAPTER_DOWN}, {".lora.up", ACE_ADAPTER_UP},
-    {".alpha", ACE_ADAPTER_ALPHA},
+    {".lora_A", {ACE_ADAPTER_LORA, 0, ACE_SLOT_B}},
+    {".lora_B", {ACE_ADAPTER_LORA, 0, ACE_SLOT_A}},
+    {".lora_down", {ACE_ADAPTER_LORA, 0, ACE_SLOT_B}},
+    {".lora_up", {ACE_ADAPTER_LORA, 0, ACE_SLOT_A}},
+    {".lora.down", {ACE_ADAPTER_LORA, 0, ACE_SLOT_B}},
+    {".lora.up", {ACE_ADAPTER_LORA, 0, ACE_SLOT_A}},
+    {".hada_w1_a", {ACE_ADAPTER_LOHA, 0, ACE_SLOT_A}},
+    {".hada_w1_b", {ACE_ADAPTER_LOHA, 0, ACE_SLOT_B}},
+    {".hada_w2_a", {ACE_ADAPTER_LOHA, 1, ACE_SLOT_A}},
+    {".hada_w2_b", {ACE_ADAPTER_LOHA, 1, ACE_SLOT_B}},
+    {".lokr_w1", {ACE_ADAPTER_LOKR, 0, ACE_SLOT_WHOLE}},
+    {".lokr_w1_a", {ACE_ADAPTER_LOKR, 0, ACE_SLOT_A}},
+    {".lokr_w1_b", {ACE_ADAPTER_LOKR, 0, ACE_SLOT_B}},
+    {".lokr_w2", {ACE_ADAPTER_LOKR, 1, ACE_SLOT_WHOLE}},
+    {".lokr_w2_a", {ACE_ADAPTER_LOKR, 1, ACE_SLOT_A}},
+    {".lokr_w2_b", {ACE_ADAPTER_LOKR, 1, ACE_SLOT_B}},
+    {".lora_magnitude_vector", {ACE_ADAPTER_NONE, 0, ACE_SLOT_MAGNITUDE}},
+    {".dora_scale", {ACE_ADAPTER_NONE, 0, ACE_SLOT_MAGNITUDE}},
+    {".alpha", {ACE_ADAPTER_NONE, 0, ACE_SLOT_ALPHA}},
 };
 
 /* Adapters of other kinds are known by these. */
 static const char *const foreign[][2] = {
-    {".lora_magnitude_vector", "DoRA"},
-    {".dora_scale", "DoRA"},
-    {".lokr_", "LoKr"},
-    {".hada_", "LoHa"},
+    {".lokr_t", "LoKr with a Tucker core, for convolutions"},
+    {".hada_t", "LoHa with a Tucker core, for convolutions"},
     {".oft_", "OFT"},
     {".diff", "a full difference"},
     {".lora_embedding_", "LoRA of an embedding"},
@@ -46,7 +65,7 @@ static bool is_tail(const char *text, ace_adapter_role role)
     if (*text == '\0') {
         return true;
     }
-    if (role == ACE_ADAPTER_ALPHA || *text != '.') {
+    if (role.slot == ACE_SLOT_ALPHA || *text != '.') {
         return false;
     }
     const char *dot = strchr(text + 1, '.');
@@ -70,16 +89,18 @@ static ace_status refuse_role(const char *path, const char *key, ace_error *err)
 {
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         if (strstr(key, foreign[i][0]) != NULL) {
-            return ace_fail(err, ACESTEP_UNSUPPORTED,
-                            "%.300s: %.200s belongs to an adapter of another kind (%s); only LoRA "
-                            "can be applied: convert it, or merge it into the model",
-                            path, key, foreign[i][1]);
+            return ace_fail(
+                err, ACESTEP_UNSUPPORTED,
+                "%.300s: %.200s belongs to an adapter of another kind (%s); LoRA, LoHa, "
+                "LoKr and DoRA can be applied: convert it, or merge it into the model",
+                path, key, foreign[i][1]);
         }
     }
-    return ace_fail(err, ACESTEP_UNSUPPORTED,
-                    "%.300s: %.200s is no tensor of a LoRA adapter (lora_A, lora_B, lora_down, "
-                    "lora_up, alpha)",
-                    path, key);
+    return ace_fail(
+        err, ACESTEP_UNSUPPORTED,
+        "%.300s: %.200s is no tensor of an adapter (lora_A, lora_B, lora_down, lora_up, "
+        "hada_w1_a, …, lokr_w1, …, alpha, lora_magnitude_vector, dora_scale)",
+        path, key);
 }
 
 /* ---- the beginning: where it belongs --------------------------------------------------------- */
@@ -150,6 +171,15 @@ static bool read_module(const char *module, const char *end, ace_adapter_name *o
     return false;
 }
 
+ace_status ace_adapter_refuse_module(const char *path, const char *key, ace_error *err)
+{
+    return ace_fail(err, ACESTEP_UNSUPPORTED,
+                    "%.300s: %.200s changes nothing that an adapter can change here: only "
+                    "decoder layers' self_attn and cross_attn (q_proj, k_proj, v_proj, "
+                    "o_proj) and mlp (gate_proj, up_proj, down_proj)",
+                    path, key);
+}
+
 ace_status ace_adapter_name_read(const char *path, const char *key, ace_adapter_name *out,
                                  ace_error *err)
 {
@@ -158,12 +188,7 @@ ace_status ace_adapter_name_read(const char *path, const char *key, ace_adapter_
         return refuse_role(path, key, err);
     }
     const char *module = skip_prefixes(key);
-    if (module >= end || !read_module(module, end, out)) {
-        return ace_fail(err, ACESTEP_UNSUPPORTED,
-                        "%.300s: %.200s changes nothing that an adapter can change here: only "
-                        "decoder layers' self_attn and cross_attn (q_proj, k_proj, v_proj, "
-                        "o_proj) and mlp (gate_proj, up_proj, down_proj)",
-                        path, key);
-    }
+    out->module_bytes = (size_t)(end - key) + 1; /* with the dot */
+    out->elsewhere = module >= end || !read_module(module, end, out);
     return ACESTEP_OK;
 }

@@ -45,6 +45,11 @@ static bool is_computing(const ace_loader *l)
     return l->stream->device->computes;
 }
 
+bool ace_loader_reads(const ace_loader *l)
+{
+    return is_computing(l);
+}
+
 /* ---- vectors and tables ----------------------------------------------------------------- */
 
 /* Trained norm weights lie around 1; biases, tables and logarithms around 0. */
@@ -236,6 +241,28 @@ ace_matrix ace_load_linear_rows(ace_loader *l, const char *name, int64_t rows, i
 ace_matrix ace_load_linear(ace_loader *l, const char *name, int64_t rows, int64_t cols)
 {
     return ace_load_linear_fused(l, &name, &rows, 1, cols, false);
+}
+
+/* Made-up numbers of a row depend on where reading began: all rows are made, few numbers. */
+bool ace_read_linear_rows(ace_loader *l, const char *name, int64_t rows, int64_t cols,
+                          int64_t first, int64_t n, float *to)
+{
+    const int64_t dims[] = {rows, cols};
+    bool made_up = ace_loader_is_synthetic(l);
+    ace_tensor_source s;
+    if (!ace_source_find(l, name, dims, 2, &s) ||
+        !(made_up || ace_source_select(l, &s, first, n)) || !is_loading(l) ||
+        !ace_loader_reserve_scratch(l, ace_source_scratch_floats(l, &s, false))) {
+        return false;
+    }
+    ace_source_read(l, &s, false, spread_for(cols), l->scratch);
+    const unsigned char *data = s.data;
+    size_t row_bytes = (size_t)s.leading_stride * ace_dtype_bytes(s.dtype);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = made_up ? first + i : i;
+        ace_decode_row(s.dtype, data + (size_t)row * row_bytes, cols, to + i * cols);
+    }
+    return true;
 }
 
 /* ---- convolutions ----------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #ifndef ACE_WEIGHTS_LOADER_H
 #define ACE_WEIGHTS_LOADER_H
 
+#include "base/thread_pool.h"
 #include "device/stream.h"
 #include "weights/weights.h"
 
@@ -20,6 +21,7 @@ typedef struct ace_loader {
     ace_dtype matrix_dtype; /* of packed linear layers: F32, BF16 or I8 */
     ace_dtype conv_dtype;   /* of convolutions; ace_loader_init sets it to the same */
     bool int8_inputs;       /* of linear layers to come, see ace_matrix_shape; false at first */
+    ace_pool *pool;         /* for work on the host beyond packing; NULL: one thread */
     ace_loader_listener *listener; /* NULL: nobody */
     void *listener_context;
     int problems;
@@ -53,6 +55,13 @@ ace_matrix ace_load_linear(ace_loader *l, const char *name, int64_t rows, int64_
 /* Rows first … first + n - 1 of a linear layer [rows, cols] alone. */
 ace_matrix ace_load_linear_rows(ace_loader *l, const char *name, int64_t rows, int64_t cols,
                                 int64_t first, int64_t n);
+
+/* False where only sizes count: nothing is read then, and nothing needs be. */
+bool ace_loader_reads(const ace_loader *l);
+/* The same rows as numbers on the host, f32 [n, cols], as the checkpoint has them: not rounded to
+ * matrix_dtype. False after noting a problem. */
+bool ace_read_linear_rows(ace_loader *l, const char *name, int64_t rows, int64_t cols,
+                          int64_t first, int64_t n, float *to);
 
 /* Conv1d [out, in, taps]: `<prefix>.weight` as it is, or under weight normalisation
  * `<prefix>.weight_g` [out,1,1] and `<prefix>.weight_v`, folded in f32 (w = g·v/‖v‖, norm over all

@@ -311,6 +311,16 @@ static void scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter
     to_host(m);
 }
 
+static void mix(ace_device *d, ace_tensor y, ace_tensor x, const ace_mix *mix)
+{
+    mirror *m = mirror_of(d);
+    ace_mix inner = *mix;
+    inner.weight = to_device(m, mix->weight);
+    inner.gate = to_device(m, mix->gate);
+    m->inner->ops->mix(m->inner, to_device(m, y), to_device(m, x), &inner);
+    to_host(m);
+}
+
 static void close_device(ace_device *d)
 {
     free(d);
@@ -336,6 +346,7 @@ static const ace_device_ops mirror_ops = {
     .copy = copy,
     .fill = fill,
     .scatter = scatter,
+    .mix = mix,
     .close = close_device,
 };
 

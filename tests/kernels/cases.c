@@ -16,4 +16,5 @@ const case_operation case_operations[CASE_OPERATIONS] = {
     {"fill", case_fill},
     {"scatter", case_scatter},
     {"scatter_int8", case_scatter_int8},
+    {"mix", case_mix},
 };

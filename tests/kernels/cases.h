@@ -20,6 +20,7 @@ void case_copy(trial *t);
 void case_fill(trial *t);
 void case_scatter(trial *t);
 void case_scatter_int8(trial *t);
+void case_mix(trial *t);
 
 /* All of them, by the name of the operation. */
 typedef struct case_operation {
@@ -27,7 +28,7 @@ typedef struct case_operation {
     void (*run)(trial *);
 } case_operation;
 
-enum { CASE_OPERATIONS = 15 };
+enum { CASE_OPERATIONS = 16 };
 extern const case_operation case_operations[CASE_OPERATIONS];
 
 /* Prints the speed of every operation at published shapes. */

@@ -1,4 +1,4 @@
-/* Norms, elementwise operations, scattered rows. */
+/* Norms, elementwise operations, scattered rows, mixed columns. */
 #include "cases.h"
 
 #include <math.h>
@@ -234,4 +234,33 @@ void case_scatter_int8(trial *t)
                           ace_cols(ace_rows(x, i, 1), h * cols, cols));
         }
     }
+}
+
+void case_mix(trial *t)
+{
+    bool is_scaling = trial_chance(t, 25);
+    int64_t blocks = is_scaling ? 1 : trial_between(t, 1, 9);
+    int64_t terms = is_scaling ? 1 : trial_between(t, 1, 9);
+    int64_t width = trial_size(t, is_scaling ? 600 : 100);
+    width = trial_chance(t, 50) ? (width + 7) / 8 * 8 : width;
+    ace_tensor y = new_output(t, trial_size(t, 40), blocks * width, -2.0f, 2.0f);
+    ace_tensor x = is_scaling
+                       ? input_or_output(t, y, -2.0f, 2.0f)
+                       : trial_input(t, y.rows, terms * width, trial_work_type(t), -2.0f, 2.0f);
+    ace_mix mix = {.accumulate = trial_chance(t, 50)};
+    if (!is_scaling) {
+        mix.weight = trial_input(t, blocks, terms, ACE_F32, -1.0f, 1.0f);
+    }
+    if (trial_chance(t, 60)) {
+        mix.gate = trial_input(t, random_groups(t, y.rows), y.cols, ACE_F32, -1.5f, 1.5f);
+    }
+    snprintf(t->about, sizeof t->about, "[%lld, %lld] by [%lld, %lld], %s -> %s%s%s%s",
+             (long long)y.rows, (long long)y.cols, (long long)blocks, (long long)terms,
+             ace_dtype_name(x.dtype), ace_dtype_name(y.dtype), mix.accumulate ? ", added" : "",
+             mix.gate.addr != 0 ? ", gated" : "", x.addr == y.addr ? ", in place" : "");
+    /* At most 9 products below 2, each partial sum below 18 rounded; then two roundings of at most
+     * 29. */
+    trial_bound(t, (9 * 18 * 1.5 + 2 * 29) * 0x1p-24, 0x1p-23);
+    trial_freeze(t);
+    t->device->ops->mix(t->device, y, x, &mix);
 }

@@ -34,6 +34,20 @@ def lora(rank=2, width=64, layer=0, module="cross_attn.q_proj", strength=0.5, pr
                         f"{prefix}.{layer}.{module}.lora_B.weight": ([64, rank], b)})
 
 
+def lokr(width=64, layer=0, module="self_attn_q_proj", dora=False):
+    """As the original's trainer writes it: LyCORIS' names, a whole W1 and halves of W2."""
+    name = f"lycoris_layers_{layer}_{module}"
+    tensors = {f"{name}.lokr_w1": ([4, 8], [(i % 5 - 2) / 3 for i in range(32)]),
+               f"{name}.lokr_w2_a": ([16, 2], [(i % 7 - 3) / 7 for i in range(32)]),
+               f"{name}.lokr_w2_b": ([2, width // 8], [(i % 3 - 1) / 2 for i in range(width // 4)]),
+               f"{name}.alpha": ([], [4.0]),
+               "lycoris_time_embed_linear_1.lokr_w1": ([2, 2], [1.0] * 4),  # wrapped and not trained
+               "lycoris_time_embed_linear_1.lokr_w2": ([2, 2], [0.0] * 4)}
+    if dora:
+        tensors[f"{name}.dora_scale"] = ([64, 1], [1.5] * 64)
+    return safetensors(tensors)
+
+
 def form(*parts):
     """(field, file name or None, bytes) as a multipart body."""
     body = b""
@@ -108,7 +122,9 @@ class Adapters(ServerTest):
         folder = os.path.join(self.folder, "loras")
         os.makedirs(os.path.join(folder, "voice"))
         os.makedirs(os.path.join(folder, "empty"))
-        for name, data in (("one.safetensors", lora()), ("voice/adapter_model.safetensors", lora(layer=1)),
+        os.makedirs(os.path.join(folder, "trained"))
+        for name, data in (("one.safetensors", lora()), ("trained/lokr_weights.safetensors", lokr()),
+                           ("stretched.safetensors", lokr(dora=True)), ("voice/adapter_model.safetensors", lora(layer=1)),
                            ("voice/adapter_config.json", CONFIG), ("broken.safetensors", b"\xff" * 40),
                            ("a,b.safetensors", lora()), (".hidden.safetensors", lora()), ("notes.txt", b"x"),
                            ("pickle.bin", b"x"), ("lokr.safetensors", safetensors({
@@ -117,12 +133,17 @@ class Adapters(ServerTest):
                 f.write(data)
         server = self.begin("--adapters", f"/nowhere::{folder}")
         listed = {a["name"]: a for a in server.ask("GET", "/v1/adapters").json["adapters"]}
-        self.assertEqual(list(listed), ["broken", "lokr", "one", "voice"])
-        self.assertEqual([listed[n]["error"] is None for n in listed], [False, False, True, True])
-        self.assertIn("LoKr", listed["lokr"]["error"])
+        self.assertEqual(list(listed), ["broken", "lokr", "one", "stretched", "trained", "voice"])
+        self.assertEqual([listed[n]["error"] is None for n in listed], [False, False, True, True, True, True])
+        self.assertIn("lacks its other half", listed["lokr"]["error"])
+        self.assertEqual([(listed[n]["kind"], listed[n]["dora"], listed[n]["rank"]["most"], listed[n]["modules"])
+                          for n in ("one", "trained", "stretched")],
+                         [("lora", False, 2, 1), ("lokr", False, 2, 1), ("lokr", True, 2, 1)])
         self.assertNotIn(self.folder, json.dumps(listed))
         self.assertFalse(listed["one"]["uploaded"])
-        self.assertNotEqual(self.song(server, lora="one")[1], self.song(server, lora="voice")[1])
+        songs = [self.song(server, lora=n)[1] for n in ("one", "voice", "trained", "stretched", "trained:0.5,one")]
+        self.assertEqual(len(set(songs)), 5)
+        self.assertEqual(self.song(server, lora="trained:0.5,stretched:0")[1], self.song(server, lora="trained:0.5")[1])
         self.assertEqual(server.ask("DELETE", "/v1/adapters/one").status, 409)
         self.send(server, ("file", "one.safetensors", lora()), status=409)
         self.assertTrue(os.path.exists(os.path.join(folder, "one.safetensors")))

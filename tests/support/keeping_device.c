@@ -23,7 +23,8 @@ typedef enum kind {
     ADD,
     COPY,
     FILL,
-    SCATTER
+    SCATTER,
+    MIX
 } kind;
 
 /* An operation's arguments; those that it has. */
@@ -38,6 +39,7 @@ typedef struct kept {
     ace_head_norm head_norm;
     ace_attention attention;
     ace_scatter scatter;
+    ace_mix mix;
     float value;
     const float *from;
 } kept;
@@ -105,6 +107,9 @@ static ace_status run(ace_device *d, const kept *k)
         break;
     case SCATTER:
         ops->scatter(d, k->y, k->x, &k->scatter);
+        break;
+    case MIX:
+        ops->mix(d, k->y, k->x, &k->mix);
         break;
     }
     return ACESTEP_OK;
@@ -338,6 +343,11 @@ static void scatter(ace_device *d, ace_tensor y, ace_tensor x, const ace_scatter
     (void)take(d, &(kept){.kind = SCATTER, .y = y, .x = x, .scatter = *to});
 }
 
+static void mix(ace_device *d, ace_tensor y, ace_tensor x, const ace_mix *m)
+{
+    (void)take(d, &(kept){.kind = MIX, .y = y, .x = x, .mix = *m});
+}
+
 static void close_device(ace_device *d)
 {
     keeping *m = keeping_of(d);
@@ -373,6 +383,7 @@ static const ace_device_ops keeping_ops = {
     .copy = copy,
     .fill = fill,
     .scatter = scatter,
+    .mix = mix,
     .begin_step = begin_step,
     .end_step = end_step,
     .forget_step = forget_step,

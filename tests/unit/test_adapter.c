@@ -94,9 +94,10 @@ static void every_spelling_is_known(void **state)
         ace_adapter *a = read_well(f, NULL);
         const ace_adapter_module *m = &a->module[names[i].layer][names[i].target];
         assert_int_equal(a->n_modules, 1);
-        assert_non_null(m->down);
-        assert_int_equal(m->down->dim[1], 4);
-        assert_int_equal(m->up->dim[0], 3);
+        assert_int_equal(m->kind, ACE_ADAPTER_LORA);
+        assert_int_equal(m->cols, 4);
+        assert_int_equal(m->rows, 3);
+        assert_null(m->magnitude);
         assert_true(m->scale == 1.0f);
         ace_adapter_close(a);
     }
@@ -131,15 +132,15 @@ static void other_kinds_are_named(void **state)
 {
     (void)state;
     static const char *const tensors[][2] = {
-        {"layers.0.self_attn.q_proj.lora_magnitude_vector.default.weight", "DoRA"},
-        {"layers.0.self_attn.q_proj.dora_scale", "DoRA"},
-        {"lycoris_layers_0_self_attn_q_proj.lokr_w1", "LoKr"},
-        {"layers.0.self_attn.q_proj.hada_w1_a", "LoHa"},
+        {"lycoris_layers_0_self_attn_q_proj.lokr_t2", "Tucker core"},
+        {"layers.0.self_attn.q_proj.hada_t1", "Tucker core"},
+        {"layers.0.self_attn.q_proj.oft_blocks", "OFT"},
+        {"layers.0.self_attn.q_proj.lokr_w3", "no tensor of an adapter"},
         {"layers.0.self_attn.q_proj.diff_b", "full difference"},
-        {"layers.0.self_attn.q_proj.lora_B.bias", "no tensor of a LoRA"},
-        {"layers.0.self_attn.q_proj.weight", "no tensor of a LoRA"},
-        {"layers.0.self_attn.q_proj.lora_Another.weight", "no tensor of a LoRA"},
-        {"layers.0.self_attn.q_proj.alpha.weight", "no tensor of a LoRA"},
+        {"layers.0.self_attn.q_proj.lora_B.bias", "no tensor of an adapter"},
+        {"layers.0.self_attn.q_proj.weight", "no tensor of an adapter"},
+        {"layers.0.self_attn.q_proj.lora_Another.weight", "no tensor of an adapter"},
+        {"layers.0.self_attn.q_proj.alpha.weight", "no tensor of an adapter"},
     };
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
         checkpoint *f = checkpoint_new();
@@ -247,8 +248,13 @@ static void configs_that_say_more_are_refused(void **state)
         {"{\"r\":-2,\"lora_alpha\":1}", ACESTEP_MODEL, "r is missing"},
         {"{\"r\":2,\"lora_alpha\":\"1\"}", ACESTEP_MODEL, "lora_alpha is missing"},
         {"{\"r\":2,\"lora_alpha\":1,\"bias\":\"all\"}", ACESTEP_UNSUPPORTED, "bias"},
-        {"{\"r\":2,\"lora_alpha\":1,\"use_dora\":true}", ACESTEP_UNSUPPORTED, "use_dora"},
-        {"{\"r\":2,\"lora_alpha\":1,\"peft_type\":\"LOKR\"}", ACESTEP_UNSUPPORTED, "peft_type"},
+        {"{\"r\":2,\"lora_alpha\":1,\"use_dora\":true}", ACESTEP_MODEL,
+         "lacks its lora_magnitude_vector"},
+        {"{\"r\":2,\"alpha\":1,\"peft_type\":\"LOKR\"}", ACESTEP_MODEL,
+         "is of kind lora where its adapter_config.json says lokr"},
+        {"{\"r\":2,\"lora_alpha\":1,\"peft_type\":\"LOKR\"}", ACESTEP_MODEL, "alpha is missing"},
+        {"{\"r\":2,\"lora_alpha\":1,\"peft_type\":\"BOFT\"}", ACESTEP_UNSUPPORTED, "peft_type"},
+        {"{\"r\":2,\"lora_alpha\":1,\"peft_type\":7}", ACESTEP_UNSUPPORTED, "peft_type"},
         {"{\"r\":2,\"lora_alpha\":1,\"modules_to_save\":[\"x\"]}", ACESTEP_UNSUPPORTED,
          "modules_to_save"},
         {"{\"r\":2,\"lora_alpha\":1,\"rank_pattern\":[1]}", ACESTEP_MODEL, "rank_pattern"},
@@ -344,10 +350,10 @@ static void other_files_are_refused(void **state)
     (void)state;
     folder d = make_folder();
     assert_file_refused(d.path, ACESTEP_MODEL, "adapter_model.safetensors");
-    write_text(in(&d, "lokr_weights.safetensors"), "x");
-    assert_file_refused(d.path, ACESTEP_UNSUPPORTED, "LoKr");
     write_text(in(&d, "adapter_model.bin"), "x");
     assert_file_refused(d.path, ACESTEP_UNSUPPORTED, "safe_serialization");
+    write_text(in(&d, "lokr_weights.safetensors"), "x");
+    assert_file_refused(d.path, ACESTEP_MODEL, "lokr_weights.safetensors");
     assert_file_refused(in(&d, "adapter_model.bin"), ACESTEP_UNSUPPORTED, "pickle");
     write_text(in(&d, "adapter_model.safetensors"), "x");
     assert_file_refused(d.path, ACESTEP_IO, "adapter_config.json");

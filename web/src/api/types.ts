@@ -52,6 +52,8 @@ export interface Adapter {
   name: string;
   uploaded: boolean;
   error?: string | null; // why it cannot be used
+  kind?: string; // lora, loha, lokr, mixed
+  dora?: boolean;
   rank?: { least: number; most: number };
   layers?: number;
 }

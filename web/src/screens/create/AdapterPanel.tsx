@@ -1,4 +1,4 @@
-/** Adapters (LoRA) that change how the model plays: which, and how much. */
+/** Adapters (LoRA and its relatives) that change how the model plays: which, and how much. */
 import { useRef } from "preact/hooks";
 import type { Adapter } from "../../api/types";
 import { Button, IconButton } from "../../parts/Button";
@@ -11,10 +11,14 @@ import { t } from "../../state/text";
 const MOST = 2; // the engine takes -4 … 4
 const STEP = 0.05;
 
-function about({ rank, layers }: Adapter): string {
-  if (!rank) return "";
+const KINDS: Record<string, string> = { lora: "LoRA", loha: "LoHa", lokr: "LoKr" };
+
+function about({ kind, dora, rank, layers }: Adapter): string {
+  if (!kind || !rank) return "";
+  const name = (KINDS[kind] ?? "LyCORIS") + (dora ? ", DoRA" : "");
   const ranks = rank.least === rank.most ? `${rank.most}` : `${rank.least}–${rank.most}`;
-  return t("adapters.about", { rank: ranks, layers: layers ?? 0 });
+  const facts = { kind: name, rank: ranks, layers: layers ?? 0 };
+  return t(rank.most > 0 ? "adapters.about" : "adapters.aboutWhole", facts); // whole matrices have no rank
 }
 
 function AdapterRow({ adapter, index }: { adapter: Adapter; index: number }) {
