@@ -35,6 +35,10 @@ common_switches take_common_switches(int *argc, char **argv);
  * arguments. On failure prints the error and returns NULL with *exit_status set. */
 acestep_request *read_request(int argc, char **argv, int *exit_status);
 
+/* The models where `acestep download` puts checkpoints, once a song can be made from them; anything
+ * that names others comes later and wins. */
+acestep_status set_downloaded_models(acestep_request *request, acestep_error *err);
+
 /* Prints what a function of the library says about the request that the arguments make. */
 typedef char *description(const acestep_request *request, acestep_error *err);
 int print_description(int argc, char **argv, description *describe);

@@ -94,9 +94,7 @@ static const char *take_request_path(int *argc, char **argv)
     return path;
 }
 
-/* Where `acestep download` puts checkpoints, once a song can be made from them; anything that names others
- * comes later and wins. */
-static acestep_status set_downloaded_models(acestep_request *request, acestep_error *err)
+acestep_status set_downloaded_models(acestep_request *request, acestep_error *err)
 {
     acestep_error unknown = {.code = ACESTEP_OK};
     char *folder = acestep_store_folder(NULL, &unknown);

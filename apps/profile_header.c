@@ -85,6 +85,13 @@ static void line(const char *name, const char *value)
     printf("  %-14s %s\n", name, value);
 }
 
+/* Of a path: which model it is, not where. */
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
 void profile_print_header(const json_t *c)
 {
     char memory[160];
@@ -105,7 +112,7 @@ void profile_print_header(const json_t *c)
                      ? "shape: the schedule is walked, nothing is computed"
                      : "full");
     line("DiT", text_of(c, "dit", "none"));
-    line("LM", text_of(c, "lm", "none"));
+    line("LM", last_part(text_of(c, "lm", "none")));
     line("LM backend", text_of(c, "lm_backend", "none"));
     line("precision", text_of(c, "precision", ""));
     line("memory", memory);

@@ -157,7 +157,7 @@ static acestep_status set_defaults(acestep_request *request, acestep_error *err)
                                               {"batch_size", "1"},
                                               {"inference_steps", "8"},
                                               {"seed", "42"}};
-    acestep_status status = ACESTEP_OK;
+    acestep_status status = set_downloaded_models(request, err);
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && status == ACESTEP_OK; i++) {
         status = acestep_request_set(request, defaults[i][0], defaults[i][1], err);
     }

@@ -312,7 +312,8 @@ typedef struct acestep_tier_test_options {
     const double *sizes; /* GB of the simulated cards */
     int n_sizes;         /* 0: one card of each tier */
     double duration;     /* s, clamped to each tier's limit; 0: 30 */
-    bool with_lm;        /* the language model runs where the tier offers one */
+    bool with_lm;        /* the language model runs where the tier offers one; the batches are tried
+                            without and with it in any case */
     bool skip_compile;   /* not compiled where nothing is quantised */
     bool boundary;       /* also without INT8, and without offloading */
     bool batch_boundary; /* also 1, 2, 4, 8 songs at once, until one fails */

@@ -71,6 +71,35 @@ static bool frame(const acestep_result *result, ace_picture *p)
     return true;
 }
 
+/* ---- stages ---------------------------------------------------------------------------------- */
+
+static const char *stage_at(const columns *spans, int c)
+{
+    return spans->at[c] != NULL ? spans->at[c]->stage : "";
+}
+
+/* The column behind the stage that column c belongs to. */
+static int stage_end(const columns *spans, int c)
+{
+    int end = c + 1;
+    while (end < spans->n && strcmp(stage_at(spans, end), stage_at(spans, c)) == 0) {
+        end++;
+    }
+    return end;
+}
+
+/* The longer of its names that has room; "" where neither has. */
+static const char *stage_name(const char *key, int room)
+{
+    for (int i = 0; i < ACE_STAGES; i++) {
+        const char *title = ace_stage_title((ace_stage_id)i);
+        if (strcmp(key, ace_stage_key((ace_stage_id)i)) == 0 && (int)strlen(title) <= room) {
+            return title;
+        }
+    }
+    return (int)strlen(key) <= room ? key : "";
+}
+
 /* ---- in a terminal --------------------------------------------------------------------------- */
 
 /* The band at this height; -1 above all. */
@@ -84,6 +113,18 @@ static int band_at(const ace_picture_stage *s, size_t bytes)
         }
     }
     return -1;
+}
+
+/* Which stage stands where, for those that are wide enough. */
+static void stage_line(ace_lines *t, const columns *spans)
+{
+    ace_lines_add(t, "  %*s ", AMOUNT_COLUMNS, "");
+    for (int c = 0; c < spans->n;) {
+        int end = stage_end(spans, c);
+        ace_lines_add(t, "|%-*s", end - c - 1, stage_name(stage_at(spans, c), end - c - 1));
+        c = end;
+    }
+    ace_lines_add(t, "|\n");
 }
 
 char *acestep_result_memory(const acestep_result *result, int width, bool colour)
@@ -119,6 +160,7 @@ char *acestep_result_memory(const acestep_result *result, int width, bool colour
         }
         ace_lines_add(&t, "\n");
     }
+    stage_line(&t, spans);
     ace_lines_add(&t, "  %*s  0 s, to the right: %.2f s%s\n", AMOUNT_COLUMNS, "", timeline->end,
                   ace_picture_shows_cap(&p) ? "; ---: what the device has" : "");
     ace_picture_legend(&t, &p, colour, false);
@@ -176,17 +218,50 @@ static void add_field(ace_lines *t, const ace_svg_frame *f, const ace_picture *p
 static void add_times(ace_lines *t, const ace_svg_frame *f, double end)
 {
     enum { MARKS = 6 };
+    bool is_short = end < 0.6; /* marks of less than a tenth of a second */
     for (int i = 0; i <= MARKS; i++) {
-        ace_lines_add(t, "<text class=\"middle\" x=\"%d\" y=\"%d\">%.2f s</text>\n",
-                      f->left + f->width * i / MARKS, f->top + f->height + 22, end * i / MARKS);
+        double at = end * i / MARKS;
+        ace_lines_add(t, "<text class=\"middle\" x=\"%d\" y=\"%d\">%.*f %s</text>\n",
+                      f->left + f->width * i / MARKS, f->top + f->height + 22, is_short ? 0 : 2,
+                      is_short ? 1000 * at : at, is_short ? "ms" : "s");
     }
+}
+
+/* A mark where a stage begins, and its name where there is room. */
+static void add_stages(ace_lines *t, const ace_svg_frame *f, const columns *spans)
+{
+    enum { LETTER = 7 }; /* pixels, about */
+    int below = f->top + f->height;
+    for (int c = 0; c < spans->n;) {
+        int end = stage_end(spans, c);
+        ace_lines_add(t, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n",
+                      f->left + c, f->left + c, below + 30, below + 48);
+        ace_lines_add(t, "<text class=\"middle\" x=\"%d\" y=\"%d\">%s</text>\n",
+                      f->left + (c + end) / 2, below + 44,
+                      stage_name(stage_at(spans, c), (end - c) / LETTER));
+        c = end;
+    }
+}
+
+/* How long it took, or that it did not do the work. */
+static void add_heading(ace_lines *t, const acestep_result *result, size_t peak_bytes)
+{
+    char peak[24];
+    ace_report_bytes(peak_bytes, peak, sizeof peak);
+    ace_lines_add(t, "<text class=\"head\" x=\"16\" y=\"28\">");
+    ace_svg_text(t, result->plan.model);
+    ace_lines_add(t, ", %.1f s of audio", result->plan.seconds);
+    if (result->found.operations.timed) {
+        ace_lines_add(t, " in %.2f s", result->wall_seconds);
+    }
+    ace_lines_add(t, ", %s at the peak%s</text>\n", peak,
+                  result->found.operations.timed ? "" : ", nothing computed");
 }
 
 char *acestep_result_memory_svg(const acestep_result *result)
 {
     ace_picture p;
     ace_lines t = {.text = NULL};
-    char peak[24];
     columns *spans = calloc(1, sizeof *spans);
     ace_lines_add(&t, "%s", "");
     if (spans == NULL || !frame(result, &p)) {
@@ -197,16 +272,13 @@ char *acestep_result_memory_svg(const acestep_result *result)
     ace_svg_frame f = {
         .left = 84, .top = 64, .width = TIME_COLUMNS, .height = 320, .legend = 260, .below = 60};
     spread(timeline, TIME_COLUMNS, spans);
-    ace_report_bytes(p.peak, peak, sizeof peak);
     ace_svg_begin(&t, &f, "Device memory over time", result->plan.model);
-    ace_lines_add(&t, "<text class=\"head\" x=\"16\" y=\"28\">");
-    ace_svg_text(&t, result->plan.model);
-    ace_lines_add(&t, ", %.1f s of audio in %.2f s, %s at the peak</text>\n", result->plan.seconds,
-                  result->wall_seconds, peak);
+    add_heading(&t, result, p.peak);
     ace_svg_scale(&t, &f, &p);
     add_field(&t, &f, &p, spans, result->found.log.workspace_bytes);
     ace_svg_cap(&t, &f, &p);
     add_times(&t, &f, timeline->end);
+    add_stages(&t, &f, spans);
     ace_svg_legend(&t, &f, &p);
     ace_lines_add(&t, "</svg>\n");
     free(spans);

@@ -140,8 +140,11 @@ static void compare_entries(comparison *c, const json_t *old, const json_t *now)
         compare_value(c, settings[i], json_object_get(old, settings[i]),
                       json_object_get(now, settings[i]));
     }
-    json_object_foreach (json_object_get(now, "tier_settings"), name, value) {
-        compare_value(c, name, json_object_get(json_object_get(old, "tier_settings"), name), value);
+    if (strcmp(json_string_value(json_object_get(now, "test_variant")), "default") == 0) {
+        json_object_foreach (json_object_get(now, "tier_settings"), name, value) {
+            compare_value(c, name, json_object_get(json_object_get(old, "tier_settings"), name),
+                          value);
+        }
     }
     compare_outcome(c, old, now);
     compare_sizes(c, old, now, "components");

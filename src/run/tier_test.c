@@ -328,11 +328,11 @@ static ace_status run_card(tier_test_run *t, const ace_tier_table *tiers, double
 {
     const ace_tier_test_options *o = &t->test->options;
     ace_tier_row card = {.gb = gb, .batch = 1, .tier = tiers->row[ace_tier_of_gb(gb)]};
-    bool offers_lm = o->with_lm && card.tier.recommended_lm >= 0;
+    bool offers_lm = card.tier.recommended_lm >= 0;
     int last = o->boundary ? ACE_VARIANT_NO_OFFLOAD : ACE_VARIANT_DEFAULT;
     bool passed = false;
     ace_status status = ACESTEP_OK;
-    card.asks_lm = offers_lm;
+    card.asks_lm = o->with_lm && offers_lm;
     t->row = 0;
     t->rows = count_rows(o, &card.tier, offers_lm);
     for (int v = ACE_VARIANT_DEFAULT; v <= last && status == ACESTEP_OK; v++) {

@@ -128,6 +128,17 @@ class Profile(ProgramTest):
                 self.assertTrue(all(row["gen_success"] for row in found[:-1]))
                 self.assertTrue(len(found) == 4 or not found[-1]["gen_success"])
 
+    def test_batches_with_and_without_the_language_model(self):
+        """Both, as the guide says, whether or not the default run has it."""
+        for arguments in ((), ("--tier-with-lm",)):
+            rows = self.rows("--tiers", "4", "8", "--tier-batch-boundary", *arguments)
+            variants = [(row["tier_gb"], row["test_variant"]) for row in rows]
+            self.assertEqual(variants, [(4, "default"), *((4, f"batch-noLM-{n}") for n in (1, 2, 4, 8)),
+                                        (8, "default"), *((8, f"batch-noLM-{n}") for n in (1, 2, 4, 8)),
+                                        *((8, f"batch-LM-{n}") for n in (1, 2, 4, 8))])
+            self.assertEqual([row["use_lm"] for row in rows if row["test_variant"] == "default"],
+                             [False, bool(arguments)])
+
     def test_baseline(self):
         self.rows("--tiers", "8", "20", "--benchmark-output", "old.json")
         again = self.profile("--tiers", "8", "20", "--baseline", "old.json")
@@ -146,6 +157,14 @@ class Profile(ProgramTest):
         self.assertIn("8 GB default: max_batch_size_with_lm was 3, is 2", text)
         self.assertIn("20 GB default: weights of DD", text)
         self.assertIn("2 of 2 runs compared, 2 differences", text)
+
+    def test_a_row_of_the_table_is_told_once(self):
+        self.rows("--tiers", "8", "--tier-boundary", "--benchmark-output", "old.json")
+        with open(self.path("tiers.json"), "w") as f:
+            json.dump({"tier4": {"max_batch_size_with_lm": 4}}, f)
+        caught = self.profile("--tiers", "8", "--tier-boundary", "--gpu-tiers", "tiers.json", "--baseline", "old.json")
+        self.assertEqual(caught.returncode, FAILED, caught.stderr)
+        self.assertIn("3 of 3 runs compared, 1 difference\n", caught.stdout.decode())
 
     def test_a_pass_must_stay_one(self):
         self.rows("--tiers", "7", "--tier-boundary", "--tier-with-lm", "--benchmark-output", "old.json")

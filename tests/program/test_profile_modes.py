@@ -106,6 +106,7 @@ class Modes(ProgramTest):
         picture = text[text.index("Memory on the device"):]
         self.assertRegex(picture, r"\| *w+")
         self.assertIn("audio decoder (VD)", picture)
+        self.assertRegex(picture, r"\|audio decoder +\|\n")  # where it stands in time
         with open(self.path("memory.svg")) as f:
             svg = f.read()
         bands = {}
@@ -117,7 +118,10 @@ class Modes(ProgramTest):
         peak = self.json_of(*SMALL, "--no-warmup", "--max-cuda-vram", "4")["result"]["measured"]["peak_bytes"]
         self.assertEqual(self.tallest(svg), peak)
         with open(self.path("shape.svg")) as f:
-            self.assertEqual(self.tallest(f.read()), peak)
+            shape = f.read()
+        self.assertEqual(self.tallest(shape), peak)
+        self.assertIn(">audio decoder</text>", svg)
+        self.assertEqual(("nothing computed" in svg, "nothing computed" in shape), (False, True))
         done = self.profile(*SMALL, "--exec", "shape", "--no-warmup", "--timeline", "no/memory.svg", expected=IO)
         self.assertIn("no/memory.svg", done.stderr.decode())
 
@@ -133,6 +137,14 @@ class Modes(ProgramTest):
             json.dump({"caption": "mine", "duration": 12}, f)
         found = self.json_of("--example", "mine.json", "--models", GOLDEN, "--exec", "shape", "--no-warmup")
         self.assertEqual(found["result"]["outputs"][0]["seconds"], 12)
+
+    def test_downloaded_models_are_used(self):
+        os.mkdir(self.path("acestep"))
+        os.symlink(GOLDEN, self.path("acestep", "models"))
+        done = self.run_program("profile", "--exec", "shape", "--no-warmup", "--duration", "10",
+                                env={"XDG_DATA_HOME": self.folder})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout.decode(), r"LM +acestep-5Hz-lm-0.6B\n")
 
     def test_refusals(self):
         self.one_line("tier-test", ARGUMENT, "--mode", "dream")

@@ -616,6 +616,12 @@ static void repetitions_outlive_a_cancelled_stage(void **state)
     assert_true(bench->measured.row[0].n < 4);
     acestep_bench_free(bench);
 
+    stop step = {.at = 5}; /* the transformer itself asks nobody */
+    bench = stopped_bench("dit", &step);
+    assert_non_null(bench);
+    assert_in_range(bench->measured.row[0].n, 1, 3);
+    acestep_bench_free(bench);
+
     stop lm = {.at = 60};
     bench = stopped_bench("text,lm", &lm);
     assert_non_null(bench);
