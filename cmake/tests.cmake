@@ -200,3 +200,10 @@ if(TARGET acestep_cuda_emulated)
     set_tests_properties(cuda_emulated_songs cuda_emulated_server PROPERTIES TIMEOUT 900 LABELS cuda)
   endif()
 endif()
+# The first run on a machine knows no times: the longest tests start first, so that none is left alone at the end.
+foreach(name page cuda_emulated_songs test_lm_run models test_pipeline test_tiers_run server_compat test_vae
+    test_pack_cache server_jobs program bench cuda_emulated_recovery)
+  if(TEST ${name})
+    set_tests_properties(${name} PROPERTIES COST 60)
+  endif()
+endforeach()
