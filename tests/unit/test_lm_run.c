@@ -102,8 +102,10 @@ static void check_alone(const made *batch, made *const alone[SONGS])
     }
 }
 
-/* With this precision and guidance: in chunks of every size, on the CPU and on a card. */
-static void check_batches(const char *kind)
+/* With this precision and guidance: in chunks of every size, on the CPU and on a card. Every second
+ * way from the first one: guidance takes turns with the ways, so that a precision goes through all
+ * of them. */
+static void check_batches(const char *kind, size_t first)
 {
     static const char *const ways[] = {
         "lm_batch_chunk_size=1",
@@ -123,7 +125,7 @@ static void check_batches(const char *kind)
     }
     assert_false(same_codes(alone[0], 0, alone[1], 0));
     assert_false(same_codes(alone[1], 0, alone[2], 0));
-    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+    for (size_t way = first; way < sizeof ways / sizeof *ways; way += 2) {
         (void)snprintf(options, sizeof options, "%s;vae_overlap=12;batch_size=3;seed=11,22,33;%s",
                        kind, ways[way]);
         made *batch = make(fixed, options);
@@ -177,22 +179,22 @@ static void requests_do_not_meet(void **state)
 static void a_batch_changes_nothing_f32(void **state)
 {
     (void)state;
-    check_batches("precision=f32;lm_cfg_scale=2;quantization=none");
-    check_batches("precision=f32;lm_cfg_scale=1;quantization=none");
+    check_batches("precision=f32;lm_cfg_scale=2;quantization=none", 0);
+    check_batches("precision=f32;lm_cfg_scale=1;quantization=none", 1);
 }
 
 static void a_batch_changes_nothing_bf16(void **state)
 {
     (void)state;
-    check_batches("precision=bf16;lm_cfg_scale=2;quantization=none");
-    check_batches("precision=bf16;lm_cfg_scale=1;quantization=none");
+    check_batches("precision=bf16;lm_cfg_scale=2;quantization=none", 1);
+    check_batches("precision=bf16;lm_cfg_scale=1;quantization=none", 0);
 }
 
 static void a_batch_changes_nothing_int8(void **state)
 {
     (void)state;
-    check_batches("precision=int8;lm_cfg_scale=2;quantization=int8");
-    check_batches("precision=int8;lm_cfg_scale=1;quantization=int8");
+    check_batches("precision=int8;lm_cfg_scale=2;quantization=int8", 0);
+    check_batches("precision=int8;lm_cfg_scale=1;quantization=int8", 1);
 }
 
 static void a_batch_changes_nothing_with_an_int8_cache(void **state)

@@ -1,5 +1,5 @@
-/* Every tier at work on the simulated card: published sizes with the schedule alone, tiny models with
- * all the computing. What the plan says is what happens, to the byte, under the cap. */
+/* Every tier at work on the simulated card: published sizes with the schedule alone, tiny models
+ * with all the computing. What the plan says is what happens, to the byte, under the cap. */
 #include "base/log.h"
 #include "device/sim_device.h"
 #include "options/option_table.h"
@@ -21,12 +21,14 @@ enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static const size_t GB = (size_t)1 << 30;
 
-/* ---- published sizes ---------------------------------------------------------------------------- */
+/* ---- published sizes ----------------------------------------------------------------------------
+ */
 
 static void check_published(double gb, const char *options)
 {
     char text[400];
-    (void)snprintf(text, sizeof text, "exec=shape;device=sim;max_cuda_vram=%g;seed=1;%s", gb, options);
+    (void)snprintf(text, sizeof text, "exec=shape;device=sim;max_cuda_vram=%g;seed=1;%s", gb,
+                   options);
     made *m = job_make(text, NULL);
     job_check_plan(m);
     assert_true(m->report.peak_bytes <= m->choice.budget_bytes);
@@ -107,9 +109,12 @@ static size_t held(const made *m, ace_part part)
 static void residency_after_a_job(void **state)
 {
     (void)state;
-    made *small = job_make("exec=shape;device=sim;max_cuda_vram=8;weights=synthetic;duration=30", NULL);
-    made *middle = job_make("exec=shape;device=sim;max_cuda_vram=12;weights=synthetic;duration=30", NULL);
-    made *large = job_make("exec=shape;device=sim;max_cuda_vram=24;weights=synthetic;duration=30", NULL);
+    made *small =
+        job_make("exec=shape;device=sim;max_cuda_vram=8;weights=synthetic;duration=30", NULL);
+    made *middle =
+        job_make("exec=shape;device=sim;max_cuda_vram=12;weights=synthetic;duration=30", NULL);
+    made *large =
+        job_make("exec=shape;device=sim;max_cuda_vram=24;weights=synthetic;duration=30", NULL);
     for (int i = 0; i < ACE_PARTS; i++) {
         ace_part part = (ace_part)i;
         bool is_dit = part == ACE_PART_DIT || part == ACE_PART_DIT_CONDITION ||
@@ -142,7 +147,8 @@ static void int8_halves_the_dit(void **state)
     }
 }
 
-/* ---- tiny models, computed ---------------------------------------------------------------------- */
+/* ---- tiny models, computed ----------------------------------------------------------------------
+ */
 
 static const char golden[] = "models=" ACESTEP_SOURCE_DIR "/tests/golden;threads=2;seed=3;"
                              "duration=6;caption=slow piano;file_tags=none";
@@ -170,9 +176,9 @@ static void sim_equals_cpu(void **state)
         "model=turbo;quantization=int8",
         "model=base;quantization=int8;guidance_scale=4;inference_steps=3",
     };
-    static const char *const ways[] = {"offload_to_cpu=true", "offload_dit_window=1",
+    static const char *const ways[] = {"offload_to_cpu=true",  "offload_dit_window=1",
                                        "offload_dit_window=2", "offload_dit_policy=stage",
-                                       "vae_chunk=64", "vae_on_cpu=true"};
+                                       "vae_chunk=64",         "vae_on_cpu=true"};
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         made *cpu = on_cpu(kinds[kind]);
         for (int i = 0; i < SIZES; i += 3) {
@@ -273,7 +279,8 @@ static void int8_stays_close(void **state)
     job_discard(int8);
 }
 
-/* ---- when the card refuses ----------------------------------------------------------------------- */
+/* ---- when the card refuses
+ * ----------------------------------------------------------------------- */
 
 static const char *const stages[] = {"load", "text", "condition", "diffusion", "vae"};
 
@@ -282,9 +289,9 @@ static void write_source(char *path, size_t room)
 {
     enum { SAMPLES = 249600 };
     static const unsigned char head[44] = {
-        'R', 'I', 'F', 'F', 0x24, 0x3c, 0x0f, 0,    'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0,
-        0,   0,   1,   0,   2,    0,    0x80, 0xbb, 0,   0,   0,   0xee, 2,  0,   4,   0,   16, 0,
-        'd', 'a', 't', 'a', 0,    0x3c, 0x0f, 0};
+        'R', 'I', 'F', 'F', 0x24, 0x3c, 0x0f, 0,   'W', 'A',  'V',  'E',  'f',  'm', 't',
+        ' ', 16,  0,   0,   0,    1,    0,    2,   0,   0x80, 0xbb, 0,    0,    0,   0xee,
+        2,   0,   4,   0,   16,   0,    'd',  'a', 't', 'a',  0,    0x3c, 0x0f, 0};
     (void)snprintf(path, room, "/tmp/acestep_tiers_%ld.wav", (long)getpid());
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
@@ -339,37 +346,45 @@ static void refused_allocations_of_a_cover(void **state)
     assert_int_equal(remove(source), 0);
 }
 
-/* Every n-th allocation of every stage fails: a song, the same one, or one clear error. */
+/* The n-th allocation of a stage is refused, or all are (0): a song, the same one, or one clear
+ * error. */
+static void check_refused(const made *whole, double gb, const char *stage, int n)
+{
+    char options[900];
+    char which[8] = "*";
+    ace_error err = {.code = ACESTEP_OK};
+    made *m = NULL;
+    if (n > 0) {
+        (void)snprintf(which, sizeof which, "%d", n);
+    }
+    (void)snprintf(options, sizeof options,
+                   "%s;device=sim;max_cuda_vram=%g;model=turbo;quantization=int8;"
+                   "vae_chunk=152;sim_fail_alloc=%s:%s",
+                   golden, gb, stage, which);
+    ace_status status = job_try(options, NULL, &m, &err);
+    if (status == ACESTEP_OK) {
+        assert_true(job_same_song(&m->song[0], &whole->song[0]) || m->report.vae_chunk != 152);
+    } else {
+        assert_int_equal(status, ACESTEP_MEMORY);
+        assert_int_equal(n, 0);
+        assert_true(err.message[0] != '\0');
+    }
+    job_discard(m);
+}
+
+/* Every allocation of every stage, on a small card or on a large one: of the three each pair meets.
+ */
 static void every_refused_allocation_is_survived(void **state)
 {
     (void)state;
+    static const double cards[] = {4, 12};
     made *whole = on_cpu("model=turbo;quantization=int8");
     ace_log_set_level(ACE_LOG_QUIET);
-    for (int size = 0; size < SIZES; size += 4) {
-        for (size_t stage = 0; stage < sizeof stages / sizeof *stages; stage++) {
-            for (int n = 0; n <= 3; n++) {
-                char options[900];
-                char which[8] = "*";
-                ace_error err = {.code = ACESTEP_OK};
-                made *m = NULL;
-                if (n > 0) {
-                    (void)snprintf(which, sizeof which, "%d", n);
-                }
-                (void)snprintf(options, sizeof options,
-                               "%s;device=sim;max_cuda_vram=%g;model=turbo;quantization=int8;"
-                               "vae_chunk=152;sim_fail_alloc=%s:%s",
-                               golden, sizes[size], stages[stage], which);
-                ace_status status = job_try(options, NULL, &m, &err);
-                if (status == ACESTEP_OK) {
-                    assert_true(job_same_song(&m->song[0], &whole->song[0]) ||
-                                m->report.vae_chunk != 152);
-                } else {
-                    assert_int_equal(status, ACESTEP_MEMORY);
-                    assert_int_equal(n, 0);
-                    assert_true(err.message[0] != '\0');
-                }
-                job_discard(m);
-            }
+    for (int stage = 0; stage < (int)(sizeof stages / sizeof *stages); stage++) {
+        check_refused(whole, cards[0], stages[stage], 0);
+        check_refused(whole, cards[1], stages[stage], 0);
+        for (int n = 1; n <= 3; n++) {
+            check_refused(whole, cards[(stage + n) % 2], stages[stage], n);
         }
     }
     ace_log_set_level(ACE_LOG_WARNING);
@@ -396,13 +411,14 @@ static void the_vae_falls_back_twice(void **state)
     job_discard(c);
 }
 
-/* Another program takes the card between two stages: one new plan, and the job goes on; or one clear
- * error when nothing is left. */
+/* Another program takes the card between two stages: one new plan, and the job goes on; or one
+ * clear error when nothing is left. */
 static void a_shrinking_card(void **state)
 {
     (void)state;
-    static const char job[] = "exec=shape;device=sim;max_cuda_vram=24;weights=synthetic;duration=120;"
-                              "seed=1;sim_shrink=";
+    static const char job[] =
+        "exec=shape;device=sim;max_cuda_vram=24;weights=synthetic;duration=120;"
+        "seed=1;sim_shrink=";
     char options[300];
     ace_error err = {.code = ACESTEP_OK};
     made *nothing = NULL;
@@ -473,7 +489,8 @@ static void the_next_job_runs(void **state)
         if (starved) { /* after the plan another program takes everything */
             ace_sim_device_set_used(w->device, (size_t)1 << 50);
         }
-        ace_status status = ace_job_run(w, r, job, plan, NULL, NULL, warnings, report, songs, &n, &err);
+        ace_status status =
+            ace_job_run(w, r, job, plan, NULL, NULL, warnings, report, songs, &n, &err);
         assert_int_equal(status, starved ? ACESTEP_MEMORY : ACESTEP_OK);
         for (int i = 0; i < n; i++) {
             ace_finished_free(&songs[i]);
