@@ -58,8 +58,9 @@ ace_status ace_embedding_gather(const ace_weights *w, const char *name, int64_t 
     uint64_t seed = ace_synthetic_seed(name);
     for (int64_t i = 0; i < n; i++, out += cols) {
         if (ids[i] < 0 || ids[i] >= vocabulary) {
-            return ace_fail(err, ACESTEP_ARGUMENT, "token %ld is outside the vocabulary of %lld",
-                            (long)ids[i], (long long)vocabulary);
+            return ace_fail(err, ACESTEP_ARGUMENT,
+                            "%s: token %ld is outside the vocabulary of %lld (vocab_size)",
+                            ace_weights_path(w), (long)ids[i], (long long)vocabulary);
         }
         if (synthetic) {
             /* Far apart in the generator's sequence: a row is at most 2^32 numbers long. */
