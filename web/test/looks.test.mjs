@@ -185,6 +185,12 @@ test("with keys alone: from the form to the music", async () => {
   await page.keyboard.type("made by keys");
   await tabTo(page, '[aria-label="Length, number"]');
   await page.keyboard.type("10");
+  const scrolled = await page.evaluate(() => {
+    const before = scrollY;
+    document.getElementById("make").focus(); // stands on the page's edge already
+    return scrollY - before;
+  });
+  assert.equal(scrolled, 0);
   await page.keyboard.press("Control+Enter");
   await page.locator(".song.done h3", { hasText: "made by keys" }).waitFor({ timeout: 60000 });
   await tabTo(page, '.song [aria-label="Play made by keys"]');
