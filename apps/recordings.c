@@ -126,6 +126,9 @@ static acestep_status check_codes(const char *path, const acestep_request *reque
 static acestep_status write_codes(const json_t *output, const char *path, acestep_error *err)
 {
     const char *codes = json_string_value(json_object_get(output, "codes"));
+    if (codes == NULL && json_object_get(output, "latents") == NULL) {
+        return ACESTEP_OK; /* --exec shape: nothing has been computed */
+    }
     if (codes == NULL) {
         return fail(err, ACESTEP_UNSUPPORTED, "--codes",
                     "this model cannot tell them: it has no tokenizer of latents");
@@ -223,7 +226,10 @@ static int run(const recording_command *c, int argc, char **argv)
     common_switches s = take_common_switches(&argc, argv);
     const char *codes_path = NULL;
     if (s.help) {
-        printf("%s\nOther options are those of acestep generate.\n", c->help);
+        printf("%s\nOther options are those of acestep generate; --exec shape shows the memory "
+               "that is\n"
+               "needed, and computes nothing.\n",
+               c->help);
         return 0;
     }
     if (c->codes && !take_codes_path(&argc, argv, &codes_path)) {

@@ -444,7 +444,7 @@ static void put_files(json_t *output, const acestep_result *result, int i)
     put_file(output, path, "latents", request->save_latents || encoded);
     put_file(output, result->beside, "lrc", finished->lyrics.lrc != NULL);
     put_file(output, result->beside, "vtt", finished->lyrics.vtt != NULL);
-    if (finished->codes != NULL) {
+    if (finished->codes != NULL && path != NULL) { /* with exec shape nothing has been heard */
         char *codes = ace_codes_format(finished->codes, finished->n_codes);
         json_object_set_new(output, "codes", json_string(codes != NULL ? codes : ""));
         ace_free(codes);

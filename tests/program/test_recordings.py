@@ -127,6 +127,18 @@ class Codec(RecordingsTest):
         self.assertEqual(self.bytes_of("a.wav"), self.bytes_of("c.wav"))
         self.assertEqual(found["measured"]["peak_bytes"], found["plan"]["peak_bytes"])  # held to the plan
 
+    def test_memory_is_planned(self):
+        """What was planned is what was used, to the byte; --exec shape plans the same and leaves no files."""
+        self.song("--thinking=false")
+        for command in (("encode", "s.flac", "--codes", "c"), ("decode", "s.latents"), ("lrc", "s.flac")):
+            before = self.files()
+            planned = json.loads(self.run_well(*command, *MODELS, "--exec", "shape", "--json", "-o", "out.wav"))
+            self.assertEqual(self.files(), before)
+            self.assertFalse({"latents", "codes", "lrc"} & set(planned["outputs"][0]), planned["outputs"])
+            found = json.loads(self.run_well(*command, *MODELS, "--json", "-o", "s" if command[0] == "encode" else "out.wav"))
+            peak = found["measured"]["peak_bytes"]
+            self.assertEqual((found["plan"]["peak_bytes"], planned["plan"]["peak_bytes"]), (peak, peak), command)
+
     def test_nothing_is_replaced_unasked(self):
         self.song("--thinking=false")
         with open(self.path("s.codes"), "wb") as f:
