@@ -39,8 +39,12 @@ static ace_tensor project(ace_lm_session *d, int64_t layer, ace_tensor x, const 
     ace_linear(s, qkv, normed, &w->qkv, NULL);
     ace_reset(s, &mark);
 
-    ace_head_norm q_norm = {c->heads, w->q_norm, c->rms_eps, p->rope};
-    ace_head_norm k_norm = {c->kv_heads, w->k_norm, c->rms_eps, p->rope};
+    bool is_balanced = d->shape.int8_cache;
+    ace_tensor norms = d->norms[layer];
+    ace_head_norm q_norm = {c->heads, is_balanced ? ace_rows(norms, 0, 1) : w->q_norm, c->rms_eps,
+                            p->rope};
+    ace_head_norm k_norm = {c->kv_heads, is_balanced ? ace_rows(norms, 1, 1) : w->k_norm,
+                            c->rms_eps, p->rope};
     ace_head_rms_norm(s, ace_cols(qkv, 0, q_cols), &q_norm);
     ace_head_rms_norm(s, ace_cols(qkv, q_cols, c->kv_heads * c->head_dim), &k_norm);
     ace_tensor kv = ace_cols(qkv, q_cols, ace_lm_cache_cols(c));

@@ -110,6 +110,8 @@ typedef struct ace_lm_session {
     ace_tensor cache[ACE_MAX_LAYERS];         /* [2·kv_heads·tokens, head_dim]: the keys of one
                                                  head after another, then the values */
     ace_tensor scale[ACE_MAX_LAYERS];         /* f32 [the same rows, 1], or empty */
+    ace_tensor norms[ACE_MAX_LAYERS];         /* with int8_cache f32 [2, head_dim]: in the place of
+                                                 the model's, of queries and of keys */
     int64_t prompt_first[ACE_LM_MAX_PROMPTS]; /* rows of the cache */
     int64_t prompt_used[ACE_LM_MAX_PROMPTS];  /* tokens so far */
     int64_t own_first[ACE_LM_MAX_SEQUENCES];

@@ -11,6 +11,11 @@ int64_t ace_lm_cache_cols(const ace_block_config *c);
 bool ace_lm_exists(ace_lm_session *d, int index, int count, const char *what);
 bool ace_lm_range_fits(ace_lm_session *d, const ace_lm_logits *range, int64_t tokens);
 
+/* Weights of the norms of queries and keys so that all keys are about as large, for the same scores
+ * (language_balance.c): of one layer on the host, and of a session with int8_cache. */
+void ace_lm_balance(float *q, float *k, int64_t head_dim);
+void ace_lm_balance_norms(ace_lm_session *d);
+
 /* Where a sequence's keys lie. */
 ace_key_rows ace_lm_keys_of(const ace_lm_session *d, int sequence);
 

@@ -94,6 +94,9 @@ void ace_lm_begin(ace_stream *s, const ace_language_model *m, const ace_lm_shape
         }
     }
     ace_set_tag(s, "activations");
+    if (shape->int8_cache) {
+        ace_lm_balance_norms(out);
+    }
     out->rope = ace_rope_table(s, longest_sequence(shape), c->head_dim, c->rope_theta);
     ace_rope_frequencies(c->head_dim, c->rope_theta, out->decoding.frequency);
 }

@@ -1,6 +1,6 @@
 /* The 5 Hz language model: recorded logits and continuations, what its cache may not change, and
  * what it takes. */
-#include "model/language_model.h"
+#include "model/language_pass.h"
 #include "support/bench_device.h"
 #include "support/golden.h"
 #include "weights/embedding.h"
@@ -538,6 +538,80 @@ static void nor_with_a_cache_of_8_bits(void **state)
     check_company(&wide, true);
 }
 
+/* ---- channels of keys ---------------------------------------------------------------------------
+ */
+
+static void balanced_norms_give_the_same_scores(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    const float q[N] = {1, 2, 0.5f, -3, 1, 7, 1, 0.1f};
+    const float k[N] = {64, 0.01f, 0, 1, -3, 0.005f, 0, 1.7f};
+    float even_q[N];
+    float even_k[N];
+    memcpy(even_q, q, sizeof q);
+    memcpy(even_k, k, sizeof k);
+    ace_lm_balance(even_q, even_k, N);
+    for (int i = 0; i < N / 2; i++) {
+        int other = i + N / 2; /* which a rotation mixes with i */
+        float size = hypotf(even_k[i], even_k[other]);
+        assert_true(size == 0 || (size >= 0.5f && size <= 1));
+        for (int c = i; c < N; c += N / 2) {
+            assert_true(even_q[c] * even_k[c] == q[c] * k[c]);
+        }
+        assert_true(even_k[i] * k[other] == even_k[other] * k[i]);
+    }
+}
+
+/* Keys of one channel 16 times as large, and queries that much smaller, or the other way round. */
+static void make_uneven(lm_bench *l)
+{
+    int64_t head_dim = l->model->config.block.head_dim;
+    float *row = numbers(head_dim);
+    for (int64_t i = 0; i < 2 * l->model->config.layers; i++) {
+        const ace_attention_weights *w = &l->model->layers[i / 2].attention;
+        ace_tensor norm = i % 2 == 0 ? w->q_norm : w->k_norm;
+        float factor = i % 2 == 0 ? 1.0f / 16 : 16;
+        ace_download(&l->b.stream, row, norm);
+        for (int64_t c = 1; c < head_dim; c += head_dim / 2) {
+            row[c] *= factor;
+            row[c + 1] /= factor;
+        }
+        ace_upload(&l->b.stream, norm, row);
+    }
+    free(row);
+}
+
+/* Scores are the same, and so is, bit for bit, what comes out of a cache of 8 bits. */
+static void uneven_channels_cost_nothing(void **state)
+{
+    (void)state;
+    enum { N = 9 };
+    int32_t ids[N];
+    const int first = 0;
+    make_ids(ids, N, 7);
+    ace_device *device = NULL;
+    for (int i = 3; (device = bench_device(i / 3)) != NULL; i++) {
+        lm_bench l;
+        lm_open(&l, device, &wide, precisions[i % 3]);
+        l.int8_cache = true;
+        int64_t v = vocabulary_of(&l);
+        float *values[2] = {numbers(2 * v), numbers(2 * v)};
+        ace_lm_shape shape = {
+            .prompts = 1, .prompt_tokens = {N - 1}, .sequences = 1, .own_tokens = 1};
+        for (int run = 0; run < 2; run++) {
+            lm_begin(&l, &shape);
+            read_prompt(&l, 0, ids, N - 1, 1, values[run]);
+            decode(&l, &first, 1, ids + N - 1, values[run] + v);
+            make_uneven(&l);
+        }
+        assert_memory_equal(values[0], values[1], (size_t)(2 * v) * sizeof *values[0]);
+        free(values[0]);
+        free(values[1]);
+        lm_close(&l);
+    }
+}
+
 static void going_back_repeats(void **state)
 {
     (void)state;
@@ -844,6 +918,8 @@ int main(void)
         cmocka_unit_test(long_prompts_go_in_pieces),
         cmocka_unit_test(company_and_sharing_do_not_show),
         cmocka_unit_test(nor_with_a_cache_of_8_bits),
+        cmocka_unit_test(balanced_norms_give_the_same_scores),
+        cmocka_unit_test(uneven_channels_cost_nothing),
         cmocka_unit_test(going_back_repeats),
         cmocka_unit_test(ranges_are_parts_of_the_whole),
         cmocka_unit_test(mistakes_are_refused),

@@ -44,13 +44,15 @@ static void every_tier_runs_under_its_cap(void **state)
     (void)state;
     static const char *const models[] = {"weights=synthetic:turbo",
                                          "weights=synthetic:base;guidance_scale=7"};
+    static const char small_keys[] = "duration=600;batch_size=8;thinking=true;kv_cache_dtype=int8";
     static const char *const songs[] = {"duration=30;batch_size=1", "duration=600;batch_size=8",
                                         "duration=30;thinking=true",
-                                        "duration=600;batch_size=8;thinking=true"};
+                                        "duration=600;batch_size=8;thinking=true",
+                                        small_keys};
     for (int i = 0; i < SIZES; i++) {
         for (int model = 0; model < 2; model++) {
             /* the language model does not care which diffusion model follows */
-            for (int song = 0; song < (model == 0 ? 4 : 2); song++) {
+            for (int song = 0; song < (model == 0 ? 5 : 2); song++) {
                 char options[160];
                 (void)snprintf(options, sizeof options, "%s;%s", models[model], songs[song]);
                 check_published(sizes[i], options);
