@@ -121,6 +121,20 @@ static bool queue(ace_http_request *request, ace_server *server, ace_compat_requ
     return true;
 }
 
+/* Answers with the id of one job, or with why there is none; frees what it was read from. */
+static void queue_one(ace_http_request *request, ace_server *server, ace_status status,
+                      const ace_error *err, ace_compat_request *wish, json_t *body)
+{
+    char id[64] = "";
+    if (status != ACESTEP_OK) {
+        reply_failure(request, err);
+    } else if (queue(request, server, wish, id, sizeof id)) {
+        ace_http_reply_json(request, 200, json_pack("{s:s}", "id", id));
+    }
+    ace_compat_request_free(wish);
+    json_decref(body);
+}
+
 static bool has_language_model(ace_server *server)
 {
     json_t *models = ace_compat_models(server);
@@ -163,7 +177,6 @@ void ace_peer_lm(ace_http_request *request, ace_server *server)
 {
     ace_compat_request wish = {.params = NULL};
     ace_error err = {.code = ACESTEP_OK};
-    char id[64] = "";
     json_t *body = NULL;
     if (!has_language_model(server)) {
         ace_peer_reply_error(request, 501, "there is no language model among the models");
@@ -174,20 +187,13 @@ void ace_peer_lm(ace_http_request *request, ace_server *server)
         status =
             ace_peer_read_words(json_is_array(body) ? json_array_get(body, 0) : body, &wish, &err);
     }
-    if (status != ACESTEP_OK) {
-        reply_failure(request, &err);
-    } else if (queue(request, server, &wish, id, sizeof id)) {
-        ace_http_reply_json(request, 200, json_pack("{s:s}", "id", id));
-    }
-    ace_compat_request_free(&wish);
-    json_decref(body);
+    queue_one(request, server, status, &err, &wish, body);
 }
 
 void ace_peer_understand(ace_http_request *request, ace_server *server)
 {
     ace_compat_request wish = {.params = NULL};
     ace_error err = {.code = ACESTEP_OK};
-    char id[64] = "";
     json_t *body = NULL;
     if (!has_language_model(server)) {
         ace_peer_reply_error(request, 501, "there is no language model among the models");
@@ -210,13 +216,7 @@ void ace_peer_understand(ace_http_request *request, ace_server *server)
             status = ace_fail(&err, ACESTEP_ARGUMENT, "multipart: missing 'audio' part");
         }
     }
-    if (status != ACESTEP_OK) {
-        reply_failure(request, &err);
-    } else if (queue(request, server, &wish, id, sizeof id)) {
-        ace_http_reply_json(request, 200, json_pack("{s:s}", "id", id));
-    }
-    ace_compat_request_free(&wish);
-    json_decref(body);
+    queue_one(request, server, status, &err, &wish, body);
 }
 
 /* ---- songs
@@ -323,17 +323,10 @@ void ace_peer_vae(ace_http_request *request, ace_server *server)
 {
     ace_compat_request wish = {.params = NULL};
     ace_error err = {.code = ACESTEP_OK};
-    char id[64] = "";
     json_t *body = NULL;
     ace_status status = read_body(request, server, &body, &err);
     if (status == ACESTEP_OK) {
         status = read_vae(body, &wish, &err);
     }
-    if (status != ACESTEP_OK) {
-        reply_failure(request, &err);
-    } else if (queue(request, server, &wish, id, sizeof id)) {
-        ace_http_reply_json(request, 200, json_pack("{s:s}", "id", id));
-    }
-    ace_compat_request_free(&wish);
-    json_decref(body);
+    queue_one(request, server, status, &err, &wish, body);
 }
