@@ -200,8 +200,8 @@ static void a_batch_changes_nothing_int8(void **state)
 static void a_batch_changes_nothing_with_an_int8_cache(void **state)
 {
     (void)state;
-    check_batches("precision=bf16;kv_cache_dtype=int8;lm_cfg_scale=2;quantization=none");
-    check_batches("precision=int8;kv_cache_dtype=int8;lm_cfg_scale=1;quantization=int8");
+    check_batches("precision=bf16;kv_cache_dtype=int8;lm_cfg_scale=2;quantization=none", 1);
+    check_batches("precision=int8;kv_cache_dtype=int8;lm_cfg_scale=1;quantization=int8", 0);
 }
 
 /* Metadata are the first song's; so its codes are those it gets alone, metadata and all. */
