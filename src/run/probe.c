@@ -1,9 +1,11 @@
 #include "run/probe.h"
 
+#include "base/file_map.h"
 #include "base/memory.h"
 #include "run/probe_case.h"
 #include "weights/safetensors_write.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct probe_kind {
@@ -85,6 +87,54 @@ static bool names_model(const char *word)
     return false;
 }
 
+/* The diffusion model that a case means where it names none of the above: the one whose name begins
+ * with the word in that place ("xl": acestep-v15-xl-turbo), else turbo, else any: the other
+ * networks' cases need none in particular. */
+typedef struct meant_model {
+    const char *word;
+    char named[ACE_MODEL_NAME_BYTES], any[ACE_MODEL_NAME_BYTES];
+    bool has_turbo;
+} meant_model;
+
+static void keep_first(char *slot, const char *name)
+{
+    if (slot[0] == '\0') {
+        (void)snprintf(slot, ACE_MODEL_NAME_BYTES, "%s", name);
+    }
+}
+
+static bool visit_model(void *context, const char *name)
+{
+    static const char family[] = "acestep-v15-";
+    meant_model *m = context;
+    size_t n = strlen(m->word);
+    if (strncmp(name, family, sizeof family - 1) == 0 && strlen(name) < sizeof m->any) {
+        const char *own = name + sizeof family - 1;
+        bool begins = n > 0 && strncmp(own, m->word, n) == 0;
+        if (begins && (own[n] == '-' || own[n] == '\0')) {
+            keep_first(m->named, name);
+        }
+        keep_first(m->any, name);
+        /* alone, or with the type of a GGUF file's numbers: turbo-BF16.gguf */
+        bool is_turbo = strncmp(own, "turbo", 5) == 0 &&
+                        (own[5] == '\0' || (own[5] == '-' && own[6] >= 'A' && own[6] <= 'Z'));
+        m->has_turbo = m->has_turbo || is_turbo;
+    }
+    return true;
+}
+
+/* Stays empty where there is nothing to choose, or the choice is as always. */
+static char *find_meant_model(const char *models, meant_model *m)
+{
+    if (models[0] != '\0') {
+        (void)ace_directory_list(models, visit_model, m, NULL);
+    }
+    if (m->named[0] == '\0' && !m->has_turbo) {
+        return m->any;
+    }
+    return m->named;
+}
+
 static ace_status open_workshop(const ace_request *request, const ace_probe *p, ace_workshop *w,
                                 ace_error *err)
 {
@@ -95,8 +145,11 @@ static ace_status open_workshop(const ace_request *request, const ace_probe *p, 
     if (own.precision == ACE_PRECISION_AUTO) {
         own.precision = ACE_PRECISION_F32;
     }
+    meant_model meant = {.word = word};
     if (model[0] == '\0' && names_model(word)) {
         own.model = word;
+    } else if (model[0] == '\0') {
+        own.model = find_meant_model(own.models, &meant);
     }
     ace_error first = {.code = ACESTEP_OK};
     ace_status status = ace_workshop_open(&own, w, &first);

@@ -550,8 +550,7 @@ class Models:
     def __init__(self, seed, folder):
         r, rng = random.Random(seed), np.random.default_rng(seed)
         self.r, self.rng, self.folder = r, rng, folder
-        kind = r.choice(["turbo", "base", "sft", "xl-turbo"])
-        self.kind = kind if kind in ("turbo", "base", "sft") else "turbo"
+        self.kind = r.choice(["turbo", "base", "sft", "xl"])  # as the names of cases have it
         self.text = dict(draw_block(r), num_hidden_layers=r.randint(1, 3), vocab_size=r.randint(496, 520),
                          tie_word_embeddings=True, use_sliding_window=False, sliding_window=None)
         self.lm = dict(draw_block(r), num_hidden_layers=r.randint(1, 3), vocab_size=r.randint(1799, 1900),
@@ -567,7 +566,7 @@ class Models:
                         "use_sliding_window": True, "patch_size": 2, "pool_window_size": 5, "is_turbo": False,
                         "hidden_act": "silu", "attention_bias": False, "rope_scaling": None, "timbre_fix_frame": 750,
                         "fsq_input_num_quantizers": 1, "num_attention_pooler_hidden_layers": 2, "vocab_size": 64003}
-        model = f"acestep-v15-{self.kind}"
+        model = "acestep-v15-xl-turbo" if self.kind == "xl" else f"acestep-v15-{self.kind}"
         self.put(model, make_dit(rng, self.dtype(), self.dit), "model", self.dit, dit_defaults)
         self.put("vae", make_vae(rng, self.dtype(), self.vae), "diffusion_pytorch_model", self.vae, {}, shards=1)
         prefix = r.choice(["", "model."])
