@@ -1,15 +1,27 @@
 #include "model/condition_encoder.h"
 
-void ace_condition_encoder_load(ace_loader *l, const ace_dit_config *c, ace_condition_encoder *out)
+void ace_condition_encoder_load_words(ace_loader *l, const ace_dit_config *c,
+                                      ace_condition_encoder *out)
 {
-    out->config = *c;
+    *out = (ace_condition_encoder){.config = *c};
     out->text_projector =
         ace_load_linear(l, "encoder.text_projector.weight", c->encoder.hidden, c->text_dim);
     ace_latent_stack_load(l, c, "encoder.lyric_encoder", c->text_dim, c->lyric_layers, &out->lyric);
+}
+
+void ace_condition_encoder_load_timbre(ace_loader *l, const ace_dit_config *c,
+                                       ace_condition_encoder *out)
+{
     ace_latent_stack_load(l, c, "encoder.timbre_encoder", c->latent_channels, c->timbre_layers,
                           &out->timbre);
     out->timbre_token =
         ace_load_table(l, "encoder.timbre_encoder.special_token", 1, c->encoder.hidden);
+}
+
+void ace_condition_encoder_load(ace_loader *l, const ace_dit_config *c, ace_condition_encoder *out)
+{
+    ace_condition_encoder_load_words(l, c, out);
+    ace_condition_encoder_load_timbre(l, c, out);
 }
 
 void ace_text_project(ace_stream *s, const ace_condition_encoder *m, ace_tensor y,

@@ -13,6 +13,11 @@ typedef struct ace_condition_encoder {
 } ace_condition_encoder;
 
 void ace_condition_encoder_load(ace_loader *l, const ace_dit_config *c, ace_condition_encoder *out);
+/* Its two parts, in this order: words suffice where every timbre is known already. */
+void ace_condition_encoder_load_words(ace_loader *l, const ace_dit_config *c,
+                                      ace_condition_encoder *out);
+void ace_condition_encoder_load_timbre(ace_loader *l, const ace_dit_config *c,
+                                       ace_condition_encoder *out);
 
 /* One item, on the host, without padding. */
 typedef struct ace_condition_input {

@@ -225,6 +225,15 @@ bool ace_encoder_is_needed(const ace_job *job)
     return longest_samples(job) > 0;
 }
 
+bool ace_job_has_references(const ace_job *job)
+{
+    bool has = false;
+    for (int b = 0; b < job->n_briefs; b++) {
+        has = has || job->brief[b].reference.frames > 0 || job->brief[b].reference_latents.rows > 0;
+    }
+    return has;
+}
+
 void ace_encoder_bytes(ace_device *measure, const ace_job *job, ace_precisions precisions,
                        int64_t chunk, int64_t overlap, size_t *weights, size_t *work)
 {

@@ -54,7 +54,10 @@ static void load_part(ace_residency *r, const ace_part_order *order, ace_loader 
         ace_vae_encoder_load(l, &m->vae_config, &r->vae_encoder);
         break;
     case ACE_PART_CONDITION:
-        ace_condition_encoder_load(l, &m->dit_config, &r->condition);
+        ace_condition_encoder_load_words(l, &m->dit_config, &r->condition);
+        if (order->timbre) {
+            ace_condition_encoder_load_timbre(l, &m->dit_config, &r->condition);
+        }
         break;
     case ACE_PART_TOKENIZER:
         ace_fsq_tokenizer_load(l, &m->dit_config, &r->tokenizer);
@@ -117,6 +120,7 @@ typedef struct image {
     const ace_part_order *order;
     ace_digest key;
     size_t bytes;          /* of the whole part */
+    size_t unwanted;       /* at its end: what hears a timbre, where all timbres are known */
     int layers;            /* of the DiT that pass through a window: their images follow, else 0 */
     unsigned char *memory; /* of what stays on the device: in the arena, or to be written there */
     size_t stays;
@@ -135,6 +139,18 @@ static void note_asked(void *context, const char *name, const int64_t *dims, int
     *asked = ace_digest_add(*asked, dims, (size_t)rank * sizeof *dims);
 }
 
+/* What an order takes, as the measure device tells. */
+static size_t bytes_of(const image *m)
+{
+    ace_error unused = {.code = ACESTEP_OK};
+    ace_arena arena;
+    double uploaded = 0;
+    ace_arena_open_at(&arena, m->r->measure, LINE, SIZE_MAX >> 1);
+    return load_through(m->r, m->order, m->r->measure, &arena, &uploaded, &unused) == ACESTEP_OK
+               ? arena.high_water
+               : 0;
+}
+
 /* Sizes and names of the whole part, as the measure device tells. */
 static bool survey(image *m)
 {
@@ -144,6 +160,7 @@ static bool survey(image *m)
     ace_arena arena;
     loading g;
     whole.window = (int)r->models->dit_config.layers;
+    whole.timbre = true;
     ace_arena_open_at(&arena, r->measure, LINE, SIZE_MAX >> 1);
     begin(&g, r, &whole, r->measure, &arena, &unused);
     ace_digest asked = {0};
@@ -152,6 +169,10 @@ static bool survey(image *m)
     load_part(r, &whole, &g.loader);
     m->bytes = arena.high_water;
     m->stays = arena.high_water;
+    if (m->order->part == ACE_PART_CONDITION && !m->order->timbre) {
+        m->stays = bytes_of(m);
+        m->unwanted = m->bytes - m->stays;
+    }
     ace_pack_subject subject = {.part = m->order->part,
                                 .weights = g.loader.weights,
                                 .device = r->device,
@@ -208,6 +229,28 @@ static int list_pieces(const image *m, bool missing_only, ace_pack_piece *pieces
     return n;
 }
 
+/* Of an image without its unwanted end. */
+static ace_digest short_key(const image *m)
+{
+    return ace_digest_add_number(m->key, (uint64_t)m->stays);
+}
+
+/* From the whole image, or from one that lacks what is not wanted. */
+static bool read_image(const image *m)
+{
+    enum { END = 1 };
+    ace_pack_piece pieces[1 + ACE_MAX_LAYERS + END];
+    const char *name = ace_part_code(m->order->part);
+    ace_pack_cache *cache = m->r->cache;
+    int n = list_pieces(m, true, pieces);
+    if (m->unwanted == 0) {
+        return ace_pack_cache_read(cache, ACE_PACK_FOLDER, name, m->key, pieces, n);
+    }
+    pieces[n] = (ace_pack_piece){NULL, m->unwanted};
+    return ace_pack_cache_read(cache, ACE_PACK_FOLDER, name, m->key, pieces, n + END) ||
+           ace_pack_cache_read(cache, ACE_PACK_FOLDER, name, short_key(m), pieces, n);
+}
+
 /* From the checkpoint into the image's memory, in the device's layout. */
 static ace_status pack(image *m, ace_error *err)
 {
@@ -240,9 +283,7 @@ static ace_status fill(image *m, ace_error *err)
 {
     ace_pack_piece pieces[1 + ACE_MAX_LAYERS];
     ace_residency *r = m->r;
-    const char *name = ace_part_code(m->order->part);
-    int n = list_pieces(m, true, pieces);
-    if (ace_pack_cache_read(r->cache, ACE_PACK_FOLDER, name, m->key, pieces, n)) {
+    if (read_image(m)) {
         if (m->layers > 0) {
             ace_layer_window_note_packed(&r->window);
         }
@@ -250,8 +291,9 @@ static ace_status fill(image *m, ace_error *err)
     }
     ace_status status = pack(m, err);
     if (status == ACESTEP_OK) {
-        n = list_pieces(m, false, pieces);
-        ace_pack_cache_write(r->cache, ACE_PACK_FOLDER, name, m->key, pieces, n);
+        int n = list_pieces(m, false, pieces);
+        ace_pack_cache_write(r->cache, ACE_PACK_FOLDER, ace_part_code(m->order->part),
+                             m->unwanted > 0 ? short_key(m) : m->key, pieces, n);
     }
     return status;
 }
@@ -309,8 +351,10 @@ static bool find_image(const ace_residency *r, const ace_part_order *order,
     ace_residency_rehearse(r, copy);
     copy->device = r->device;
     image m = {.r = copy, .order = order};
-    bool found = survey(&m) && ace_pack_cache_find(r->cache, ACE_PACK_FOLDER,
-                                                   ace_part_code(order->part), m.key, path);
+    const char *name = ace_part_code(order->part);
+    bool found = survey(&m) && (ace_pack_cache_find(r->cache, ACE_PACK_FOLDER, name, m.key, path) ||
+                                (m.unwanted > 0 && ace_pack_cache_find(r->cache, ACE_PACK_FOLDER,
+                                                                       name, short_key(&m), path)));
     ace_free(copy);
     return found;
 }

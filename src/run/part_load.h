@@ -8,7 +8,8 @@
 typedef struct ace_part_order {
     ace_part part;
     ace_dtype matrix;
-    int window; /* of the DiT */
+    int window;  /* of the DiT */
+    bool timbre; /* of the condition encoder: with what hears a timbre */
 } ace_part_order;
 
 /* Fills the arena, which has exactly the planned size on a real device, and the part's tensors in

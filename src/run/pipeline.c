@@ -1,6 +1,7 @@
 #include "run/pipeline.h"
 
 #include "base/memory.h"
+#include "run/audio_encoder_stage.h"
 #include "run/repaint_splice.h"
 
 #include <string.h>
@@ -307,11 +308,12 @@ static ace_status run_steps(ace_runner *r, const ace_job *job, intermediates *m,
     return status;
 }
 
-/* The residency loads what this job's adapters add. */
-static void take_adapters(ace_runner *r, const ace_job *job)
+/* The residency loads what this job's adapters add, and what its references ask for. */
+static void take_job(ace_runner *r, const ace_job *job)
 {
     r->residency->uses = job->adapters.use;
     r->residency->n_uses = job->adapters.n;
+    r->residency->references = ace_job_has_references(job);
 }
 
 ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *songs, int *n_songs)
@@ -321,7 +323,7 @@ ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *son
     if (m == NULL) {
         return ace_fail(r->error, ACESTEP_MEMORY, "pipeline: no host memory");
     }
-    take_adapters(r, job);
+    take_job(r, job);
     m->songs = songs;
     m->n_songs = *n_songs;
     ace_status status = run_steps(r, job, m, lists[job->goal].n);
@@ -354,7 +356,7 @@ ace_status ace_pipeline_work_bytes(ace_runner *r, const ace_job *job, size_t wor
         ace_free(brief_job);
         return ace_fail(r->error, ACESTEP_MEMORY, "plan: no host memory");
     }
-    take_adapters(r, job);
+    take_job(r, job);
     m->songs = songs;
     m->n_songs = makes_songs(job->goal) ? list_songs(r, job, songs) : 0;
     ace_status status = run_steps(r, job, m, lists[job->goal].preparing);

@@ -182,6 +182,7 @@ ace_status ace_measure_sizes(const ace_workshop *w, const ace_request *r, const 
     residency->silence = w->residency.silence;
     residency->uses = job->adapters.use;
     residency->n_uses = job->adapters.n;
+    residency->references = ace_job_has_references(job);
     ace_status status = measure_parts(w, job->goal, residency, out, err);
     if (status == ACESTEP_OK) {
         ace_plan plan = {.offload = ACE_OFFLOAD_CPU_DIT,

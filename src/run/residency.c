@@ -62,12 +62,29 @@ ace_dtype ace_part_matrix(const ace_residency *r, const ace_plan *plan, ace_part
     return plan->int8 && ace_part_is_quantised(part) ? ACE_I8 : r->precisions.plain;
 }
 
-/* Matrix type and window must be as the plan wants them. */
+/* Silence that has been heard need not be heard again. */
+static bool hears_timbres(const ace_residency *r, const ace_plan *plan)
+{
+    ace_dtype matrix = ace_part_matrix(r, plan, ACE_PART_CONDITION);
+    return r->references || ace_silence_timbre_of(r->silence, matrix) == NULL;
+}
+
+static ace_part_order order_of(const ace_residency *r, const ace_plan *plan, ace_part part)
+{
+    return (ace_part_order){.part = part,
+                            .matrix = ace_part_matrix(r, plan, part),
+                            .window = plan->window,
+                            .timbre = hears_timbres(r, plan)};
+}
+
+/* Matrix type and window must be as the plan wants them; what can hear a timbre may be there
+ * unused. */
 static bool is_as_planned(const ace_residency *r, const ace_plan *plan, ace_part part)
 {
     const ace_held_part *p = &r->part[part];
     return p->held && p->matrix == ace_part_matrix(r, plan, part) &&
-           (part != ACE_PART_DIT || p->window == plan->window);
+           (part != ACE_PART_DIT || p->window == plan->window) &&
+           (part != ACE_PART_CONDITION || p->timbre || !hears_timbres(r, plan));
 }
 
 ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part part,
@@ -86,10 +103,11 @@ ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part p
         return status;
     }
     double uploaded = 0;
+    ace_part_order order = order_of(r, plan, part);
     p->held = true;
-    p->matrix = ace_part_matrix(r, plan, part);
-    p->window = plan->window;
-    ace_part_order order = {.part = part, .matrix = p->matrix, .window = plan->window};
+    p->matrix = order.matrix;
+    p->window = order.window;
+    p->timbre = order.timbre;
     status = ace_part_load(r, &order, &p->arena, &uploaded, err);
     counters->uploaded += uploaded;
     *bytes = p->arena.high_water;
@@ -112,8 +130,7 @@ void ace_residency_foresee(ace_residency *r, const ace_plan *plan, const ace_par
     }
     ace_foresight_stop(&r->foresight);
     for (int i = 0; i < n; i++) {
-        ace_part_order order = {
-            .part = parts[i], .matrix = ace_part_matrix(r, plan, parts[i]), .window = plan->window};
+        ace_part_order order = order_of(r, plan, parts[i]);
         if (!is_as_planned(r, plan, parts[i])) {
             ace_part_foresee(r, &order, &r->foresight);
             r->foreseen[parts[i]] = true;

@@ -26,7 +26,8 @@ typedef struct ace_precisions {
 typedef struct ace_held_part {
     bool held;
     ace_dtype matrix;
-    int window; /* of the DiT */
+    int window;  /* of the DiT */
+    bool timbre; /* of the condition encoder: with what hears a timbre */
     ace_arena arena;
 } ace_held_part;
 
@@ -51,6 +52,7 @@ typedef struct ace_residency {
     ace_pool *pool;              /* borrowed; for work on the host; NULL: one thread */
     ace_pack_cache *cache;       /* borrowed; NULL: nothing is kept on disk */
     ace_silence_timbre *silence; /* borrowed; NULL: it is heard every time */
+    bool references;             /* of the job at hand: there are some to hear */
     ace_foresight foresight;
     bool foreseen[ACE_PARTS]; /* asked for since it was loaded last */
 } ace_residency;

@@ -112,11 +112,11 @@ static size_t count_old(const char *folder)
     return old;
 }
 
-/* The same song with the same memory: only the condition stage is spared work, where the timbre of
- * silence is known from an earlier engine. */
+/* The same song with the same memory: only where the timbre of silence is known from an earlier
+ * engine, the condition stage is spared work, and what hears a timbre is not loaded. */
 static void check_same(const made *a, const made *b)
 {
-    assert_int_equal(a->report.peak_bytes, b->report.peak_bytes);
+    assert_true(b->report.peak_bytes <= a->report.peak_bytes);
     assert_int_equal(a->report.log.count, b->report.log.count);
     for (int i = 0; i < a->report.log.count; i++) {
         const ace_stage_record *x = &a->report.log.stage[i];
@@ -126,9 +126,9 @@ static void check_same(const made *a, const made *b)
             assert_true(y->work_bytes <= x->work_bytes);
             continue;
         }
-        assert_int_equal(x->peak_bytes, y->peak_bytes);
+        assert_true(y->peak_bytes <= x->peak_bytes);
         assert_int_equal(x->work_bytes, y->work_bytes);
-        assert_true(x->counters.uploaded == y->counters.uploaded);
+        assert_true(y->counters.uploaded <= x->counters.uploaded);
     }
     assert_true(job_same_song(&a->song[0], &b->song[0]));
 }
@@ -343,6 +343,91 @@ static void references_are_heard(void **state)
     job_discard(cached);
 }
 
+/* Loads of the condition encoder by one engine: without what hears a timbre where silence is known
+ * from an earlier one, with it for a reference, and then it stays. One image serves all. */
+static void timbre_encoders_come_when_needed(void **state)
+{
+    const char *folder = *state;
+    ace_error err = {.code = ACESTEP_OK};
+    char path[100], options[2][900];
+    (void)snprintf(path, sizeof path, "%s/tone.wav", folder);
+    /* a card on which everything stays */
+    static const char engine[] =
+        "device=sim;max_cuda_vram=24;model=turbo;limits=exact;vae_chunk=152";
+    (void)snprintf(options[0], sizeof options[0], "%s;%s;cache=true;cache_dir=%s", golden, engine,
+                   folder);
+    (void)snprintf(options[1], sizeof options[1], "%s;reference_audio=%s", options[0], path);
+    write_tone(path);
+    job_discard(job_make(options[0], NULL));
+    size_t kept = count_images(folder);
+    ace_request *r[] = {job_request(options[0]), job_request(options[1])};
+    made *plain = make_plain(engine);
+    ace_workshop *w = calloc(1, sizeof *w);
+    ace_job *job = calloc(1, sizeof *job);
+    ace_warnings *warnings = calloc(1, sizeof *warnings);
+    ace_stage_log *plan = calloc(1, sizeof *plan);
+    ace_job_report *report = calloc(1, sizeof *report);
+    size_t bytes[3];
+    assert_int_equal(ace_workshop_open(r[0], w, &err), ACESTEP_OK);
+    for (int run = 0; run < 3; run++) {
+        ace_finished songs[ACE_MAX_SONGS];
+        int n = 0;
+        const ace_request *asked = r[run % 2];
+        assert_int_equal(ace_job_create(w, &asked, 1, warnings, job, &err), ACESTEP_OK);
+        assert_int_equal(ace_job_plan(w, asked, job, warnings, plan, &err), ACESTEP_OK);
+        assert_int_equal(
+            ace_job_run(w, asked, job, plan, NULL, NULL, warnings, report, songs, &n, &err),
+            ACESTEP_OK);
+        assert_int_equal(ace_stage_log_peak(plan), report->peak_bytes);
+        const ace_held_part *held = &w->residency.part[ACE_PART_CONDITION];
+        assert_true(held->held);
+        assert_int_equal(held->timbre, run > 0);
+        bytes[run] = held->arena.high_water;
+        assert_int_equal(job_same_song(&plain->song[0], &songs[0]), run != 1);
+        ace_finished_free(&songs[0]);
+        ace_job_free(job);
+    }
+    assert_true(bytes[0] < bytes[1]);
+    assert_int_equal(bytes[1], bytes[2]);
+    assert_true(count_images(folder) >= kept); /* the audio encoder's may be new */
+    ace_workshop_close(w);
+    ace_request_free(r[0]);
+    ace_request_free(r[1]);
+    job_discard(plain);
+    free(w);
+    free(job);
+    free(warnings);
+    free(plan);
+    free(report);
+}
+
+/* With the whole image gone, one is kept that lacks what hears a timbre, until a reference comes.
+ */
+static void short_images_are_kept(void **state)
+{
+    const char *folder = *state;
+    ace_cache_entry *list = NULL;
+    job_discard(make_cached(engines[0], folder, "cache=true"));
+    size_t n = list_images(folder, &list);
+    for (size_t i = 0; i < n; i++) {
+        char path[400];
+        (void)snprintf(path, sizeof path, "%s/%s/%s", folder, ACE_PACK_FOLDER, list[i].name);
+        assert_int_equal(unlink(path), 0);
+    }
+    ace_free(list);
+    made *plain = make_plain(engines[0]);
+    for (int i = 0; i < 2; i++) {
+        made *cached = make_cached(engines[0], folder, "cache=true");
+        check_same(plain, cached);
+        assert_false(cached->residency.part[ACE_PART_CONDITION].timbre);
+        assert_int_equal(count_images(folder), n);
+        assert_int_equal(count_old(folder), 0);
+        age(folder); /* the second time all are read, which makes them young again */
+        job_discard(cached);
+    }
+    job_discard(plain);
+}
+
 /* One engine without a disk, three jobs: silence is heard in the first. */
 static void engines_remember_silence(void **state)
 {
@@ -469,6 +554,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(useless_folders_are_survived, set_up, tear_down),
         cmocka_unit_test_setup_teardown(silence_is_heard_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(references_are_heard, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(timbre_encoders_come_when_needed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(short_images_are_kept, set_up, tear_down),
         cmocka_unit_test(engines_remember_silence),
         cmocka_unit_test(keys_tell_what_matters),
     };
