@@ -31,7 +31,7 @@ static void body(void *context)
     w->y = ace_new(s, ACE_F32, N, 1);
     ace_tensor x = ace_new_from(s, ACE_F32, N, 1, w->x);
     ace_tensor moved = ace_new(s, ACE_F32, N, 1);
-    ace_scatter to = {N, w->rows};
+    ace_scatter to = {.head_rows = N, .rows = w->rows};
     ace_scatter_rows(s, moved, x, &to);
     if (w->cancel) {
         ace_stream_fail(s, ACESTEP_CANCELLED, "cancelled");
