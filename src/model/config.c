@@ -254,7 +254,7 @@ static void read_encoder(reader *r, ace_dit_config *c)
 static void read_fsq(reader *r, ace_dit_config *c)
 {
     int64_t levels[ACE_MAX_FSQ_LEVELS] = {0};
-    if (has(r, "fsq_input_levels")) {
+    if (json_object_get(r->root, "fsq_input_levels") != NULL) { /* null is no list either */
         c->n_fsq_levels = read_sizes(r, "fsq_input_levels", levels, ACE_MAX_FSQ_LEVELS);
     } else {
         c->n_fsq_levels = PUBLISHED_FSQ_LEVELS;
