@@ -349,18 +349,18 @@ static void timbre_encoders_come_when_needed(void **state)
 {
     const char *folder = *state;
     ace_error err = {.code = ACESTEP_OK};
-    char path[100], options[2][900];
+    char path[100], options[900], with[1024];
     (void)snprintf(path, sizeof path, "%s/tone.wav", folder);
     /* a card on which everything stays */
     static const char engine[] =
         "device=sim;max_cuda_vram=24;model=turbo;limits=exact;vae_chunk=152";
-    (void)snprintf(options[0], sizeof options[0], "%s;%s;cache=true;cache_dir=%s", golden, engine,
+    (void)snprintf(options, sizeof options, "%s;%s;cache=true;cache_dir=%s", golden, engine,
                    folder);
-    (void)snprintf(options[1], sizeof options[1], "%s;reference_audio=%s", options[0], path);
+    (void)snprintf(with, sizeof with, "%s;reference_audio=%s", options, path);
     write_tone(path);
-    job_discard(job_make(options[0], NULL));
+    job_discard(job_make(options, NULL));
     size_t kept = count_images(folder);
-    ace_request *r[] = {job_request(options[0]), job_request(options[1])};
+    ace_request *r[] = {job_request(options), job_request(with)};
     made *plain = make_plain(engine);
     ace_workshop *w = calloc(1, sizeof *w);
     ace_job *job = calloc(1, sizeof *job);
