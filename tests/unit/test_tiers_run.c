@@ -47,8 +47,7 @@ static void every_tier_runs_under_its_cap(void **state)
     static const char small_keys[] = "duration=600;batch_size=8;thinking=true;kv_cache_dtype=int8";
     static const char *const songs[] = {"duration=30;batch_size=1", "duration=600;batch_size=8",
                                         "duration=30;thinking=true",
-                                        "duration=600;batch_size=8;thinking=true",
-                                        small_keys};
+                                        "duration=600;batch_size=8;thinking=true", small_keys};
     for (int i = 0; i < SIZES; i++) {
         for (int model = 0; model < 2; model++) {
             /* the language model does not care which diffusion model follows */
@@ -464,7 +463,9 @@ static void a_simulated_card_is_no_larger_than_the_host(void **state)
     assert_true(budget[1] > 990 * GB);
 }
 
-/* A job that finds no memory leaves nothing behind, and the next one in the same engine runs. */
+/* A job that finds no memory leaves nothing behind, and the next one in the same engine runs. What
+ * is kept is the same from the second finished song on: the first one still had to hear the timbre
+ * of silence. */
 static void the_next_job_runs(void **state)
 {
     (void)state;
@@ -481,7 +482,7 @@ static void the_next_job_runs(void **state)
     ace_log_set_level(ACE_LOG_QUIET);
     assert_int_equal(ace_workshop_open(r, w, &err), ACESTEP_OK);
     size_t held = 0;
-    for (int run = 0; run < 4; run++) {
+    for (int run = 0; run < 6; run++) {
         ace_finished songs[ACE_MAX_SONGS];
         int n = 0;
         bool starved = run % 2 == 0;
@@ -498,7 +499,7 @@ static void the_next_job_runs(void **state)
             ace_finished_free(&songs[i]);
         }
         ace_job_free(job);
-        if (run == 1) {
+        if (run == 3) {
             held = ace_sim_device_held(w->device);
         }
     }
