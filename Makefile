@@ -19,7 +19,7 @@ demo: build
 	@scripts/demo
 
 test: packages
-	@scripts/install-packages browser
+	@scripts/install-packages tests
 	@scripts/run-tests
 
 quick-test: packages
