@@ -101,10 +101,11 @@ class Server:
 
 
 def until(condition, seconds=20):
+    """What the condition said last: asked once more, it may say something else."""
     deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
+    while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return condition()
+    return met
 
 
 class ServerTest(unittest.TestCase):

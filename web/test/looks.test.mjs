@@ -157,6 +157,25 @@ test("checkpoints: advised, on their way, here", async () => {
   await done(page);
 });
 
+test("checkpoints: an answer that comes late does not undo a newer one", async () => {
+  const page = await open(server);
+  const list = (name) => ({ folder: "/models", free_bytes: 9e10, ready: false, downloads: [],
+    sets: [{ name, kind: "shared", about: "", state: "absent", reason: "", bytes: 0, size: 1e9, recommended: true }] });
+  let late;
+  await page.route("**/v1/store", (route) => (late ? route.fulfill({ json: list("newer") }) : void (late = route)));
+  await page.reload();
+  await page.locator(".modes").waitFor();
+  await page.goto(`${server.address}/#/models`);
+  await page.getByText("advised to have newer").waitFor();
+  const arrived = page.waitForResponse("**/v1/store");
+  await late.fulfill({ json: list("older") });
+  await (await arrived).finished();
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  await page.getByText("advised to have newer").waitFor();
+  assert.equal(await page.getByText("advised to have older").count(), 0);
+  await done(page);
+});
+
 /** Presses Tab until something is reached; whatever has the focus must show it. */
 async function tabTo(page, selector) {
   for (let presses = 0; presses < 120; presses++) {

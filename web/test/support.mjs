@@ -119,7 +119,8 @@ export async function accessible(page, what) {
 export const shot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 
 export async function mode(page, name) {
-  await page.locator(`.modes input[value="${name}"]`).check({ force: true });
+  await page.locator(`.modes label:has(input[value="${name}"])`).click(); // the input itself is not drawn
+  await page.locator(`.modes input[value="${name}"]:checked`).waitFor({ state: "attached" });
 }
 
 export const make = (page) => page.locator("#make").click();

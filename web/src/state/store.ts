@@ -33,13 +33,25 @@ export const missingSize = (sets: StoreSet[]) => sets.reduce((sum, set) => sum +
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let watched = false;
+let asked = 0;
+
+/** Answers may overtake each other: only the one that was asked for last counts. */
+async function fetchStore() {
+  const mine = ++asked;
+  try {
+    const answer = await api.store();
+    if (mine === asked) store.value = answer;
+  } catch (error) {
+    if (mine === asked) throw error;
+  }
+}
 
 /** Reads the list now, and again and again while something is on its way and somebody looks. */
 async function read() {
   clearTimeout(timer);
   const before = new Set(active.value.map((each) => each.id));
   try {
-    store.value = await api.store();
+    await fetchStore();
     await tell(before);
   } catch (error) {
     sayError(error);
@@ -52,7 +64,7 @@ async function read() {
 /** Reads it once; without the right to see it the page does without. */
 export async function refreshStore() {
   try {
-    store.value = await api.store();
+    await fetchStore();
   } catch {
     store.value = null;
   }
