@@ -245,10 +245,12 @@ char *acestep_vocabulary_json(void);
 acestep_status acestep_quantize(const acestep_request *request, acestep_progress *progress,
                                 void *context, acestep_error *err);
 
-/* What an adapter is, from its headers, without a model: {"kind": "lora", "loha", "lokr" or "mixed", "dora", "form":
- * "peft" or "single file", "rank": {"least", "most"} (0: none of its matrices are products), "layers", "modules",
- * "targets": […], "parameters"}. path: a safetensors file, PEFT's folder, or one with lokr_weights.safetensors; config: the adapter_config.json of a file whose name and folder do not lead to it, or NULL. acestep_free.
- * NULL with err set: MODEL, UNSUPPORTED for adapters of other kinds, IO. */
+/* What an adapter is, from its headers, without a model: {"kind": "lora", "loha", "lokr" or
+ * "mixed", "dora", "form": "peft" or "single file", "rank": {"least", "most"} (0: none of its
+ * matrices are products), "layers", "modules", "targets": […], "parameters"}. path: a safetensors
+ * file, PEFT's folder, or one with lokr_weights.safetensors; config: the adapter_config.json of a
+ * file whose name and folder do not lead to it, or NULL. acestep_free. NULL with err set: MODEL,
+ * UNSUPPORTED for adapters of other kinds, IO. */
 char *acestep_adapter_json(const char *path, const char *config, acestep_error *err);
 
 /* ---- the cache ---------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ typedef struct acestep_store_options {
     const char *hf_endpoint; /* address of Hugging Face, where mirror is NULL */
     const char *revision;    /* instead of the one that this release was made with */
     const char *token;       /* for the host alone, never shown, never sent elsewhere */
-    const char *offline;     /* what forbids the network, for messages: "--offline"; NULL: nothing does */
+    const char *offline;     /* what forbids the network, as "--offline"; NULL: nothing does */
     int parallel;            /* files at once, 1 … 4; 0: 2 */
     int retries;             /* in a row without a byte of progress; 0: 6; -1: none */
     double retry_wait;       /* s before the first of them, doubled each time up to 60; 0: 1 */

@@ -12,8 +12,7 @@ typedef struct ace_added {
     ace_low_rank low_rank;
     ace_kronecker kronecker[ACE_MAX_KRONECKERS];
     int n_kroneckers;
-    ace_tensor
-        row_factors; /* DoRA: f32 [1, rows] that the product itself is stretched by; or empty */
+    ace_tensor row_factors; /* DoRA: f32 [1, rows] that the product is stretched by, or empty */
 } ace_added;
 
 /* ace_linear with what `added` adds (NULL: nothing), under the same epilogue, which has no bias. A

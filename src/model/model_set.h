@@ -2,7 +2,8 @@
  *
  * The folder holds the published ones side by side (acestep-v15-turbo/, vae/,
  * Qwen3-Embedding-0.6B/, acestep-5Hz-lm-…/), or acestep.cpp's GGUF files, told apart by their
- * general.architecture, or such a file in a folder of its name, as a download puts it there. A file acestep.json beside them may say what the set cannot do. */
+ * general.architecture, or such a file in a folder of its name, as a download puts it there. A file
+ * acestep.json beside them may say what the set cannot do. */
 #ifndef ACE_MODEL_MODEL_SET_H
 #define ACE_MODEL_MODEL_SET_H
 

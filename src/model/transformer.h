@@ -6,8 +6,8 @@
 #ifndef ACE_MODEL_TRANSFORMER_H
 #define ACE_MODEL_TRANSFORMER_H
 
-#include "model/config.h"
 #include "model/added.h"
+#include "model/config.h"
 #include "weights/loader.h"
 
 /* Rows of the MLP computed at once: its hidden activations are the widest tensors, and this many

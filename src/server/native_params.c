@@ -15,8 +15,9 @@ typedef struct mode {
 
 /* simple: a song from one sentence; custom: from all its words. The others are the model's tasks. */
 static const mode modes[] = {
-    {"simple", "Simple", "text2music", "sample_query,instrumental,vocal_language,duration,batch_size",
-     "sample_query", true, false, false},
+    {"simple", "Simple", "text2music",
+     "sample_query,instrumental,vocal_language,duration,batch_size", "sample_query", true, false,
+     false},
     {"custom", "Custom", "text2music",
      "caption,lyrics,instrumental,vocal_language,duration,bpm,keyscale,timesignature,"
      "reference_audio,audio_codes,batch_size",

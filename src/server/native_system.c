@@ -11,15 +11,23 @@
 
 /* Options of the query, for "what if": they say how a job would run and name no files. */
 static const char *const what_if[][2] = {
-    {"simulate_vram", "max_cuda_vram"}, {"max_cuda_vram", "max_cuda_vram"},
-    {"tier", "tier"},                   {"limits", "limits"},
-    {"init_llm", "init_llm"},           {"lm_model_path", "lm_model_path"},
-    {"thinking", "thinking"},           {"backend", "backend"},
-    {"quantization", "quantization"},   {"offload_to_cpu", "offload_to_cpu"},
-    {"compile_model", "compile_model"}, {"offload_dit_to_cpu", "offload_dit_to_cpu"},
-    {"batch_size", "batch_size"},       {"use_flash_attention", "use_flash_attention"},
+    {"simulate_vram", "max_cuda_vram"},
+    {"max_cuda_vram", "max_cuda_vram"},
+    {"tier", "tier"},
+    {"limits", "limits"},
+    {"init_llm", "init_llm"},
+    {"lm_model_path", "lm_model_path"},
+    {"thinking", "thinking"},
+    {"backend", "backend"},
+    {"quantization", "quantization"},
+    {"offload_to_cpu", "offload_to_cpu"},
+    {"compile_model", "compile_model"},
+    {"offload_dit_to_cpu", "offload_dit_to_cpu"},
+    {"batch_size", "batch_size"},
+    {"use_flash_attention", "use_flash_attention"},
     {"kv_cache_dtype", "kv_cache_dtype"},
-    {"duration", "duration"},           {"model", "model"},
+    {"duration", "duration"},
+    {"model", "model"},
 };
 
 /* False after answering. */

@@ -27,7 +27,7 @@ typedef struct ace_store_set {
     ace_store_kind kind;
     const char *repository;      /* the same name on both hosts */
     const char *inside;          /* the folder in the repository, or its one file; "": its root */
-    const char *revision;        /* the commit on Hugging Face that this release takes, or a branch */
+    const char *revision;        /* on Hugging Face: the commit of this release, or a branch */
     uint64_t bytes;              /* to be told before the host's list is here */
     const char *about;           /* one line */
     const ace_store_fact *facts; /* ends with a NULL name; may be NULL */
@@ -48,9 +48,9 @@ typedef struct ace_store_choice {
     size_t n;
 } ace_store_choice;
 
-/* Adds what `name` stands for: a set, "main" (the four parts of the main repository) or "all" (without those
- * that are others once more as GGUF files).
- * ARGUMENT, with the names there are, for anything else. */
+/* Adds what `name` stands for: a set, "main" (the four parts of the main repository) or "all"
+ * (without those that are others once more as GGUF files). ARGUMENT, with the names there are, for
+ * anything else. */
 ace_status ace_store_choose(ace_store_choice *choice, const char *name, ace_error *err);
 /* What diffusion models need beside them, where one is chosen. */
 void ace_store_choose_shared(ace_store_choice *choice);

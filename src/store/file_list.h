@@ -37,8 +37,8 @@ typedef struct ace_store_files {
 bool ace_store_is_wanted(const char *name);
 
 /* Hugging Face, /api/models/REPOSITORY/revision/REVISION?blobs=true. `inside`: only this folder of
- * the repository, or only this file; "": its root. where: stands for the text in messages. Here and below: NETWORK for
- * anything that is no such list, or has a name or a size that cannot be right. */
+ * the repository, or only this file; "": its root. where: stands for the text in messages. Here and
+ * below: NETWORK for what is no such list, or has a name or a size that cannot be right. */
 ace_status ace_store_parse_huggingface(const char *text, size_t bytes, const char *inside,
                                        const char *where, ace_store_files *out, ace_error *err);
 /* ModelScope, /api/v1/models/REPOSITORY/repo/files?Revision=REVISION&Recursive=true */

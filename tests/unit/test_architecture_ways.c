@@ -306,8 +306,8 @@ static void songs_do_not_depend_on_where_layers_are(void **state)
     }
 }
 
-/* Windows of the decoder have seams unless they reach far enough: the default does. The songs are as
- * long as the silence, or 12 s. */
+/* Windows of the decoder have seams unless they reach far enough: the default does. The songs are
+ * as long as the silence, or 12 s. */
 static void windows_do_not_show_in_songs(void **state)
 {
     (void)state;

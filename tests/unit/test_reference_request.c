@@ -353,10 +353,11 @@ static void tasks_have_many_names(void **state)
     becomes("{\"task_type\": \"repaint\", \"repaint_wav_crossfade_sec\": 0, "
             "\"repaint_latent_crossfade_frames\": \"10\"}",
             "{\"task_type\":\"repaint\"}"); /* what the original's clients send along */
-    becomes("{\"task_type\": \"repaint\", \"repaint_wav_crossfade_sec\": 0.2, "
-            "\"repaint_latent_crossfade_frames\": 0}",
-            "{\"repaint_latent_crossfade_frames\":0,\"repaint_wav_crossfade_sec\":0.2,\"task_type\":"
-            "\"repaint\"}");
+    becomes(
+        "{\"task_type\": \"repaint\", \"repaint_wav_crossfade_sec\": 0.2, "
+        "\"repaint_latent_crossfade_frames\": 0}",
+        "{\"repaint_latent_crossfade_frames\":0,\"repaint_wav_crossfade_sec\":0.2,\"task_type\":"
+        "\"repaint\"}");
     becomes("{\"task_type\": \"cover\", \"instruction\": \"Fill the audio semantic mask based on "
             "the given "
             "conditions:\"}",

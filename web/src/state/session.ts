@@ -3,7 +3,6 @@ import { signal } from "@preact/signals";
 import { api } from "../api/client";
 import type { Right } from "../api/types";
 
-
 const rights = signal<readonly Right[]>(["read", "generate", "admin"]); // until the server says otherwise
 
 export const may = (right: Right) => rights.value.includes(right);
