@@ -95,62 +95,85 @@ ace_status ace_server_defaults(ace_server *server, acestep_request **out, ace_er
     return status;
 }
 
-/* Options that name places to write to are the business of whoever starts the server. */
-static bool may_change(const char *name)
-{
-    static const char *const fixed[] = {"output", "overwrite", "trace", "trace_mem", "cache_dir",
-                                        "exec"};
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
-        if (strcmp(name, fixed[i]) == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static json_t *merged(const json_t *asked, json_t *changes, ace_error *err)
+static json_t *merged(const json_t *asked, json_t *changes)
 {
     json_t *both = json_deep_copy(asked);
     const char *name;
     json_t *value;
-    json_object_foreach(changes, name, value) {
-        if (!may_change(name)) {
-            (void)ace_fail(err, ACESTEP_ARGUMENT,
-                           "%s: only the command line of the server sets it", name);
-            json_decref(both);
-            return NULL;
-        }
+    json_object_foreach (changes, name, value) {
         if (json_is_null(value)) {
             json_object_del(both, name);
         } else {
             json_object_set(both, name, value);
         }
     }
-    if (both == NULL) {
-        (void)ace_fail(err, ACESTEP_MEMORY, "server: no host memory");
-    }
     return both;
+}
+
+/* Places to write to, and code to load, are the business of whoever starts the server. By what has
+ * become of the options: they have aliases, and may stand in inner objects. */
+static ace_status check_fixed(const json_t *before, const json_t *after, ace_error *err)
+{
+    static const char *const fixed[] = {"output",    "overwrite",  "trace", "trace_mem",
+                                        "cache_dir", "plugin_dir", "exec"};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        const json_t *old = json_object_get(before, fixed[i]);
+        const json_t *now = json_object_get(after, fixed[i]);
+        if (old != now && !json_equal(old, now)) { /* absent ones are NULL */
+            return ace_fail(err, ACESTEP_ARGUMENT,
+                            "%s: only the command line of the server sets it", fixed[i]);
+        }
+    }
+    return ACESTEP_OK;
+}
+
+/* Under the options' own names, however they were spelled. */
+static ace_status name_options(const json_t *asked, json_t **out, ace_error *err)
+{
+    acestep_request *request = NULL;
+    *out = NULL;
+    ace_status status = make_request(asked, &request, err);
+    if (status != ACESTEP_OK) {
+        return status;
+    }
+    char *text = acestep_request_json(request, true);
+    *out = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    acestep_free(text);
+    acestep_request_free(request);
+    return *out != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "server: no host memory");
+}
+
+static ace_status change_asked(const json_t *asked, json_t *changes, json_t **out, ace_error *err)
+{
+    json_t *before = NULL;
+    json_t *both = merged(asked, changes);
+    ace_status status = both != NULL ? name_options(both, out, err)
+                                     : ace_fail(err, ACESTEP_MEMORY, "server: no host memory");
+    if (status == ACESTEP_OK) {
+        status = name_options(asked, &before, err);
+    }
+    if (status == ACESTEP_OK) {
+        status = check_fixed(before, *out, err);
+    }
+    json_decref(before);
+    json_decref(both);
+    return status;
 }
 
 ace_status ace_settings_change(ace_settings_store *settings, json_t *changes, ace_error *err)
 {
-    ace_error first = {.code = ACESTEP_OK};
-    acestep_request *request = NULL;
+    json_t *changed = NULL;
     pthread_mutex_lock(&settings->lock);
-    json_t *both = merged(settings->asked, changes, &first);
-    ace_status status = both != NULL ? make_request(both, &request, &first) : first.code;
-    char *text = status == ACESTEP_OK ? acestep_request_json(request, true) : NULL;
-    json_t *asked = text != NULL ? json_loads(text, 0, NULL) : NULL;
-    if (asked != NULL) { /* under the options' own names, however they were spelled */
-        json_decref(settings->asked);
-        settings->asked = asked;
+    ace_status status = change_asked(settings->asked, changes, &changed, err);
+    if (status == ACESTEP_OK) {
+        json_t *before = settings->asked;
+        settings->asked = changed;
+        changed = before;
     }
     pthread_mutex_unlock(&settings->lock);
-    acestep_free(text);
-    acestep_request_free(request);
-    json_decref(both);
+    json_decref(changed);
     if (status != ACESTEP_OK) {
-        return ace_fail(err, status, "%s", first.message);
+        return status;
     }
     pthread_mutex_lock(&settings->models_lock);
     settings->models_read = 0;

@@ -12,15 +12,16 @@
 /* ---- what a client may not choose
  * ------------------------------------------------------------------- */
 
-/* Files that the server writes or reads for itself. */
-static const char *const own[] = {"output",    "overwrite", "sidecar",   "trace",       "trace_mem",
-                                  "gpu_tiers", "genres",    "cache_dir", "cache_least", "exec"};
+/* Files that the server writes or reads for itself, and code that it loads. */
+static const char *const own[] = {"output",     "overwrite",   "sidecar", "trace",
+                                  "trace_mem",  "gpu_tiers",   "genres",  "cache_dir",
+                                  "plugin_dir", "cache_least", "exec"};
 
 /* The machine, and which checkpoints lie where: for those with the admin right. */
 static const char *const machine[] = {
     "models",       "weights",     "device",         "gpu",         "precision",     "int8_compute",
     "threads",      "cpu",         "cache",          "cache_limit", "max_cuda_vram", "max_mps_vram",
-    "max_xpu_vram", "sim_used_gb", "sim_fail_alloc", "sim_shrink",  "force_config"};
+    "max_xpu_vram", "sim_used_gb", "sim_fail_alloc", "sim_shrink",  "force_config",  "cublas"};
 
 static ace_status same_as(const json_t *asked, const json_t *defaults, const char *const *names,
                           size_t n, const char *why, ace_error *err)

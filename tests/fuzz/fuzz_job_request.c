@@ -19,8 +19,8 @@ static ace_status resolve(ace_server *server, const char *named, char **out, ace
 
 static void check_places(const json_t *asked)
 {
-    static const char *const names[] = {"output",    "trace",  "trace_mem",
-                                        "gpu_tiers", "genres", "models"};
+    static const char *const names[] = {"output", "trace",  "trace_mem", "gpu_tiers",
+                                        "genres", "models", "plugin_dir"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *text = json_string_value(json_object_get(asked, names[i]));
         if (text != NULL && text[0] != '\0') {

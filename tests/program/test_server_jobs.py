@@ -331,6 +331,17 @@ class Queue(JobsTest):
         for method, target in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/events")):
             self.assertEqual(server.ask(method, "/v1/jobs/j_none" + target).status, 404)
 
+    def test_places_on_the_disk_are_the_servers_own(self):
+        server = self.start()
+        defaults = server.ask("GET", "/v1/system").json["defaults"]
+        for name, value in (("plugin_dir", "/tmp/x"), ("o", "/tmp/x"), ("cache-dir", "/tmp/x"),
+                            ("param_obj", {"output": "/tmp/x"})):
+            for method, path in (("POST", "/v1/jobs"), ("POST", "/v1/models/load"), ("PATCH", "/v1/system")):
+                reply = server.ask(method, path, {name: value})
+                self.assertEqual(reply.status, 400, (path, name))
+                self.assertRegex(reply.json["error"]["message"], "^(plugin_dir|output|cache_dir): ")
+        self.assertEqual(server.ask("GET", "/v1/system").json["defaults"], defaults)
+
     def test_what_cannot_be_done_is_refused_at_once(self):
         """With the words of the command line."""
         server = self.start("--models", GOLDEN, "--precision", "f32")

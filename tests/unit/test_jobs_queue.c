@@ -211,8 +211,8 @@ static void places_on_the_disk_are_not_for_clients(void **state)
     (void)state;
     ace_error err;
     ace_jobs *jobs = job_service_open(folder, NULL);
-    static const char *const own[] = {"output",    "trace",  "trace_mem",
-                                      "gpu_tiers", "genres", "cache_dir"};
+    static const char *const own[] = {"output", "trace",     "trace_mem", "gpu_tiers",
+                                      "genres", "cache_dir", "plugin_dir"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         assert_int_equal(ask(jobs, json_pack("{s:s}", own[i], "/etc/x"), true, &err),
                          ACESTEP_ARGUMENT);
@@ -221,6 +221,7 @@ static void places_on_the_disk_are_not_for_clients(void **state)
     assert_int_equal(ask(jobs, json_pack("{s:s}", "model", "../x"), true, &err), ACESTEP_ARGUMENT);
     assert_int_equal(ask(jobs, json_pack("{s:s}", "models", "/x"), false, &err), ACESTEP_ARGUMENT);
     assert_int_equal(ask(jobs, json_pack("{s:s}", "models", "/x"), true, &err), ACESTEP_OK);
+    assert_int_equal(ask(jobs, json_pack("{s:b}", "cublas", 0), false, &err), ACESTEP_ARGUMENT);
     assert_int_equal(ask(jobs, json_pack("{s:s, s:b}", "output", "", "sidecar", 1), false, &err),
                      ACESTEP_OK); /* as a sidecar says it */
     assert_int_equal(ask(jobs, json_pack("{s:s}", "nonsense", ""), true, &err), ACESTEP_ARGUMENT);
