@@ -14,7 +14,7 @@
 #define ACE_PLUGIN_ENTRY "acestep_device_plugin"
 
 /* ACE_PLUGIN_ABI is raised when the meaning of anything below or of device/device.h changes. */
-enum { ACE_PLUGIN_ABI = 4, ACE_PLUGIN_SIZES = 11 };
+enum { ACE_PLUGIN_ABI = 4, ACE_PLUGIN_SIZES = 12 };
 
 /* Tells structs of other shape apart, whoever forgot to raise the number. */
 #define ACE_PLUGIN_SIZE_LIST                                                                       \
@@ -22,7 +22,7 @@ enum { ACE_PLUGIN_ABI = 4, ACE_PLUGIN_SIZES = 11 };
         sizeof(ace_plugin), sizeof(ace_plugin_options), sizeof(ace_device),                        \
             sizeof(ace_device_ops), sizeof(ace_tensor), sizeof(ace_matrix_part),                   \
             sizeof(ace_attention), sizeof(ace_epilogue), sizeof(ace_conv_transpose),               \
-            sizeof(ace_choice), sizeof(ace_scatter)                                                \
+            sizeof(ace_choice), sizeof(ace_scatter), sizeof(ace_mix)                               \
     }
 
 /* What a plug-in asks of the program. */
