@@ -1,9 +1,9 @@
 /* acestep lrc, encode, decode: songs that are there. */
 #include "commands.h"
+#include "own_arguments.h"
 #include "source_argument.h"
 #include "terminal.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,25 +84,6 @@ static acestep_status set_recording(acestep_request *request, const recording_co
 /* ---- codes
  * ------------------------------------------------------------------------------------------ */
 
-/* Takes "--codes FILE" or "--codes=FILE" out of the arguments; false when the file is missing. */
-static bool take_codes_path(int *argc, char **argv, const char **path)
-{
-    int kept = 0;
-    bool complete = true;
-    for (int i = 0; i < *argc; i++) {
-        if (strncmp(argv[i], "--codes=", 8) == 0) {
-            *path = argv[i] + 8;
-        } else if (strcmp(argv[i], "--codes") == 0) {
-            complete = i + 1 < *argc;
-            *path = complete ? argv[++i] : NULL;
-        } else {
-            argv[kept++] = argv[i];
-        }
-    }
-    *argc = kept;
-    return complete;
-}
-
 static bool may_overwrite(const acestep_request *request)
 {
     char *text = acestep_request_json(request, false);
@@ -137,12 +118,14 @@ static acestep_status write_codes(const json_t *output, const char *path, aceste
         printf("%s\n", codes);
         return ACESTEP_OK;
     }
-    FILE *file = fopen(path, "w");
-    bool whole = file != NULL && fprintf(file, "%s\n", codes) > 0;
-    if (file != NULL && fclose(file) != 0) {
-        whole = false;
+    size_t bytes = strlen(codes) + sizeof "\n";
+    char *line = malloc(bytes);
+    if (line != NULL) {
+        (void)snprintf(line, bytes, "%s\n", codes);
     }
-    return whole ? ACESTEP_OK : fail(err, ACESTEP_IO, path, strerror(errno));
+    acestep_status status = acestep_file_write(path, line, err);
+    free(line);
+    return status;
 }
 
 /* ---- running
@@ -225,6 +208,8 @@ static int run(const recording_command *c, int argc, char **argv)
 {
     common_switches s = take_common_switches(&argc, argv);
     const char *codes_path = NULL;
+    const own_argument codes = {.name = "--codes", .value = &codes_path};
+    acestep_error err = {.code = ACESTEP_OK};
     if (s.help) {
         printf("%s\nOther options are those of acestep generate; --exec shape shows the memory "
                "that is\n"
@@ -232,9 +217,7 @@ static int run(const recording_command *c, int argc, char **argv)
                c->help);
         return 0;
     }
-    if (c->codes && !take_codes_path(&argc, argv, &codes_path)) {
-        acestep_error err = {.code = ACESTEP_OK};
-        (void)fail(&err, ACESTEP_ARGUMENT, "--codes", "a file is missing, or - to print them");
+    if (c->codes && take_own_arguments(&argc, argv, &codes, 1, &err) != ACESTEP_OK) {
         return report_error(&err);
     }
     int exit_status = 0;

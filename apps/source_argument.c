@@ -1,6 +1,7 @@
 #include "source_argument.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -107,6 +108,7 @@ acestep_status set_words_of(acestep_request *request, const char *path, acestep_
         text != NULL ? acestep_request_set_json(request, text, strlen(text), err) : ACESTEP_MEMORY;
     if (text == NULL) {
         err->code = ACESTEP_MEMORY;
+        (void)snprintf(err->message, sizeof err->message, "%.400s: no host memory", path);
     }
     free(text);
     json_decref(words);
