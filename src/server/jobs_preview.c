@@ -159,15 +159,14 @@ ace_status ace_jobs_preview(ace_jobs *jobs, const ace_job_wish *wish, json_t **o
     if (status == ACESTEP_OK) {
         status = ace_jobs_request_open(jobs, asked, &request, err);
     }
+    bool shows_plan = wish->kind == ACE_JOB_SONG;
     if (status == ACESTEP_OK) {
-        status = ace_jobs_plan(jobs, wish->kind, request, &plan, &svg, err);
+        status = ace_jobs_plan(jobs, wish->kind, request, &plan, shows_plan ? &svg : NULL, err);
     }
     json_t *warnings = plan != NULL ? json_incref(json_object_get(plan, "warnings")) : NULL;
-    if (wish->kind != ACE_JOB_SONG) { /* it has told that this can be done */
+    if (!shows_plan) { /* it has told that this can be done */
         json_decref(plan);
         plan = NULL;
-        acestep_free(svg);
-        svg = NULL;
     }
     if (status == ACESTEP_OK) {
         (void)pthread_mutex_lock(&jobs->lock);
