@@ -33,9 +33,12 @@ static bool open_worker(worker *w, const ace_loader *l, const ace_adapter_module
     ace_loader_init(&w->loader, &w->stream, l->weights, l->matrix_dtype);
     w->base = ace_malloc_array((size_t)(2 * numbers + ace_adapter_delta_scratch(m, BLOCK_ROWS)),
                                sizeof *w->base);
+    if (w->base == NULL) {
+        return false;
+    }
     w->delta = w->base + numbers;
     w->scratch = w->delta + numbers;
-    return w->base != NULL;
+    return true;
 }
 
 /* What went wrong is told to l; the first one stays. */
