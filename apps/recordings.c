@@ -4,10 +4,12 @@
 #include "source_argument.h"
 #include "terminal.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef acestep_status make_result(acestep_engine *engine, const acestep_request *request,
@@ -94,14 +96,29 @@ static bool may_overwrite(const acestep_request *request)
     return may;
 }
 
-/* Before anything is computed. */
+static bool can_write_beside(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    int length = slash != NULL ? (int)(slash - path) + 1 : 0;
+    (void)snprintf(folder, sizeof folder, "%.*s", length, path);
+    return access(length > 0 ? folder : ".", W_OK) == 0;
+}
+
+/* Before anything is computed. What is no file, as /dev/stdout, is written to. */
 static acestep_status check_codes(const char *path, const acestep_request *request,
                                   acestep_error *err)
 {
-    bool free_place = path == NULL || strcmp(path, "-") == 0 || access(path, F_OK) != 0;
-    return free_place || may_overwrite(request)
-               ? ACESTEP_OK
-               : fail(err, ACESTEP_IO, path, "it exists; --overwrite replaces it");
+    struct stat found;
+    if (path == NULL || strcmp(path, "-") == 0) {
+        return ACESTEP_OK;
+    }
+    if (stat(path, &found) == 0) {
+        return !S_ISREG(found.st_mode) || may_overwrite(request)
+                   ? ACESTEP_OK
+                   : fail(err, ACESTEP_IO, path, "it exists; --overwrite replaces it");
+    }
+    return can_write_beside(path) ? ACESTEP_OK : fail(err, ACESTEP_IO, path, strerror(errno));
 }
 
 static acestep_status write_codes(const json_t *output, const char *path, acestep_error *err)

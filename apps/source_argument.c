@@ -99,8 +99,12 @@ acestep_status set_words_of(acestep_request *request, const char *path, acestep_
     char *settings = is_latents(path) ? NULL : acestep_audio_settings_json(path, &unheard);
     json_t *told = settings != NULL ? json_loads(settings, 0, NULL) : NULL;
     acestep_free(settings);
+    if (unheard.code == ACESTEP_IO) { /* else it would be words that are said to be missing */
+        *err = unheard;
+        return err->code;
+    }
     if (told == NULL) {
-        return ACESTEP_OK; /* what is wrong with the file is said by who listens to it */
+        return ACESTEP_OK; /* what else is wrong with the file is said by who listens to it */
     }
     json_t *words = words_unasked(request, told);
     char *text = words != NULL ? json_dumps(words, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;

@@ -70,7 +70,8 @@ class Score(RecordingsTest):
 
     def test_what_cannot_be_scored(self):
         self.refused(ARGUMENT, "score", "--caption", "x", *MODELS, says=("audio_codes",))
-        self.refused(IO, "score", "none.flac", "--caption", "x", *MODELS, says=("none.flac",))
+        for words in ((), ("--caption", "x")):
+            self.refused(IO, "score", "none.flac", *words, *MODELS, says=("none.flac",))
         self.refused(UNSUPPORTED, "score", "--audio-codes", "1,2", "--caption", "x", says=("language model",))  # the demo
 
 
@@ -98,6 +99,7 @@ class Lrc(RecordingsTest):
 
     def test_what_cannot_be_timed(self):
         self.refused(ARGUMENT, "lrc", *MODELS, "--lyrics", "x", says=("src_audio",))
+        self.refused(IO, "lrc", "none.flac", *MODELS, says=("none.flac",))
         self.song("--thinking=false", "--file-tags", "none", "--no-sidecar")
         self.refused(ARGUMENT, "lrc", "s.flac", *MODELS, says=("lyrics",))
         self.refused(UNSUPPORTED, "lrc", "s.flac", "--lyrics", "la", says=("from words only",))  # the demo
@@ -147,6 +149,8 @@ class Codec(RecordingsTest):
         self.assertEqual(self.bytes_of("s.codes"), b"mine")
         self.run_well("encode", "s.flac", *MODELS, "--codes", "s.codes", "--overwrite")
         self.refused(IO, "encode", "s.flac", *MODELS, says=("s.latents", "--overwrite"))
+        self.refused(IO, "encode", "s.flac", *MODELS, "--codes", "no/s.codes", "-o", "t", says=("no/s.codes",))
+        self.assertFalse(os.path.exists(self.path("t.latents")))
 
     def test_what_cannot_be(self):
         with open(self.path("cut.wav"), "wb") as f:
