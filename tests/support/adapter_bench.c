@@ -219,3 +219,24 @@ double adapter_bench_distance(const float *a, const float *b, int64_t n)
     }
     return sqrt(difference / sum);
 }
+
+void adapter_bench_check(const char *what, const char *model, const ace_adapter_use *use,
+                         const made_file *merged, double most)
+{
+    int64_t n = adapter_bench_count(model);
+    for (int i = 0; i < 2; i++) {
+        ace_device *(*open)(int) = bench_device;
+        float *plain = adapter_bench_velocities(open(i), ACE_F32, model, NULL, NULL, 0, NULL);
+        float *added = adapter_bench_velocities(open(i), ACE_F32, model, NULL, use, 1, NULL);
+        float *inside =
+            adapter_bench_velocities(open(i), ACE_F32, model, merged->path, NULL, 0, NULL);
+        double error = adapter_bench_distance(added, inside, n);
+        double effect = adapter_bench_distance(added, plain, n);
+        if (!(error < most) || !(effect > 1e-3)) {
+            fail_msg("%s: %g from merged, %g from none", what, error, effect);
+        }
+        free(plain);
+        free(added);
+        free(inside);
+    }
+}

@@ -45,4 +45,9 @@ int64_t adapter_bench_count(const char *model);
 /* ‖a - b‖ / ‖b‖ */
 double adapter_bench_distance(const float *a, const float *b, int64_t n);
 
+/* Velocities of one use beside the weights, in f32 on bench_device 0 and 1: at most `most` from
+ * those of the merged weights, and far from those without. what: for the message. */
+void adapter_bench_check(const char *what, const char *model, const ace_adapter_use *use,
+                         const made_file *merged, double most);
+
 #endif

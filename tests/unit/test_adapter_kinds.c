@@ -335,24 +335,9 @@ static void check_recipe(const char *model, int index, unsigned targets)
     made_uses merged_uses = {{{f, r, 0.7}}, 1};
     ace_adapter_use use = {a, 0.7f};
     made_file *merged = adapter_bench_merged(model, merge, &merged_uses);
-    int64_t n = adapter_bench_count(model);
-    for (int i = 0; i < 2; i++) {
-        float *plain =
-            adapter_bench_velocities(bench_device(i), ACE_F32, model, NULL, NULL, 0, NULL);
-        float *added =
-            adapter_bench_velocities(bench_device(i), ACE_F32, model, NULL, &use, 1, NULL);
-        float *inside =
-            adapter_bench_velocities(bench_device(i), ACE_F32, model, merged->path, NULL, 0, NULL);
-        double error = adapter_bench_distance(added, inside, n);
-        double effect = adapter_bench_distance(added, plain, n);
-        if (!(error < 4e-5) || !(effect > 1e-3)) {
-            fail_msg("recipe %d, targets %x: %g from merged, %g from none", index, targets, error,
-                     effect);
-        }
-        free(plain);
-        free(added);
-        free(inside);
-    }
+    char what[64];
+    (void)snprintf(what, sizeof what, "recipe %d, targets %x", index, targets);
+    adapter_bench_check(what, model, &use, merged, 4e-5);
     adapter_bench_free(merged);
     ace_adapter_close(a);
     adapter_bench_free(f);

@@ -110,22 +110,9 @@ static void check_against_merged(const char *model, unsigned targets)
     assert_int_equal(ace_dit_adapter_check(&config, a, NULL), ACESTEP_OK);
     ace_adapter_use use = {a, 0.7f};
     made_file *merged = make_merged(model, &use, 1);
-    int64_t n = adapter_bench_count(model);
-    for (int i = 0; i < 2; i++) {
-        ace_device *(*open)(int) = bench_device;
-        float *plain = adapter_bench_velocities(open(i), ACE_F32, model, NULL, NULL, 0, NULL);
-        float *added = adapter_bench_velocities(open(i), ACE_F32, model, NULL, &use, 1, NULL);
-        float *inside =
-            adapter_bench_velocities(open(i), ACE_F32, model, merged->path, NULL, 0, NULL);
-        double error = adapter_bench_distance(added, inside, n);
-        double effect = adapter_bench_distance(added, plain, n);
-        if (!(error < 2e-5) || !(effect > 1e-3)) {
-            fail_msg("targets %x: %g from merged, %g from none", targets, error, effect);
-        }
-        free(plain);
-        free(added);
-        free(inside);
-    }
+    char what[64];
+    (void)snprintf(what, sizeof what, "targets %x", targets);
+    adapter_bench_check(what, model, &use, merged, 2e-5);
     adapter_bench_free(merged);
     ace_adapter_close(a);
     adapter_bench_free(f);
