@@ -1,5 +1,6 @@
 /* Packing weights from a file's layout into panels (layout: product.h), in parallel over panels. */
 #include "base/block_formats.h"
+#include "cpu/pack_kernels.h"
 #include "cpu/product.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@ enum {
 
 typedef struct packing {
     const ace_cpu *cpu;
+    const ace_pack_kernels *kernels;
     const ace_matrix *matrix;
     const ace_matrix_part *parts;
     int n_parts;
@@ -176,29 +178,32 @@ static void round_to_bf16(uint16_t *to, const float *from, int64_t n)
     }
 }
 
-static void quantise(int8_t *to, const float *from, int64_t n, float scale)
-{
-    const float rounder = 0x1.8p23f; /* adding and subtracting it rounds to nearest, ties to even */
-    float divisor = scale > 0 ? scale : INFINITY;
-    for (int64_t i = 0; i < n; i++) {
-        float q = (from[i] / divisor + rounder) - rounder;
-        /* A subnormal scale is too coarse to keep the quotient within the range. */
-        q = q > 127.0f ? 127.0f : q;
-        q = q < -127.0f ? -127.0f : q;
-        to[i] = (int8_t)(int32_t)q;
-    }
-}
-
-/* The bf16 numbers of a row where they lie contiguous in the file, ready to use; else NULL. */
-static const uint16_t *find_bf16(const packing *p, source_row s, int tap, int64_t k)
+/* Columns k … of a row where they lie in the file as they are to be read, with no scale, side by
+ * side; else no data. */
+static ace_row find_plain(source_row s, int tap, int64_t k)
 {
     const ace_matrix_part *part = s.part;
-    bool is_plain = part != NULL && part->dtype == ACE_BF16 && part->col_stride == 1 &&
-                    part->row_scale == NULL && part->col_scale == NULL;
-    if (p->to.dtype != ACE_BF16 || !is_plain || (uintptr_t)part->data % sizeof(uint16_t) != 0) {
-        return NULL;
+    bool is_plain = part != NULL && (part->dtype == ACE_BF16 || part->dtype == ACE_F32) &&
+                    part->col_stride == 1 && part->row_scale == NULL && part->col_scale == NULL;
+    size_t bytes = is_plain ? ace_dtype_bytes(part->dtype) : 1;
+    if (!is_plain || (uintptr_t)part->data % bytes != 0) {
+        return (ace_row){0};
     }
-    return (const uint16_t *)part->data + s.row * part->row_stride + tap * part->tap_stride + k;
+    int64_t first = s.row * part->row_stride + tap * part->tap_stride + k;
+    void *data = (char *)(uintptr_t)part->data + first * (int64_t)bytes;
+    return (ace_row){data, part->dtype == ACE_BF16};
+}
+
+/* The same or, where there is none, n of them copied to `values`. */
+static ace_row view_row(const packing *p, source_row s, int tap, int64_t k, int64_t n,
+                        float *values)
+{
+    ace_row plain = find_plain(s, tap, k);
+    if (plain.data != NULL) {
+        return plain;
+    }
+    read_row(p, s, tap, k, n, values);
+    return (ace_row){values, false};
 }
 
 static bool load_quantised(chunk *c, source_row s, int lane, int tap, int64_t n)
@@ -220,10 +225,16 @@ static bool load_lane(const packing *p, chunk *c, source_row s, int lane, int ta
     if (is_quantised(p, s)) {
         return load_quantised(c, s, lane, tap, n);
     }
-    const uint16_t *bf16 = find_bf16(p, s, tap, c->first);
-    if (bf16 != NULL) {
-        memcpy(c->lane.bf16[lane], bf16, (size_t)n * sizeof *bf16);
-        memset(c->lane.bf16[lane] + n, 0, (size_t)(c->n - n) * sizeof *bf16);
+    if (p->to.dtype == ACE_I8) { /* finite, since row_peak has been */
+        ace_row from = view_row(p, s, tap, c->first, n, c->values);
+        p->kernels->quantise(c->lane.i8[lane], from, n, scale);
+        memset(c->lane.i8[lane] + n, 0, (size_t)(c->n - n));
+        return true;
+    }
+    ace_row plain = find_plain(s, tap, c->first);
+    if (p->to.dtype == ACE_BF16 && plain.bf16) {
+        memcpy(c->lane.bf16[lane], plain.data, (size_t)n * sizeof(uint16_t));
+        memset(c->lane.bf16[lane] + n, 0, (size_t)(c->n - n) * sizeof(uint16_t));
         return is_finite_bf16(c->lane.bf16[lane], n);
     }
     float *v = p->to.dtype == ACE_F32 ? c->lane.f32[lane] : c->values;
@@ -236,46 +247,22 @@ static bool load_lane(const packing *p, chunk *c, source_row s, int lane, int ta
         round_to_bf16(c->lane.bf16[lane], v, c->n);
         return is_finite_bf16(c->lane.bf16[lane], n); /* rounding may overflow */
     }
-    if (p->to.dtype == ACE_I8) {
-        quantise(c->lane.i8[lane], v, c->n, scale);
-    }
     return true;
 }
 
 /* ---- panel order --------------------------------------------------------------------------------
  */
 
-enum { BLOCK = 16 }; /* depth steps at a time, so that the lines being written stay in L1 */
-
-static void interleave_32(uint32_t *to, const uint32_t *from, int64_t lane_stride, int64_t n)
+/* What lies together in a panel's row moves as one unit of 4 bytes: fours, pairs or single numbers.
+ */
+static void store_chunk(const packing *p, const chunk *c, int64_t panel, int tap)
 {
-    for (int64_t k = 0; k < n; k += BLOCK) {
-        int64_t end = k + BLOCK < n ? k + BLOCK : n;
-        for (int lane = 0; lane < ACE_PANEL; lane++) {
-            for (int64_t i = k; i < end; i++) {
-                to[i * ACE_PANEL + lane] = from[lane * lane_stride + i];
-            }
-        }
-    }
+    int64_t unit = ace_packed_together(p->to.dtype);
+    void *run = p->to.weights + ace_packed_offset(&p->to, panel, tap, c->first);
+    p->kernels->interleave(run, &c->lane, CHUNK / unit, c->n / unit);
 }
 
-static void store_chunk(const ace_packed *to, const chunk *c, int64_t panel, int tap)
-{
-    void *run = to->weights + ace_packed_offset(to, panel, tap, c->first);
-    switch (to->dtype) {
-    case ACE_I8: /* fours move as one */
-        interleave_32(run, (const uint32_t *)(const void *)c->lane.i8, CHUNK / 4, c->n / 4);
-        break;
-    case ACE_BF16: /* pairs do */
-        interleave_32(run, (const uint32_t *)(const void *)c->lane.bf16, CHUNK / 2, c->n / 2);
-        break;
-    default:
-        interleave_32(run, (const uint32_t *)(const void *)c->lane.f32, CHUNK, c->n);
-        break;
-    }
-}
-
-/* Largest magnitude of a row over all taps; values is room for a chunk. */
+/* Largest magnitude of a row over all taps, NaN for a damaged one; values is room for a chunk. */
 static float row_peak(const packing *p, source_row s, float *values)
 {
     float peak = 0;
@@ -283,14 +270,22 @@ static float row_peak(const packing *p, source_row s, float *values)
     for (int tap = 0; tap < p->to.taps; tap++) {
         for (int64_t k = 0; k < cols; k += CHUNK) {
             int64_t n = cols - k < CHUNK ? cols - k : CHUNK;
-            read_row(p, s, tap, k, n, values);
-            for (int64_t i = 0; i < n; i++) {
-                float magnitude = fabsf(values[i]);
-                peak = magnitude > peak ? magnitude : peak;
+            float here = p->kernels->peak(view_row(p, s, tap, k, n, values), n);
+            if (!(here <= peak)) { /* larger, or NaN */
+                peak = here;
+            }
+            if (!isfinite(peak)) {
+                return NAN;
             }
         }
     }
     return peak;
+}
+
+/* The scale of a row of int8; not finite where the row is damaged. */
+static float scale_of(const packing *p, source_row s, float *values)
+{
+    return is_quantised(p, s) ? s.part->row_scale[s.row] : row_peak(p, s, values) / 127.0f;
 }
 
 static void pack_panel(void *context, int64_t panel, int thread)
@@ -303,8 +298,11 @@ static void pack_panel(void *context, int64_t panel, int thread)
     for (int lane = 0; lane < ACE_PANEL; lane++) {
         rows[lane] = row_of_lane(p, panel, lane);
         if (p->to.dtype == ACE_I8) {
-            scale[lane] = is_quantised(p, rows[lane]) ? rows[lane].part->row_scale[rows[lane].row]
-                                                      : row_peak(p, rows[lane], c->values) / 127.0f;
+            scale[lane] = scale_of(p, rows[lane], c->values);
+            if (!isfinite(scale[lane])) {
+                report_damage(p, rows[lane]);
+                return;
+            }
             p->to.scales[panel * ACE_PANEL + lane] = scale[lane];
         }
     }
@@ -318,7 +316,7 @@ static void pack_panel(void *context, int64_t panel, int thread)
                     return;
                 }
             }
-            store_chunk(&p->to, c, panel, tap);
+            store_chunk(p, c, panel, tap);
         }
     }
 }
@@ -327,6 +325,7 @@ ace_status ace_cpu_matrix_pack(ace_device *device, const ace_matrix *m,
                                const ace_matrix_part *parts, int n_parts, ace_error *err)
 {
     packing p = {.cpu = ace_cpu_of(device),
+                 .kernels = ace_pack_kernels_of(ace_cpu_of(device)->level),
                  .matrix = m,
                  .parts = parts,
                  .n_parts = n_parts,

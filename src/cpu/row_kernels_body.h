@@ -130,42 +130,17 @@ static void add(ace_tensor y, ace_tensor a, ace_tensor b, int64_t first, int64_t
     }
 }
 
-/* Bytes of whole numbers, of which there are at most ACE_VF. */
-static void store_i8(int8_t *to, int64_t n, ace_vf numbers)
-{
-    int32_t bits[ACE_VF]; /* with 1.5·2^23 added a number is the lowest byte */
-    ace_vf shifted = ace_vf_add(numbers, ace_vf_set(ACE_VF_ROUNDER));
-    memcpy(bits, &shifted, sizeof bits);
-    for (int64_t i = 0; i < n && i < ACE_VF; i++) {
-        to[i] = (int8_t)bits[i];
-    }
-}
-
-/* The largest magnitude of a row; NaN if a NaN or an infinity is among its numbers. */
-static float row_peak(ace_row x, int64_t cols)
-{
-    ace_vf zero = ace_vf_set(0.0f);
-    ace_vf peak = zero;
-    ace_vf flaw = zero; /* 0 times what is no number is NaN */
-    for (int64_t c = 0; c < cols; c += ACE_VF) {
-        ace_vf v = ace_row_get(x, c, cols);
-        peak = ace_vf_max(peak, ace_vf_max(v, ace_vf_sub(zero, v)));
-        flaw = ace_vf_fma(v, zero, flaw);
-    }
-    return ace_vf_peak(peak) + ace_vf_sum(flaw);
-}
-
 static void round_rows(ace_tensor y, ace_tensor scale, ace_tensor x, int64_t first, int64_t count)
 {
     const float least = 0x1p-100f; /* below it 127 / peak may be infinite */
     for (int64_t r = first; r < first + count; r++) {
         ace_row from = ace_row_of(x, r);
         int8_t *to = ace_cpu_i8(y, r);
-        float peak = row_peak(from, x.cols);
+        float peak = ace_row_peak(from, x.cols);
         *ace_cpu_f32(scale, r) = peak < least ? 0.0f : peak / 127.0f;
         ace_vf factor = ace_vf_set(peak >= least ? 127.0f / peak : 0.0f);
         for (int64_t c = 0; c < x.cols; c += ACE_VF) {
-            store_i8(to + c, x.cols - c, ace_vf_mul(ace_row_get(from, c, x.cols), factor));
+            ace_row_round(to, c, x.cols, ace_vf_mul(ace_row_get(from, c, x.cols), factor));
         }
     }
 }

@@ -50,4 +50,28 @@ static inline void ace_row_put(ace_row r, int64_t col, int64_t end, ace_vf v)
     }
 }
 
+/* Columns col … of a row of bytes that ends at `end`: v rounded, which lies within ±127. */
+static inline void ace_row_round(int8_t *to, int64_t col, int64_t end, ace_vf v)
+{
+    if (end - col >= ACE_VF) {
+        ace_vf_store_i8(to + col, v);
+    } else {
+        ace_vf_store_i8_first(to + col, end - col, v);
+    }
+}
+
+/* The largest magnitude of a row; NaN if a NaN or an infinity is among its numbers. */
+static inline float ace_row_peak(ace_row x, int64_t cols)
+{
+    ace_vf zero = ace_vf_set(0.0f);
+    ace_vf peak = zero;
+    ace_vf flaw = zero; /* 0 times what is no number is NaN */
+    for (int64_t c = 0; c < cols; c += ACE_VF) {
+        ace_vf v = ace_row_get(x, c, cols);
+        peak = ace_vf_max(peak, ace_vf_max(v, ace_vf_sub(zero, v)));
+        flaw = ace_vf_fma(v, zero, flaw);
+    }
+    return ace_vf_peak(peak) + ace_vf_sum(flaw);
+}
+
 #endif

@@ -50,6 +50,13 @@ static inline ace_vf ace_vf_load_i8_first(const int8_t *p, int64_t n)
     return ace_vf_load_i8(lanes);
 }
 
+static inline void ace_vf_store_i8_first(int8_t *p, int64_t n, ace_vf v)
+{
+    int8_t lanes[ACE_VF];
+    ace_vf_store_i8(lanes, v);
+    memcpy(p, lanes, (size_t)n);
+}
+
 static inline void ace_vf_store_bf16_first(uint16_t *p, int64_t n, ace_vf v)
 {
     uint16_t lanes[ACE_VF];

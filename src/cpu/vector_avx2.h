@@ -48,6 +48,17 @@ static inline ace_vf ace_vf_load_i8(const int8_t *p)
         _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 }
 
+/* Rounded to nearest, ties to even; for numbers within ±127, and NaN gives 0. Packing saturates, so
+ * that NaN's integer must not get there: with 1.5·2^23 added the lowest byte is the result. */
+static inline void ace_vf_store_i8(int8_t *p, ace_vf v)
+{
+    __m256i bits = _mm256_castps_si256(_mm256_add_ps(v, _mm256_set1_ps(0x1.8p23f)));
+    __m256i whole = _mm256_srai_epi32(_mm256_slli_epi32(bits, 24), 24);
+    __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(words, words));
+}
+
 /* Fours of int8: the first of each, the second, the third and the fourth. */
 static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {

@@ -47,6 +47,13 @@ static inline ace_vf ace_vf_load_i8(const int8_t *p)
         _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
 
+/* Rounded to nearest, ties to even; for numbers within ±127, and NaN gives 0. */
+static inline void ace_vf_store_i8(int8_t *p, ace_vf v)
+{
+    __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));
+    _mm_storeu_si128((__m128i *)(void *)p, bytes);
+}
+
 /* Fours of int8: the first of each, the second, the third and the fourth. */
 static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {

@@ -46,6 +46,15 @@ static inline ace_vf ace_vf_load_i8(const int8_t *p)
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(words)));
 }
 
+/* Rounded to nearest, ties to even; for numbers within ±127, and NaN gives 0. */
+static inline void ace_vf_store_i8(int8_t *p, ace_vf v)
+{
+    int16x4_t words = vmovn_s32(vcvtnq_s32_f32(v));
+    int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
+    int32_t four = vget_lane_s32(vreinterpret_s32_s8(bytes), 0);
+    memcpy(p, &four, sizeof four);
+}
+
 /* Fours of int8: the first of each, the second, the third and the fourth. */
 static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {

@@ -51,6 +51,15 @@ static inline ace_vf ace_vf_load_i8(const int8_t *p)
     return __builtin_convertvector(four, ace_vf);
 }
 
+/* Rounded to nearest, ties to even; for numbers within ±127, and NaN gives 0. */
+static inline void ace_vf_store_i8(int8_t *p, ace_vf v)
+{
+    typedef int8_t bytes __attribute__((vector_size(4)));
+    /* With 1.5·2^23 added a number is rounded, and is the lowest byte. */
+    bytes four = __builtin_convertvector((ace_vi)(v + 0x1.8p23f), bytes);
+    memcpy(p, &four, sizeof four);
+}
+
 /* Fours of int8: the first of each, the second, the third and the fourth. */
 static inline void ace_vf_load_i8_fours(const int8_t *p, ace_vf out[4])
 {
