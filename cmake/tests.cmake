@@ -118,7 +118,8 @@ if(page_node AND TARGET acestep_program)
   add_test(NAME page
     COMMAND ${page_node} ${CMAKE_SOURCE_DIR}/web/test/run.mjs $<TARGET_FILE:acestep_program>
             ${CMAKE_BINARY_DIR}/page/pictures)
-  set_tests_properties(page PROPERTIES TIMEOUT 900 LABELS program SKIP_RETURN_CODE 77)
+  # a browser and a server are more than one process's work
+  set_tests_properties(page PROPERTIES TIMEOUT 900 PROCESSORS 2 LABELS program SKIP_RETURN_CODE 77)
 endif()
 # tests/tools: programs for measuring by hand; built by name only.
 file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/tools/*.c)

@@ -162,8 +162,9 @@ test("checkpoints: an answer that comes late does not undo a newer one", async (
   const list = (name) => ({ folder: "/models", free_bytes: 9e10, ready: false, downloads: [],
     sets: [{ name, kind: "shared", about: "", state: "absent", reason: "", bytes: 0, size: 1e9, recommended: true }] });
   let late;
+  await page.goto("about:blank"); // nothing of the page that was open may still ask
   await page.route("**/v1/store", (route) => (late ? route.fulfill({ json: list("newer") }) : void (late = route)));
-  await page.reload();
+  await page.goto(server.address);
   await page.locator(".modes").waitFor();
   await page.goto(`${server.address}/#/models`);
   await page.getByText("advised to have newer").waitFor();

@@ -38,8 +38,11 @@ test("the server goes away and comes back; what was typed stays", async () => {
     await make(page);
     await page.getByRole("alert").filter({ hasText: "cannot be reached" }).waitFor();
     await shot(page, "away");
-    first = await serve({ data: data.folder, port });
+    // before the server is back: the page also tries by itself, and the button would go with that
+    const again = page.waitForRequest("**/v1/events");
     await page.getByRole("button", { name: "Try now" }).click();
+    await again;
+    first = await serve({ data: data.folder, port });
     await page.locator(".connection.online").waitFor({ state: "attached" });
     assert.equal(await page.locator("#field-caption").inputValue(), "do not lose me");
     await done(page, [/ERR_/, /Failed to load/]);

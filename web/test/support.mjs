@@ -82,7 +82,7 @@ export async function quit() {
 export async function open(server, { theme = "light", locale = "en-US", width = 1280, height = 900, hash = "", ready = true } = {}) {
   const context = await (await launch()).newContext({ colorScheme: theme, locale, viewport: { width, height }, acceptDownloads: true });
   const page = await context.newPage();
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(60000);
   const complaints = [];
   page.complaints = complaints;
   page.on("console", (message) => message.type() === "error" && complaints.push(`${message.text()} ${message.location().url}`));
