@@ -213,13 +213,29 @@ static bool check_shards(int folder, const char *index, ace_store_found *out)
     return well;
 }
 
+/* Its config is inside. Only the first bytes are looked at: a pointer of git-lfs has others. */
+static void look_at_gguf(int folder, const char *name, ace_store_found *out)
+{
+    static const char magic[] = {'G', 'G', 'U', 'F'};
+    char first[sizeof magic] = {0};
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+    bool begins = fd >= 0 && read(fd, first, sizeof first) == (ssize_t)sizeof first &&
+                  memcmp(first, magic, sizeof magic) == 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    char reason[ACE_STORE_NAME_BYTES + 32];
+    (void)snprintf(reason, sizeof reason, "%s is no GGUF file", name);
+    say(out, begins ? ACE_STORE_COMPLETE : ACE_STORE_DAMAGED, begins ? "" : reason);
+}
+
 static void look_by_content(int folder, const char *set, ace_store_found *out)
 {
     static const char *const stems[] = {"model.safetensors", "diffusion_pytorch_model.safetensors"};
     char gguf[ACE_STORE_NAME_BYTES];
     (void)snprintf(gguf, sizeof gguf, "%s.gguf", set);
-    if (exists(folder, gguf)) { /* its config is inside */
-        say(out, ACE_STORE_COMPLETE, "");
+    if (exists(folder, gguf)) {
+        look_at_gguf(folder, gguf, out);
         return;
     }
     if (!exists(folder, "config.json")) {

@@ -34,7 +34,8 @@ typedef struct ace_store_found {
 } ace_store_found;
 
 /* By sizes and by the headers of tensors; contents are not read. Complete is only what really is:
- * with a manifest all that it names, without one a config and all tensors' files, or SET.gguf. */
+ * with a manifest all that it names, without one a config and all tensors' files. Of SET.gguf
+ * without one only the first bytes are looked at. */
 void ace_store_set_look(const char *folder, const char *set, ace_store_found *out);
 
 const char *ace_store_state_name(ace_store_state state);

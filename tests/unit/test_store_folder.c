@@ -109,6 +109,21 @@ static void without_a_manifest(void **state)
     assert_int_equal(look("m").state, ACE_STORE_PARTIAL);
 }
 
+static void one_gguf_file(void **state)
+{
+    (void)state;
+    write_file("g-Q8_0", "other.gguf", "GGUF", 4);
+    assert_int_equal(look("g-Q8_0").state, ACE_STORE_PARTIAL);
+    write_file("g-Q8_0", "g-Q8_0.gguf", "GGUF\3", 5);
+    assert_int_equal(look("g-Q8_0").state, ACE_STORE_COMPLETE);
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\n";
+    for (size_t bytes = 0; bytes < sizeof pointer; bytes += sizeof pointer - 1) {
+        write_file("g-Q8_0", "g-Q8_0.gguf", pointer, bytes);
+        assert_int_equal(look("g-Q8_0").state, ACE_STORE_DAMAGED);
+        assert_non_null(strstr(look("g-Q8_0").reason, "g-Q8_0.gguf"));
+    }
+}
+
 static void shards(void **state)
 {
     static const char index[] =
@@ -215,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_folder),
         cmocka_unit_test_setup_teardown(without_a_manifest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_gguf_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(with_a_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_part_belongs_to, set_up, tear_down),
