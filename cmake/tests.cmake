@@ -126,10 +126,11 @@ file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/tools/*.c)
 foreach(source ${TOOL_SOURCES})
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} EXCLUDE_FROM_ALL ${source})
-  target_include_directories(${name} PRIVATE src)
+  target_include_directories(${name} PRIVATE src tests)
   target_compile_definitions(${name} PRIVATE ACESTEP_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE acestep acestep_flags)
 endforeach()
+target_sources(write_checkpoint PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/asked_tensors.c)
 # tests/cuda: the CUDA plug-in, in an emulator where there is a C++ compiler (cmake/cuda.cmake), and by
 # scripts/gpu-check on a card.
 add_executable(cuda_check ${CMAKE_SOURCE_DIR}/tests/cuda/cuda_check.c

@@ -2,14 +2,7 @@
 
 #include "base/file_map.h"
 #include "base/file_write.h"
-#include "cpu/reference_device.h"
-#include "model/condition_encoder.h"
-#include "model/dit.h"
-#include "model/fsq.h"
-#include "model/language_model.h"
-#include "model/text_encoder.h"
-#include "model/vae_decoder.h"
-#include "model/vae_encoder.h"
+#include "support/asked_tensors.h"
 #include "support/golden.h"
 
 #include <math.h>
@@ -23,111 +16,24 @@
 
 #include <cmocka.h>
 
-enum { MOST_TENSORS = 1024, MOST_SHARDS = 3 };
-
-typedef struct tensor {
-    char name[128];
-    int64_t dim[3];
-    int rank;
-} tensor;
-
-/* What a part consists of, in the order in which the models ask for it. */
-typedef struct list {
-    tensor item[MOST_TENSORS];
-    int n;
-} list;
-
-static void add(void *context, const char *name, const int64_t *dims, int rank)
-{
-    list *l = context;
-    for (int i = 0; i < l->n; i++) {
-        if (strcmp(l->item[i].name, name) == 0) {
-            return; /* rows of it were asked for before */
-        }
-    }
-    assert_true(l->n < MOST_TENSORS);
-    tensor *t = &l->item[l->n++];
-    t->rank = rank;
-    (void)snprintf(t->name, sizeof t->name, "%s", name);
-    memcpy(t->dim, dims, (size_t)rank * sizeof *dims);
-}
-
-typedef void ask(ace_loader *l, const architecture *a);
-
-static void ask_dit(ace_loader *l, const architecture *a)
-{
-    static ace_dit dit;
-    static ace_condition_encoder condition;
-    static ace_fsq_tokenizer tokenizer;
-    static ace_fsq_detokenizer detokenizer;
-    ace_dit_load(l, &a->dit, &dit);
-    ace_condition_encoder_load(l, &a->dit, &condition);
-    ace_fsq_tokenizer_load(l, &a->dit, &tokenizer);
-    ace_fsq_detokenizer_load(l, &a->dit, &detokenizer);
-}
-
-static void ask_vae(ace_loader *l, const architecture *a)
-{
-    static ace_vae_encoder encoder;
-    static ace_vae_decoder decoder;
-    ace_vae_encoder_load(l, &a->vae, &encoder);
-    ace_vae_decoder_load(l, &a->vae, &decoder);
-}
-
-static void ask_text(ace_loader *l, const architecture *a)
-{
-    static ace_text_encoder text;
-    ace_text_encoder_load(l, &a->text, &text);
-}
-
-static void ask_lm(ace_loader *l, const architecture *a)
-{
-    static ace_language_model lm;
-    ace_language_model_load(l, &a->lm, &lm);
-}
-
-static list *collect(ask *asks, const architecture *a)
-{
-    ace_device *reference = NULL;
-    ace_device *measure = NULL;
-    ace_weights *none = NULL;
-    ace_arena arena;
-    ace_stream stream;
-    ace_loader loader;
-    list *l = calloc(1, sizeof *l);
-    assert_non_null(l);
-    assert_int_equal(ace_reference_device_open(&reference, NULL), ACESTEP_OK);
-    assert_int_equal(ace_measure_device_open(reference, &measure, NULL), ACESTEP_OK);
-    assert_int_equal(ace_weights_open_synthetic(&none, NULL), ACESTEP_OK);
-    ace_arena_open_at(&arena, measure, 64, SIZE_MAX >> 1);
-    ace_stream_init(&stream, measure, &arena, ACE_F32, NULL);
-    ace_loader_init(&loader, &stream, none, ACE_F32);
-    loader.listener = add;
-    loader.listener_context = l;
-    asks(&loader, a);
-    assert_int_equal(ace_loader_finish(&loader), ACESTEP_OK);
-    ace_weights_close(none);
-    ace_device_close(measure);
-    ace_device_close(reference);
-    return l;
-}
+enum { MOST_SHARDS = 3 };
 
 /* Convolutions of the autoencoder are stored as length and direction. */
-static void norm_convolutions(list *l)
+static void norm_convolutions(asked_tensors *l)
 {
-    list *out = calloc(1, sizeof *out);
+    asked_tensors *out = calloc(1, sizeof *out);
     assert_non_null(out);
     for (int i = 0; i < l->n; i++) {
-        const tensor *t = &l->item[i];
+        const asked_tensor *t = &l->item[i];
         if (t->rank == 3) {
             char name[160];
             const int64_t length[] = {t->dim[0], 1, 1};
             (void)snprintf(name, sizeof name, "%s_g", t->name);
-            add(out, name, length, 3);
+            asked_add(out, name, length, 3);
             (void)snprintf(name, sizeof name, "%s_v", t->name);
-            add(out, name, t->dim, 3);
+            asked_add(out, name, t->dim, 3);
         } else {
-            add(out, t->name, t->dim, t->rank);
+            asked_add(out, t->name, t->dim, t->rank);
         }
     }
     *l = *out;
@@ -145,7 +51,7 @@ static bool ends_in(const char *name, const char *end)
 }
 
 /* Centre and spread of a tensor's numbers: like trained ones they keep signals near their size. */
-static void range_of(const tensor *t, float *centre, float *spread)
+static void range_of(const asked_tensor *t, float *centre, float *spread)
 {
     bool is_norm = strstr(t->name, "norm") != NULL;
     *centre = is_norm ? 1.0f : 0.0f;
@@ -164,15 +70,6 @@ static void range_of(const tensor *t, float *centre, float *spread)
         }
         *spread = sqrtf(3.0f / (float)inputs);
     }
-}
-
-static int64_t elements_of(const tensor *t)
-{
-    int64_t n = 1;
-    for (int i = 0; i < t->rank; i++) {
-        n *= t->dim[i];
-    }
-    return n;
 }
 
 static uint64_t seed_of(const architecture *a, const char *name)
@@ -208,13 +105,13 @@ static void put_number(FILE *f, ace_dtype dtype, float value)
     }
 }
 
-static void put_numbers(FILE *f, ace_dtype dtype, const architecture *a, const tensor *t)
+static void put_numbers(FILE *f, ace_dtype dtype, const architecture *a, const asked_tensor *t)
 {
     drawer d = {seed_of(a, t->name)};
     float centre;
     float spread;
     range_of(t, &centre, &spread);
-    for (int64_t i = elements_of(t); i > 0; i--) {
+    for (int64_t i = asked_elements(t); i > 0; i--) {
         put_number(f, dtype, centre + spread * draw_unit(&d));
     }
 }
@@ -243,21 +140,21 @@ static ace_dtype dtype_of(const storage *s, int index)
 }
 
 /* The head is no part of what "model." names. */
-static void full_name(const storage *s, const tensor *t, char *out, size_t size)
+static void full_name(const storage *s, const asked_tensor *t, char *out, size_t size)
 {
     bool is_head = strncmp(t->name, "lm_head.", strlen("lm_head.")) == 0;
     (void)snprintf(out, size, "%s%s", is_head ? "" : s->prefix, t->name);
 }
 
-static json_t *header_of(const list *l, const storage *s, int shard)
+static json_t *header_of(const asked_tensors *l, const storage *s, int shard)
 {
     static const char *const names[] = {"F32", "BF16", "F16"};
     json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
     int64_t at = 0;
     for (int i = shard; i < l->n; i += s->shards) {
-        const tensor *t = &l->item[i];
+        const asked_tensor *t = &l->item[i];
         ace_dtype dtype = dtype_of(s, i);
-        int64_t end = at + elements_of(t) * (int64_t)ace_dtype_bytes(dtype);
+        int64_t end = at + asked_elements(t) * (int64_t)ace_dtype_bytes(dtype);
         char name[160];
         json_t *shape = json_array();
         for (int k = 0; k < t->rank; k++) {
@@ -273,8 +170,8 @@ static json_t *header_of(const list *l, const storage *s, int shard)
     return root;
 }
 
-static void write_shard(const char *path, const architecture *a, const list *l, const storage *s,
-                        int shard)
+static void write_shard(const char *path, const architecture *a, const asked_tensors *l,
+                        const storage *s, int shard)
 {
     json_t *root = header_of(l, s, shard);
     char *text = json_dumps(root, JSON_COMPACT);
@@ -309,7 +206,7 @@ static void write_json(const char *folder, const char *name, json_t *json)
     json_decref(json);
 }
 
-static void write_tensors(const char *folder, const architecture *a, const list *l,
+static void write_tensors(const char *folder, const architecture *a, const asked_tensors *l,
                           const storage *s)
 {
     json_t *places = json_object();
@@ -333,8 +230,8 @@ static void write_tensors(const char *folder, const architecture *a, const list 
     json_decref(places);
 }
 
-static void write_part(const char *folder, const char *part, const architecture *a, list *l,
-                       storage s, json_t *config)
+static void write_part(const char *folder, const char *part, const architecture *a,
+                       asked_tensors *l, storage s, json_t *config)
 {
     char below[384];
     (void)snprintf(below, sizeof below, "%s/%s", folder, part);
@@ -378,24 +275,24 @@ static storage qwen3_storage(drawer *d)
     return s;
 }
 
-static void write_qwen3(const char *folder, const char *part, const architecture *a, ask *asks,
-                        const ace_qwen3_config *c, drawer *d)
+static void write_qwen3(const char *folder, const char *part, const architecture *a,
+                        ask_tensors *asks, const ace_qwen3_config *c, drawer *d)
 {
-    list *l = collect(asks, a);
+    asked_tensors *l = asked_by(asks, a);
     const int64_t table[] = {c->vocabulary, c->block.hidden};
-    add(l, "embed_tokens.weight", table, 2);
+    asked_add(l, "embed_tokens.weight", table, 2);
     write_part(folder, part, a, l, qwen3_storage(d), architecture_qwen3_json(a, c));
 }
 
 void made_checkpoint_write(const char *folder, const architecture *a, bool songs)
 {
     drawer d = {a->seed + 2};
-    list *dit = collect(ask_dit, a);
+    asked_tensors *dit = asked_by(ask_dit, a);
     const int64_t silence[] = {draw_between(&d, 150, 900), a->dit.latent_channels};
-    add(dit, "silence_latent", silence, 2);
+    asked_add(dit, "silence_latent", silence, 2);
     write_part(folder, "acestep-v15-turbo", a, dit, storage_of(&d, "model"),
                architecture_dit_json(a));
-    list *vae = collect(ask_vae, a);
+    asked_tensors *vae = asked_by(ask_vae, a);
     norm_convolutions(vae);
     storage one = storage_of(&d, "diffusion_pytorch_model");
     one.shards = 1;

@@ -7,14 +7,8 @@
 #define _DEFAULT_SOURCE
 #include "base/file_map.h"
 #include "base/file_write.h"
-#include "cpu/cpu_device.h"
-#include "device/arena.h"
-#include "model/condition_encoder.h"
-#include "model/dit.h"
-#include "model/fsq.h"
 #include "model/text_encoder.h"
-#include "model/vae_decoder.h"
-#include "model/vae_encoder.h"
+#include "support/asked_tensors.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -23,108 +17,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_TENSORS = 4096, POOL = 1 << 22 };
+enum { POOL = 1 << 22 };
 
-typedef struct tensor {
-    char name[128];
-    int64_t dim[3];
-    int rank;
-    int64_t n;
-} tensor;
-
-typedef struct list {
-    tensor tensor[MAX_TENSORS];
-    int n;
+/* Of one file. */
+typedef struct part {
+    const asked_tensors *tensors;
     ace_dtype dtype;
-} list;
-
-static void add(void *context, const char *name, const int64_t *dims, int rank)
-{
-    list *l = context;
-    for (int i = 0; i < l->n; i++) {
-        if (strcmp(l->tensor[i].name, name) == 0) {
-            return; /* a row range of it was asked for before */
-        }
-    }
-    if (l->n == MAX_TENSORS) {
-        abort();
-    }
-    tensor *t = &l->tensor[l->n++];
-    *t = (tensor){.rank = rank, .n = 1};
-    (void)snprintf(t->name, sizeof t->name, "%s", name);
-    for (int i = 0; i < rank; i++) {
-        t->dim[i] = dims[i];
-        t->n *= dims[i];
-    }
-}
-
-/* ---- what the models ask for --------------------------------------------------------------------
- */
-
-typedef struct sizes {
-    ace_dit_config dit;
-    ace_vae_config vae;
-    ace_qwen3_config text;
-} sizes;
-
-typedef void ask(ace_loader *l, const sizes *s);
-
-static void ask_text(ace_loader *l, const sizes *s)
-{
-    static ace_text_encoder model;
-    ace_text_encoder_load(l, &s->text, &model);
-}
-
-static void ask_dit(ace_loader *l, const sizes *s)
-{
-    static ace_dit dit;
-    static ace_condition_encoder condition;
-    static ace_fsq_tokenizer tokenizer;
-    static ace_fsq_detokenizer detokenizer;
-    ace_dit_load(l, &s->dit, &dit);
-    ace_condition_encoder_load(l, &s->dit, &condition);
-    ace_fsq_tokenizer_load(l, &s->dit, &tokenizer);
-    ace_fsq_detokenizer_load(l, &s->dit, &detokenizer);
-}
-
-static void ask_vae(ace_loader *l, const sizes *s)
-{
-    static ace_vae_encoder encoder;
-    static ace_vae_decoder decoder;
-    ace_vae_encoder_load(l, &s->vae, &encoder);
-    ace_vae_decoder_load(l, &s->vae, &decoder);
-}
-
-static list *collect(ask *asks, const sizes *s, ace_dtype dtype)
-{
-    list *l = calloc(1, sizeof *l);
-    ace_device *cpu = NULL;
-    ace_device *measure = NULL;
-    ace_weights *weights = NULL;
-    ace_arena arena;
-    ace_stream stream;
-    ace_loader loader;
-    ace_error err = {.code = ACESTEP_OK};
-    if (l == NULL || ace_cpu_device_open(1, ACE_CPU_BEST, &cpu, &err) != ACESTEP_OK ||
-        ace_measure_device_open(cpu, &measure, &err) != ACESTEP_OK ||
-        ace_weights_open_synthetic(&weights, &err) != ACESTEP_OK) {
-        abort();
-    }
-    ace_arena_open_at(&arena, measure, 64, SIZE_MAX >> 1);
-    ace_stream_init(&stream, measure, &arena, ACE_BF16, &err);
-    ace_loader_init(&loader, &stream, weights, ACE_BF16);
-    loader.listener = add;
-    loader.listener_context = l;
-    asks(&loader, s);
-    if (ace_loader_finish(&loader) != ACESTEP_OK) {
-        abort();
-    }
-    l->dtype = dtype;
-    ace_weights_close(weights);
-    ace_device_close(measure);
-    ace_device_close(cpu);
-    return l;
-}
+} part;
 
 /* ---- safetensors
  * ----------------------------------------------------------------------------------- */
@@ -153,17 +52,17 @@ static bool is_norm(const char *name)
     return norm != NULL && strstr(norm, ".weight") != NULL;
 }
 
-static char *make_header(const list *l)
+static char *make_header(const part *l)
 {
     json_t *root = json_object();
     size_t offset = 0;
-    for (int i = 0; i < l->n; i++) {
-        const tensor *t = &l->tensor[i];
+    for (int i = 0; i < l->tensors->n; i++) {
+        const asked_tensor *t = &l->tensors->item[i];
         json_t *shape = json_array();
         for (int d = 0; d < t->rank; d++) {
             json_array_append_new(shape, json_integer(t->dim[d]));
         }
-        size_t end = offset + (size_t)t->n * ace_dtype_bytes(l->dtype);
+        size_t end = offset + (size_t)asked_elements(t) * ace_dtype_bytes(l->dtype);
         json_object_set_new(root, t->name,
                             json_pack("{s:s, s:o, s:[I, I]}", "dtype",
                                       l->dtype == ACE_BF16 ? "BF16" : "F32", "shape", shape,
@@ -177,7 +76,7 @@ static char *make_header(const list *l)
 
 static ace_status produce(void *context, ace_file_sink *sink, ace_error *err)
 {
-    const list *l = context;
+    const part *l = context;
     (void)err;
     size_t size = ace_dtype_bytes(l->dtype);
     char *header = make_header(l);
@@ -189,10 +88,11 @@ static ace_status produce(void *context, ace_file_sink *sink, ace_error *err)
     ace_file_put(sink, &bytes, sizeof bytes);
     ace_file_put(sink, header, strlen(header));
     ace_file_put(sink, padded, pad);
-    for (int i = 0; i < l->n; i++) {
-        const unsigned char *from = is_norm(l->tensor[i].name) ? ones : random;
-        for (int64_t done = 0; done < l->tensor[i].n; done += POOL) {
-            int64_t n = l->tensor[i].n - done < POOL ? l->tensor[i].n - done : POOL;
+    for (int i = 0; i < l->tensors->n; i++) {
+        const asked_tensor *t = &l->tensors->item[i];
+        const unsigned char *from = is_norm(t->name) ? ones : random;
+        for (int64_t done = 0, all = asked_elements(t); done < all; done += POOL) {
+            int64_t n = all - done < POOL ? all - done : POOL;
             size_t first = (size_t)((i * 7919 + done * 31) % POOL);
             ace_file_put(sink, from + first * size, (size_t)n * size);
         }
@@ -214,21 +114,22 @@ static void check(ace_status status, const ace_error *err)
     }
 }
 
-static void write_part(const char *folder, const char *part, const char *file, list *l,
-                       json_t *config)
+static void write_part(const char *folder, const char *name, const char *file, ace_dtype dtype,
+                       asked_tensors *tensors, json_t *config)
 {
     char path[1024];
     ace_error err = {.code = ACESTEP_OK};
-    (void)snprintf(path, sizeof path, "%s/%s", folder, part);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     (void)mkdir(path, 0777);
-    (void)snprintf(path, sizeof path, "%s/%s/config.json", folder, part);
+    (void)snprintf(path, sizeof path, "%s/%s/config.json", folder, name);
     char *text = json_dumps(config, JSON_INDENT(1));
     check(ace_file_write(path, text, strlen(text), &err), &err);
-    (void)snprintf(path, sizeof path, "%s/%s/%s", folder, part, file);
-    check(ace_file_write_pieces(path, produce, l, &err), &err);
+    (void)snprintf(path, sizeof path, "%s/%s/%s", folder, name, file);
+    part content = {tensors, dtype};
+    check(ace_file_write_pieces(path, produce, &content, &err), &err);
     free(text);
     json_decref(config);
-    free(l);
+    free(tensors);
 }
 
 static json_t *block_json(const ace_block_config *b, int64_t layers)
@@ -298,8 +199,8 @@ int main(int argc, char **argv)
 {
     enum { SILENCE_FRAMES = 15000 };
     const char *name = argc > 2 ? argv[2] : "turbo";
-    char part[128];
-    sizes s;
+    char dit_name[128];
+    architecture s = {.seed = 0};
     ace_error err = {.code = ACESTEP_OK};
     if (argc < 2 || argv[1][0] == '-') {
         (void)fprintf(stderr, "usage: write_checkpoint FOLDER [NAME]\n");
@@ -310,21 +211,22 @@ int main(int argc, char **argv)
     ace_text_encoder_config_published(&s.text);
     (void)mkdir(argv[1], 0777);
 
-    list *dit = collect(ask_dit, &s, ACE_BF16);
-    add(dit, "silence_latent", (const int64_t[]){SILENCE_FRAMES, s.dit.latent_channels}, 2);
-    (void)snprintf(part, sizeof part, "acestep-v15-%s", name);
-    write_part(argv[1], part, "model.safetensors", dit, dit_json(&s.dit));
+    asked_tensors *dit = asked_by(ask_dit, &s);
+    asked_add(dit, "silence_latent", (const int64_t[]){SILENCE_FRAMES, s.dit.latent_channels}, 2);
+    (void)snprintf(dit_name, sizeof dit_name, "acestep-v15-%s", name);
+    write_part(argv[1], dit_name, "model.safetensors", ACE_BF16, dit, dit_json(&s.dit));
 
-    list *text = collect(ask_text, &s, ACE_BF16);
-    add(text, "embed_tokens.weight", (const int64_t[]){s.text.vocabulary, s.text.block.hidden}, 2);
+    asked_tensors *text = asked_by(ask_text, &s);
+    asked_add(text, "embed_tokens.weight",
+              (const int64_t[]){s.text.vocabulary, s.text.block.hidden}, 2);
     json_t *config = block_json(&s.text.block, s.text.layers);
     json_object_set_new(config, "vocab_size", json_integer(s.text.vocabulary));
-    write_part(argv[1], "Qwen3-Embedding-0.6B", "model.safetensors", text, config);
+    write_part(argv[1], "Qwen3-Embedding-0.6B", "model.safetensors", ACE_BF16, text, config);
     check(ace_directory_list(ACESTEP_SOURCE_DIR "/tests/golden/Qwen3-Embedding-0.6B",
                              copy_tokenizer, argv[1], &err),
           &err);
 
-    write_part(argv[1], "vae", "diffusion_pytorch_model.safetensors", collect(ask_vae, &s, ACE_F32),
-               vae_json(&s.vae));
+    write_part(argv[1], "vae", "diffusion_pytorch_model.safetensors", ACE_F32,
+               asked_by(ask_vae, &s), vae_json(&s.vae));
     return 0;
 }
