@@ -292,6 +292,7 @@ static ace_status pass(network_run *run, const network *n, const ace_bench_conte
         (void)ace_stage_borrow(stage, n->also);
     }
     (void)ace_stage_borrow(stage, n->read);
+    ace_residency_await_writing(r->residency); /* a busy disk is not to be measured */
     if (ace_stage_open(stage) == ACESTEP_OK) {
         if (n->prepare != NULL) {
             n->prepare(run);

@@ -279,9 +279,34 @@ static ace_status pack(image *m, ace_error *err)
     return status;
 }
 
-static ace_status fill(image *m, ace_error *err)
+/* Beside the computing, where the image is the arena itself, which stays until it is written.
+ * False: it is not, or there is no thread. */
+static bool write_beside(const image *m, ace_digest key)
+{
+    ace_residency *r = m->r;
+    if (m->block != NULL || m->layers > 0) {
+        return false;
+    }
+    ace_residency_await_writing(r);
+    r->writer = ace_pack_writer_start(r->cache, ace_part_code(m->order->part), key,
+                                      (ace_pack_piece){m->memory, m->stays});
+    r->writing = m->order->part;
+    return r->writer != NULL;
+}
+
+static void write_image(const image *m)
 {
     ace_pack_piece pieces[1 + ACE_MAX_LAYERS];
+    ace_digest key = m->unwanted > 0 ? short_key(m) : m->key;
+    if (!write_beside(m, key)) {
+        int n = list_pieces(m, false, pieces);
+        ace_pack_cache_write(m->r->cache, ACE_PACK_FOLDER, ace_part_code(m->order->part), key,
+                             pieces, n);
+    }
+}
+
+static ace_status fill(image *m, ace_error *err)
+{
     ace_residency *r = m->r;
     if (read_image(m)) {
         if (m->layers > 0) {
@@ -291,9 +316,7 @@ static ace_status fill(image *m, ace_error *err)
     }
     ace_status status = pack(m, err);
     if (status == ACESTEP_OK) {
-        int n = list_pieces(m, false, pieces);
-        ace_pack_cache_write(r->cache, ACE_PACK_FOLDER, ace_part_code(m->order->part),
-                             m->unwanted > 0 ? short_key(m) : m->key, pieces, n);
+        write_image(m);
     }
     return status;
 }

@@ -20,6 +20,7 @@ void ace_residency_init(ace_residency *r, ace_device *device, ace_device *measur
 void ace_residency_close(ace_residency *r)
 {
     ace_foresight_stop(&r->foresight);
+    ace_residency_await_writing(r);
     ace_ledger_close(&r->ledger); /* the end of the engine is no eviction */
     for (int i = 0; i < ACE_PARTS; i++) {
         ace_residency_drop(r, (ace_part)i);
@@ -33,6 +34,7 @@ void ace_residency_rehearse(const ace_residency *real, ace_residency *out)
     *out = *real;
     out->device = real->measure;
     out->ledger.trace = NULL;
+    out->writer = NULL;
     memset(&out->window, 0, sizeof out->window);
     memset(&out->foresight, 0, sizeof out->foresight);
     out->dit.adapters = out->part[ACE_PART_ADAPTERS].held ? &out->adapters : NULL;
@@ -140,11 +142,20 @@ void ace_residency_foresee(ace_residency *r, const ace_plan *plan, const ace_par
     ace_foresight_start(&r->foresight, (size_t)(ace_host_memory_now().available / 2));
 }
 
+void ace_residency_await_writing(ace_residency *r)
+{
+    ace_pack_writer_finish(r->writer, r->cache);
+    r->writer = NULL;
+}
+
 void ace_residency_drop(ace_residency *r, ace_part part)
 {
     ace_held_part *p = &r->part[part];
     if (!p->held) {
         return;
+    }
+    if (r->writing == part) {
+        ace_residency_await_writing(r);
     }
     if (part == ACE_PART_DIT) {
         ace_layer_window_stop(&r->window);

@@ -15,7 +15,7 @@
 #include "run/layer_window.h"
 #include "run/ledger.h"
 #include "run/models.h"
-#include "run/pack_cache.h"
+#include "run/pack_writer.h"
 #include "run/silence_timbre.h"
 
 typedef struct ace_precisions {
@@ -49,8 +49,10 @@ typedef struct ace_residency {
     const ace_adapter_use *uses; /* of the job at hand; borrowed */
     int n_uses;
     ace_layer_window window;
-    ace_pool *pool;              /* borrowed; for work on the host; NULL: one thread */
-    ace_pack_cache *cache;       /* borrowed; NULL: nothing is kept on disk */
+    ace_pool *pool;          /* borrowed; for work on the host; NULL: one thread */
+    ace_pack_cache *cache;   /* borrowed; NULL: nothing is kept on disk */
+    ace_pack_writer *writer; /* of the part `writing`, which stays until it is done, or NULL */
+    ace_part writing;
     ace_silence_timbre *silence; /* borrowed; NULL: it is heard every time */
     bool references;             /* of the job at hand: there are some to hear */
     ace_foresight foresight;
@@ -82,6 +84,8 @@ ace_status ace_residency_load(ace_residency *r, const ace_plan *plan, ace_part p
  * background. */
 void ace_residency_foresee(ace_residency *r, const ace_plan *plan, const ace_part *parts, int n);
 void ace_residency_drop(ace_residency *r, ace_part part);
+/* Waits until the disk has what was packed last. */
+void ace_residency_await_writing(ace_residency *r);
 /* Drops what the plan does not keep. */
 void ace_residency_settle(ace_residency *r, const ace_plan *plan);
 

@@ -7,6 +7,7 @@
 #include "options/option_table.h"
 #include "run/pack_cache.h"
 #include "run/pack_key.h"
+#include "run/pack_writer.h"
 #include "support/bench_device.h"
 #include "support/checkpoint.h"
 #include "support/job_run.h"
@@ -274,6 +275,86 @@ static void useless_folders_are_survived(void **state)
     check_same(plain, cached);
     job_discard(cached);
     job_discard(plain);
+}
+
+/* ---- writing beside the computing
+ * ------------------------------------------------------------------------ */
+
+static void writers_write_what_is_read(void **state)
+{
+    enum { BYTES = (5 << 20) + 3, ROUNDS = 4 };
+    const ace_digest key = {1, 2};
+    ace_request *r = job_request(golden);
+    ace_device *cpu = bench_device(1);
+    ace_pack_cache cache;
+    unsigned char *image = malloc(BYTES);
+    unsigned char *copy = malloc(BYTES);
+    ace_pack_piece from = {image, BYTES};
+    ace_pack_piece to = {copy, BYTES};
+    ace_pack_cache_open(&cache, r, ace_cpu_device_pool(cpu));
+    (void)snprintf(cache.base, sizeof cache.base, "%s", (const char *)*state);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < BYTES; i++) {
+            image[i] = (unsigned char)(i * 7 + i / 1000 + round);
+        }
+        ace_pack_writer *writer = ace_pack_writer_start(&cache, "part", key, from);
+        assert_non_null(writer);
+        ace_pack_writer_finish(writer, &cache);
+        memset(image, 0, BYTES); /* free to change from here on */
+        assert_true(ace_pack_cache_read(&cache, ACE_PACK_FOLDER, "part", key, &to, 1));
+        for (int i = 0; i < BYTES; i++) {
+            assert_int_equal(copy[i], (unsigned char)(i * 7 + i / 1000 + round));
+        }
+    }
+    assert_int_equal(count_images(*state), 1);
+    free(image);
+    free(copy);
+    ace_device_close(cpu);
+    ace_request_free(r);
+}
+
+/* What a writer finds out of the folder counts for all that comes after. */
+static void writers_tell_of_useless_folders(void **state)
+{
+    (void)state;
+    unsigned char image[100] = {0};
+    ace_request *r = job_request(golden);
+    ace_pack_cache cache;
+    ace_pack_cache_open(&cache, r, NULL);
+    (void)snprintf(cache.base, sizeof cache.base, "/proc/no/such/folder");
+    ace_pack_writer *writer = ace_pack_writer_start(&cache, "part", (ace_digest){1, 2},
+                                                    (ace_pack_piece){image, sizeof image});
+    assert_non_null(writer);
+    assert_true(ace_pack_cache_is_on(&cache));
+    ace_pack_writer_finish(writer, &cache);
+    assert_false(ace_pack_cache_is_on(&cache));
+    assert_true(cache.has_complained);
+    ace_pack_writer_finish(NULL, &cache);
+    ace_request_free(r);
+}
+
+/* Without memory for a writer there is none, and nothing is left behind. */
+static void writers_do_without_memory(void **state)
+{
+    unsigned char image[100] = {0};
+    ace_request *r = job_request(golden);
+    ace_pack_cache cache;
+    ace_pack_cache_open(&cache, r, NULL);
+    (void)snprintf(cache.base, sizeof cache.base, "%s", (const char *)*state);
+    uint64_t live = ace_memory_live();
+    ace_pack_writer *writer = NULL;
+    uint64_t failed = 0;
+    while (writer == NULL) {
+        ace_memory_fail_at(++failed);
+        writer = ace_pack_writer_start(&cache, "part", (ace_digest){1, 2},
+                                       (ace_pack_piece){image, sizeof image});
+        ace_memory_fail_at(0);
+        assert_true(writer != NULL || ace_memory_live() == live);
+    }
+    assert_true(failed > 2);
+    ace_pack_writer_finish(writer, &cache);
+    assert_int_equal(ace_memory_live(), live);
+    ace_request_free(r);
 }
 
 /* ---- the timbre of silence
@@ -552,6 +633,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_kept_without_being_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_limit_holds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(useless_folders_are_survived, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(writers_write_what_is_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(writers_tell_of_useless_folders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(writers_do_without_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(silence_is_heard_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(references_are_heard, set_up, tear_down),
         cmocka_unit_test_setup_teardown(timbre_encoders_come_when_needed, set_up, tear_down),
