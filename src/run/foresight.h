@@ -20,7 +20,7 @@ typedef struct ace_foresight_item {
 typedef struct ace_foresight {
     ace_foresight_item item[ACE_FORESIGHT_ITEMS];
     int n;
-    size_t left; /* bytes that may still be asked for */
+    size_t most; /* bytes that may be asked for */
     atomic_bool stopping;
     bool has_thread;
     pthread_t thread;
