@@ -97,7 +97,8 @@ static int measure(const acestep_request *request, const bench_arguments *a, int
         acestep_bench_run(request, a->stages != NULL ? a->stages : "song", repeats,
                           terminal_progress_show, &progress, &bench, &err);
     terminal_progress_clear(&progress);
-    int exit_status = bench != NULL ? print_results(bench, a, s.json) : 0; /* perhaps not all of them */
+    int exit_status =
+        bench != NULL ? print_results(bench, a, s.json) : 0; /* perhaps not all of them */
     if (status != ACESTEP_OK) {
         exit_status = report_error(&err);
     }

@@ -41,7 +41,7 @@ int profile_matrix(acestep_request *request, const profile_switches *s);
 int profile_tiers(acestep_request *request, const profile_switches *s);
 int profile_words(acestep_request *request, const profile_switches *s);
 
-/* ---- profile_arguments.c ---- */
+/* ---- profile_arguments.c --------------------------------------------------------------------- */
 
 /* Takes the command's own words out of argv, the mode among them; an option of another mode is
  * refused. 0, or the exit status after reporting an error. */
@@ -49,7 +49,7 @@ int profile_take_arguments(int *argc, char **argv, profile_switches *s);
 /* "profile: format" as a bad argument; returns its exit status. */
 int profile_refuse(const char *format, const char *value);
 
-/* ---- profile_request.c ---- */
+/* ---- profile_request.c ----------------------------------------------------------------------- */
 
 /* The mode's defaults, the environment, the example, the arguments. NULL with *exit_status set
  * after reporting an error. */
@@ -59,7 +59,7 @@ acestep_request *profile_read_request(int argc, char **argv, const profile_switc
 acestep_status profile_set_number(acestep_request *request, const char *name, double value,
                                   acestep_error *err);
 
-/* ---- profile_times.c ---- */
+/* ---- profile_times.c ------------------------------------------------------------------------- */
 
 /* Seconds of one run, from acestep_result_json. */
 typedef struct profile_times {
@@ -87,7 +87,7 @@ void profile_print_lm(const json_t *lm);
 /* One sentence about what holds the run back. */
 const char *profile_insight(const profile_times *t);
 
-/* ---- profile_header.c ---- */
+/* ---- profile_header.c ------------------------------------------------------------------------ */
 
 /* What is measured: a new object for programs, lines for people. */
 json_t *profile_configuration(acestep_engine *engine, const acestep_request *request,

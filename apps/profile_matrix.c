@@ -37,8 +37,7 @@ typedef struct matrix {
     terminal_progress progress;
 } matrix;
 
-/* ---- which points -----------------------------------------------------------------------------
- */
+/* ---- which points ---------------------------------------------------------------------------- */
 
 static acestep_status ask(acestep_request *request, const matrix_point *p, acestep_error *err)
 {
@@ -112,8 +111,7 @@ static void choose_points(matrix *m)
     }
 }
 
-/* ---- running ----------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static bool show_progress(void *context, const char *stage, double fraction, double whole)
 {

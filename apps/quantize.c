@@ -7,9 +7,10 @@ int command_quantize(int argc, char **argv)
 {
     common_switches s = take_common_switches(&argc, argv);
     if (s.help) {
-        printf("usage: acestep quantize --models DIR [--model NAME] --output DIR2\n\n"
-               "Writes the models into a new folder, the diffusion model with INT8 weights (half the\n"
-               "size; the same songs as --quantization int8 makes from the original).\n");
+        printf(
+            "usage: acestep quantize --models DIR [--model NAME] --output DIR2\n\n"
+            "Writes the models into a new folder, the diffusion model with INT8 weights (half the\n"
+            "size; the same songs as --quantization int8 makes from the original).\n");
         return 0;
     }
     int exit_status = 0;

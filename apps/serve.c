@@ -11,15 +11,16 @@ static void print_help(void)
 {
     char *own = acestep_server_options_help();
     char *songs = acestep_options_help();
-    printf("usage: acestep serve [--port N] [--models DIR] …\n\n"
-           "Serves a page and an HTTP API (docs/serving.md, docs/api.md); models are opened when a\n"
-           "job first needs them. The options of songs and of the engine become the defaults of every\n"
-           "job. Every option can stand in the environment as ACESTEP_<NAME>.\n\n"
-           "  --routes  list what is served and leave    --verbose, --quiet  more or less in the log\n\n"
-           "A first SIGINT, SIGTERM or SIGHUP lets the running job finish within --grace seconds, a second one\n"
-           "ends at once. exit status: 0 stopped, 2 bad parameter, 9 the data folder is in use,\n"
-           "  10 address or data folder cannot be had\n\n%s%s",
-           own != NULL ? own : "", songs != NULL ? songs : "");
+    printf(
+        "usage: acestep serve [--port N] [--models DIR] …\n\n"
+        "Serves a page and an HTTP API (docs/serving.md, docs/api.md); models are opened when a\n"
+        "job first needs them. The options of songs and of the engine become the defaults of every\n"
+        "job. Every option can stand in the environment as ACESTEP_<NAME>.\n\n"
+        "  --routes  list what is served and leave    --verbose, --quiet  more or less in the log\n\n"
+        "A first SIGINT, SIGTERM or SIGHUP lets the running job finish within --grace seconds, a second one\n"
+        "ends at once. exit status: 0 stopped, 2 bad parameter, 9 the data folder is in use,\n"
+        "  10 address or data folder cannot be had\n\n%s%s",
+        own != NULL ? own : "", songs != NULL ? songs : "");
     acestep_free(own);
     acestep_free(songs);
 }

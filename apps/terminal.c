@@ -32,7 +32,8 @@ void terminal_catch_interrupts(void)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* a file too long for its limit is a failed write like any other */
+    /* a file too long for its limit is a failed write like any other */
+    (void)signal(SIGXFSZ, SIG_IGN);
 }
 
 static double now(void)

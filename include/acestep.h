@@ -37,7 +37,7 @@ void acestep_set_log_level(int level);
 /* Frees the strings that this library returns. */
 void acestep_free(void *text);
 
-/* ---- options and requests --------------------------------------------------------------------- */
+/* ---- options and requests -------------------------------------------------------------------- */
 
 char *acestep_options_help(void); /* for a terminal, by groups */
 char *acestep_options_json(void); /* the option table: names, kinds, ranges, defaults, help */
@@ -60,7 +60,7 @@ acestep_status acestep_request_set_json(acestep_request *request, const char *te
                                         acestep_error *err);
 char *acestep_request_json(const acestep_request *request, bool asked_only);
 
-/* ---- engine ------------------------------------------------------------------------------------ */
+/* ---- engine ---------------------------------------------------------------------------------- */
 
 /* Opens the device and the checkpoints that the request's engine options name. Weights are read when a
  * stage needs them. */
@@ -85,7 +85,7 @@ char *acestep_engine_options_json(const acestep_request *request);
  * could not be opened; or null. */
 char *acestep_engine_json(const acestep_engine *engine);
 
-/* ---- the machine ------------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 /* What this machine is and what a job with these options would run with: device, tier, limits,
  * defaults, settings with their sources, and the controls of a page with values, choices and notes.
@@ -101,7 +101,7 @@ char *acestep_vae_chunk_table(bool json);
 char *acestep_constraint_json(const acestep_request *request, const char *field,
                               acestep_error *err);
 
-/* ---- planning ---------------------------------------------------------------------------------- */
+/* ---- planning -------------------------------------------------------------------------------- */
 
 /* What an engine is asked for: the functions below. */
 typedef enum acestep_call {
@@ -131,7 +131,7 @@ char *acestep_plan_text(const acestep_plan *plan); /* a table for people */
 char *acestep_plan_picture(const acestep_plan *plan, int columns, bool colour);
 char *acestep_plan_svg(const acestep_plan *plan); /* the same as an SVG file */
 
-/* ---- songs ------------------------------------------------------------------------------------- */
+/* ---- songs ----------------------------------------------------------------------------------- */
 
 /* Called between steps. fraction: 0 … 1 of the stage; whole: of the job. Return false to cancel. */
 typedef bool acestep_progress(void *context, const char *stage, double fraction, double whole);
@@ -197,7 +197,7 @@ acestep_status acestep_time_lyrics(acestep_engine *engine, const acestep_request
                                    acestep_progress *progress, void *context, acestep_result **out,
                                    acestep_error *err);
 
-/* ---- words ------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 /* What the language model makes of one sentence (option sample_query), or of rough words (use_format, with
  * caption and lyrics). UNSUPPORTED where it cannot run. */
@@ -218,7 +218,7 @@ void acestep_words_free(acestep_words *words);
 char *acestep_words_json(const acestep_words *words);
 char *acestep_words_text(const acestep_words *words); /* for people */
 
-/* ---- audio files --------------------------------------------------------------------------------- */
+/* ---- audio files ----------------------------------------------------------------------------- */
 
 /* {"seconds", "channels", "sample_rate", "format", "pairs", "minimum": [], "maximum": []}: the lowest and the
  * highest sample of each of 1 to 4096 equal parts, for a waveform. Reads the whole file. NULL with err
@@ -237,7 +237,7 @@ acestep_status acestep_audio_convert(const char *from, const char *format, const
  * words that options know. */
 char *acestep_vocabulary_json(void);
 
-/* ---- checkpoints -------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 /* Writes the request's model set once more into its folder `output`, the diffusion model with int8
  * weights: a complete folder for --models. Nothing is overwritten. On failure the new diffusion
@@ -253,7 +253,7 @@ acestep_status acestep_quantize(const acestep_request *request, acestep_progress
  * UNSUPPORTED for adapters of other kinds, IO. */
 char *acestep_adapter_json(const char *path, const char *config, acestep_error *err);
 
-/* ---- the cache ---------------------------------------------------------------------------------- */
+/* ---- the cache ------------------------------------------------------------------------------- */
 
 /* The packed weights that are kept on disk in the request's cache_dir: names, sizes, last use. NULL
  * with err set where the folder cannot be read. */
@@ -262,19 +262,19 @@ char *acestep_cache_text(const acestep_request *request, acestep_error *err);
 /* Removes all of them. They are made again when they are needed. */
 acestep_status acestep_cache_clear(const acestep_request *request, acestep_error *err);
 
-/* ---- examples ----------------------------------------------------------------------------------- */
+/* ---- examples -------------------------------------------------------------------------------- */
 
 /* A song to try things with, as acestep_request_set_json takes it; name: "example_05.json", "example_05" or "5".
  * acestep_free. NULL with err set (ARGUMENT, naming those that there are) for another name. */
 char *acestep_example_json(const char *name, acestep_error *err);
 
-/* ---- checking ----------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 /* Runs exactly one part of the networks on the inputs of a recorded case (a safetensors file with an
  * index.json beside it) and writes its outputs under the same names. The request names models, precision
  * (auto: f32) and device. */
-acestep_status acestep_probe(const acestep_request *request, const char *case_path, const char *output_path,
-                             acestep_error *err);
+acestep_status acestep_probe(const acestep_request *request, const char *case_path,
+                             const char *output_path, acestep_error *err);
 
 /* A song as block characters for a terminal: rows lines of columns characters, each ended by a newline.
  * Free with acestep_free. */
@@ -284,7 +284,7 @@ char *acestep_waveform(const acestep_song *song, int columns, int rows);
  * are: MEMORY. IO names the path. */
 acestep_status acestep_file_write(const char *path, const char *text, acestep_error *err);
 
-/* ---- benchmarks --------------------------------------------------------------------------------- */
+/* ---- benchmarks ------------------------------------------------------------------------------ */
 
 typedef struct acestep_bench acestep_bench;
 
@@ -306,7 +306,7 @@ acestep_status acestep_bench_append_csv(const acestep_bench *bench, const char *
  * read (IO) or is something else (ARGUMENT). */
 char *acestep_bench_compare(const char *old_path, const char *new_path, acestep_error *err);
 
-/* ---- tier test ----------------------------------------------------------------------------------- */
+/* ---- tier test ------------------------------------------------------------------------------- */
 
 typedef struct acestep_tier_test acestep_tier_test;
 
@@ -345,8 +345,8 @@ char *acestep_tier_test_json(const acestep_tier_test *test, bool summary);
 acestep_status acestep_tier_test_check(const char *path, acestep_error *err);
 /* Against such a file: *text lists settings that differ, passes that fail now and memory that grew by
  * more than 2 %. */
-acestep_status acestep_tier_test_compare(const acestep_tier_test *test, const char *path, char **text,
-                                         bool *regressed, acestep_error *err);
+acestep_status acestep_tier_test_compare(const acestep_tier_test *test, const char *path,
+                                         char **text, bool *regressed, acestep_error *err);
 
 #ifdef __cplusplus
 }

@@ -10,8 +10,10 @@
 extern "C" {
 #endif
 
-typedef struct acestep_server_options acestep_server_options; /* how to serve: address, keys, limits */
-typedef struct acestep_server acestep_server;                 /* a server that runs */
+/* how to serve: address, keys, limits */
+typedef struct acestep_server_options acestep_server_options;
+/* a server that runs */
+typedef struct acestep_server acestep_server;
 
 /* The options of serving, for a terminal and as a table like acestep_options_json's. */
 char *acestep_server_options_help(void);

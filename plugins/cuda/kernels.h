@@ -93,8 +93,7 @@ void ace_cuda_widen(const ace_cuda_product *p, void *to, int64_t column, int64_t
 void ace_cuda_finish(const ace_cuda_product *p, const float *values, const float *ups,
                      int64_t first, int64_t m, int64_t column, int64_t n, cudaStream_t stream);
 
-/* ---- attention ----------------------------------------------------------------------------------
- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 enum { ACE_CUDA_MAX_HEAD = 256, ACE_CUDA_MOST_SPLITS = 32 };
 
@@ -126,8 +125,7 @@ void ace_cuda_attend_one_query(const ace_cuda_attention *a, cudaStream_t stream)
 /* Behind any of them when splits > 1: y from `partial`. */
 void ace_cuda_combine_splits(const ace_cuda_attention *a, cudaStream_t stream);
 
-/* ---- rows ---------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 void ace_cuda_normalize(ace_tensor y, ace_tensor x, const ace_norm *n, cudaStream_t stream);
 void ace_cuda_normalize_heads(ace_tensor x, const ace_head_norm *n, cudaStream_t stream);
@@ -148,8 +146,7 @@ void ace_cuda_mix_columns(ace_tensor y, ace_tensor x, const ace_mix *m, cudaStre
 void ace_cuda_map_rows(ace_cuda_map what, ace_tensor y, ace_tensor a, ace_tensor b, float value,
                        cudaStream_t stream);
 
-/* ---- choosing -----------------------------------------------------------------------------------
- */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 /* A block for each of n choices, whose lists are on the device, as are they and chosen [n]. */
 void ace_cuda_choose_columns(ace_tensor logits, const ace_choice *choices, int n, int32_t *chosen,

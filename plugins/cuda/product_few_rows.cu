@@ -23,8 +23,7 @@ template <typename W, bool PAIR, int ROWS> struct few {
     static const int AHEAD = PIECES_UNDER_WAY / LINES;
 };
 
-/* ---- inputs -----------------------------------------------------------------------------------
- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 /* x[m, k] as the weights' type asks for it. */
 template <typename W>
@@ -54,8 +53,7 @@ __device__ static inline void stage_inputs(const ace_cuda_product &p, int64_t fi
     }
 }
 
-/* ---- weights ----------------------------------------------------------------------------------
- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 __device__ static inline void widen_word(unsigned word, float *to, float)
 {
@@ -114,8 +112,7 @@ __device__ static inline void multiply(const uint4 (&weights)[F::LINES], const s
     }
 }
 
-/* ---- sums -------------------------------------------------------------------------------------
- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 /* Each of N numbers, a power of two, summed over lanes that differ in the bits below 2·STEP; of
  * them, lane l has number l / (2·STEP / N). A lane gives away half of what it still has, until one
@@ -167,8 +164,7 @@ __device__ static inline void deliver(const ace_cuda_product &p, int shared_by,
     }
 }
 
-/* ---- the product ------------------------------------------------------------------------------
- */
+/* ---- the product ----------------------------------------------------------------------------- */
 
 /* The lane's pieces of a chunk: from `first` on, every `step`-th, AHEAD at a time. */
 template <typename F>

@@ -9,8 +9,7 @@ typedef ace_tile<64, 64, 2, 2, 4> small;
 
 enum { RUN = ACE_CUDA_INT8_RUN, STAGES_OF_RUN = RUN / ACE_STAGE_ROW, SIXTEEN = ACE_PIECE };
 
-/* ---- inputs -----------------------------------------------------------------------------------
- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 enum { QUANTISING_WARPS = 4, EACH = RUN / ACE_WARP };
 
@@ -59,8 +58,7 @@ extern "C" void ace_cuda_quantise(const ace_cuda_product *p, const ace_cuda_quan
     ACE_LAUNCH(quantise, grid, dim3(QUANTISING_WARPS * ACE_WARP), stream, *p, *to, runs_of(p));
 }
 
-/* ---- the product ------------------------------------------------------------------------------
- */
+/* ---- the product ----------------------------------------------------------------------------- */
 
 /* A thread's share of a tile: one piece of several rows, which lie `depth` numbers apart. */
 template <int ROWS, int AT_ONCE> struct share {

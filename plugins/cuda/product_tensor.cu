@@ -12,8 +12,7 @@ enum { EIGHT = 8, STEP = ACE_STAGE_ROW / 2 }; /* numbers of a piece; of a row of
 typedef ace_tile<128, 128, 2, 4, 3> large;
 typedef ace_tile<64, 64, 2, 2, 4> small;
 
-/* ---- inputs -----------------------------------------------------------------------------------
- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 /* Eight numbers of a row of x; zeros beyond its columns. wide: x lies at multiples of 16 bytes.
  * Unused, as below, where a card has no tensor cores. */
@@ -135,8 +134,7 @@ template <typename T, bool DIRECT> struct inputs {
     }
 };
 
-/* ---- weights ----------------------------------------------------------------------------------
- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 /* The upper halves of two floats: whole numbers of 8 bits are exact in them. */
 __device__ static inline unsigned upper_halves(float first, float second)
@@ -205,8 +203,7 @@ template <typename T, typename W> struct weights {
     }
 };
 
-/* ---- the product ------------------------------------------------------------------------------
- */
+/* ---- the product ----------------------------------------------------------------------------- */
 
 template <typename T, typename W, bool DIRECT>
 __global__ static void __launch_bounds__(T::THREADS, DIRECT ? 512 / T::THREADS : 1)

@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* ---- the steps that are known -------------------------------------------------------------------
- */
+/* ---- the steps that are known ---------------------------------------------------------------- */
 
 static void drop(ace_cuda *cuda, ace_cuda_step *step)
 {
@@ -55,8 +54,7 @@ void ace_cuda_forget_step(ace_device *device, uint64_t key)
     }
 }
 
-/* ---- capture ------------------------------------------------------------------------------------
- */
+/* ---- capture --------------------------------------------------------------------------------- */
 
 /* `write` of another thread waits for what has been issued before it, and must not ask a stream
  * that captures. */
@@ -98,8 +96,7 @@ bool ace_cuda_mark_issued(ace_cuda *cuda)
     return well;
 }
 
-/* ---- running ------------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* With what the host's memory holds now. False: it did not run, nor will it. */
 static bool run(ace_cuda *cuda, ace_cuda_step *step)
@@ -164,8 +161,7 @@ static void give_up(ace_cuda *cuda, ace_cuda_step *step)
     *step = (ace_cuda_step){.key = key, .asked = asked, .hopeless = true};
 }
 
-/* ---- the table's entries ------------------------------------------------------------------------
- */
+/* ---- the table's entries --------------------------------------------------------------------- */
 
 ace_step_state ace_cuda_begin_step(ace_device *device, uint64_t key)
 {

@@ -22,8 +22,8 @@ struct acestep_plan {
     ace_settings settings;
     ace_plan choice;
     char device[96];
-    size_t cap_bytes; /* of the device; 0: none */
-    int layers;       /* of the diffusion transformer */
+    size_t cap_bytes;        /* of the device; 0: none */
+    int layers;              /* of the diffusion transformer */
     double expected_seconds; /* 0: unknown */
     bool on_card;
     ace_warnings warnings;
@@ -40,8 +40,8 @@ struct acestep_result {
     ace_finished song[ACE_MAX_SONGS];
     int n_songs;
     char *path[ACE_MAX_SONGS]; /* owned */
-    char *beside;              /* owned: a path with the name that files without audio have; or NULL */
-    double wall_seconds;       /* from the call to the last written file */
+    char *beside;        /* owned: a path with the name that files without audio have; or NULL */
+    double wall_seconds; /* from the call to the last written file */
     double planning_seconds, writing_seconds;
     double opening_seconds; /* of the engine, before its first songs; 0 for others */
 };

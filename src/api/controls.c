@@ -45,8 +45,7 @@ json_t *ace_info_lm_choices(const ace_info *info, bool *restricted)
 static bool offers_lm(const ace_info *info)
 {
     const ace_tier *t = &info->settings.tier;
-    return t->available_lm[ACE_LM_06B] || t->available_lm[ACE_LM_17B] ||
-           t->available_lm[ACE_LM_4B];
+    return t->available_lm[ACE_LM_06B] || t->available_lm[ACE_LM_17B] || t->available_lm[ACE_LM_4B];
 }
 
 static void add_lm(const ace_info *info, json_t *out)
@@ -60,12 +59,13 @@ static void add_lm(const ace_info *info, json_t *out)
                        s->tier.label);
     }
     /* the box shows what the tier starts, whether or not a model is on disk yet */
-    bool checked = offered && (s->init_llm || (s->tier.init_lm_default &&
-                                               s->init_llm_source == ACE_VALUE_FALLBACK));
+    bool checked =
+        offered &&
+        (s->init_llm || (s->tier.init_lm_default && s->init_llm_source == ACE_VALUE_FALLBACK));
     json_object_set_new(out, "init_llm", control(json_boolean(checked), on_off(), !offered, note));
     json_t *choices = ace_info_lm_choices(info, &restricted);
     (void)snprintf(note, sizeof note, "%s",
-                   restricted || !offered        ? ""
+                   restricted || !offered         ? ""
                    : json_array_size(choices) > 0 ? "none of the recommended sizes is on disk"
                                                   : "no language model is on disk");
     char name[64] = "";
@@ -73,10 +73,9 @@ static void add_lm(const ace_info *info, json_t *out)
         (void)snprintf(name, sizeof name, "acestep-5Hz-lm-%s",
                        ace_lm_size_name((ace_lm_size)s->tier.recommended_lm));
     }
-    json_object_set_new(
-        out, "lm_model_path",
-        control(json_string(s->lm_model[0] != '\0' && offered ? s->lm_model : name), choices,
-                !offered, note));
+    json_object_set_new(out, "lm_model_path",
+                        control(json_string(s->lm_model[0] != '\0' && offered ? s->lm_model : name),
+                                choices, !offered, note));
 }
 
 static void add_backend(const ace_info *info, json_t *out)
@@ -112,24 +111,24 @@ static void add_memory(const ace_info *info, json_t *out)
                          : s->tier.offload_to_cpu_default ? "recommended for this card"
                                                           : "optional on this card";
     bool cpu = info->hardware.device == ACE_DEVICE_CPU;
+    json_object_set_new(out, "offload_to_cpu",
+                        control(json_boolean(s->offload != ACE_OFFLOAD_NONE && !cpu), on_off(),
+                                cpu || locked,
+                                cpu ? "nothing to offload: there is no card" : advice));
     json_object_set_new(
-        out, "offload_to_cpu",
-        control(json_boolean(s->offload != ACE_OFFLOAD_NONE && !cpu), on_off(), cpu || locked,
-                cpu ? "nothing to offload: there is no card" : advice));
-    json_object_set_new(out, "offload_dit_to_cpu",
-                        control(json_boolean(s->offload == ACE_OFFLOAD_CPU_DIT && !cpu), on_off(),
-                                cpu || locked || s->offload == ACE_OFFLOAD_NONE,
-                                locked ? "required on this card"
-                                       : "works together with offload_to_cpu"));
+        out, "offload_dit_to_cpu",
+        control(json_boolean(s->offload == ACE_OFFLOAD_CPU_DIT && !cpu), on_off(),
+                cpu || locked || s->offload == ACE_OFFLOAD_NONE,
+                locked ? "required on this card" : "works together with offload_to_cpu"));
+    json_object_set_new(out, "quantization",
+                        control(json_string(quantizations[s->int8]), words(quantizations, 2),
+                                locked,
+                                smallest                       ? "required on this card"
+                                : s->tier.quantization_default ? "recommended for this card"
+                                                               : "not needed on this card"));
     json_object_set_new(
-        out, "quantization",
-        control(json_string(quantizations[s->int8]), words(quantizations, 2), locked,
-                smallest                        ? "required on this card"
-                : s->tier.quantization_default ? "recommended for this card"
-                                                : "not needed on this card"));
-    json_object_set_new(out, "compile_model",
-                        control(json_boolean(s->compile_model), on_off(), s->int8,
-                                s->int8 ? "INT8 needs it" : ""));
+        out, "compile_model",
+        control(json_boolean(s->compile_model), on_off(), s->int8, s->int8 ? "INT8 needs it" : ""));
     bool flash = ace_hardware_has_flash_attention(&info->hardware);
     json_object_set_new(out, "use_flash_attention",
                         control(json_boolean(s->flash_attention), on_off(), !flash,
@@ -148,10 +147,10 @@ static void add_limits(const ace_info *info, json_t *out)
     json_object_set_new(out, "batch_size",
                         json_pack("{s:i, s:i, s:i, s:b, s:s}", "value", songs, "min", 1, "max",
                                   s->max_batch, "disabled", 0, "note", ""));
-    json_t *limits = json_pack(
-        "{s:{s:f, s:i}, s:{s:f, s:i}}", "with_lm", "duration", info->with_lm.max_duration,
-        "batch_size", info->with_lm.max_batch, "without_lm", "duration",
-        info->without_lm.max_duration, "batch_size", info->without_lm.max_batch);
+    json_t *limits =
+        json_pack("{s:{s:f, s:i}, s:{s:f, s:i}}", "with_lm", "duration", info->with_lm.max_duration,
+                  "batch_size", info->with_lm.max_batch, "without_lm", "duration",
+                  info->without_lm.max_duration, "batch_size", info->without_lm.max_batch);
     json_object_set_new(out, "limits", limits);
 }
 
@@ -161,8 +160,9 @@ static void add_tier(const ace_info *info, json_t *out)
     for (int i = 0; i < ACE_TIERS; i++) {
         json_array_append_new(choices, json_string(info->tiers.row[i].label));
     }
-    json_object_set_new(out, "tier", control(json_string(info->settings.tier.label), choices,
-                                             false, "changes the defaults, not the memory"));
+    json_object_set_new(out, "tier",
+                        control(json_string(info->settings.tier.label), choices, false,
+                                "changes the defaults, not the memory"));
 }
 
 json_t *ace_info_controls(const ace_info *info)

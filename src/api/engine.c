@@ -132,8 +132,7 @@ ace_status ace_plan_for(const ace_workshop *w, const ace_request *request, ace_j
     plan->on_card = w->card != NULL;
     plan->steps = count_steps(job);
     (void)snprintf(plan->device, sizeof plan->device, "%s", w->hardware.device_name);
-    plan->cap_bytes =
-        w->hardware.device == ACE_DEVICE_CPU ? 0 : (size_t)w->hardware.cap_bytes;
+    plan->cap_bytes = w->hardware.device == ACE_DEVICE_CPU ? 0 : (size_t)w->hardware.cap_bytes;
     for (int b = 0; b < job->n_briefs; b++) {
         int n = job->brief[b].n_songs;
         n = plan->songs + n > job->plan.songs ? job->plan.songs - plan->songs : n;
@@ -300,8 +299,8 @@ static ace_status generate(ace_workshop *w, const ace_request *const *requests, 
     result->planning_seconds = ace_clock_seconds() - start;
     if (status == ACESTEP_OK) {
         status = ace_job_run(w, requests[0], &result->job, &result->plan.stages, progress, context,
-                             &result->plan.warnings, &result->found, result->song,
-                             &result->n_songs, err);
+                             &result->plan.warnings, &result->found, result->song, &result->n_songs,
+                             err);
         ace_workshop_look(w);
     }
     double written = ace_clock_seconds();
@@ -457,11 +456,11 @@ static json_t *output_json(const acestep_result *result, int i)
     const ace_finished *finished = &result->song[i];
     int64_t frames = result->job.brief[finished->brief].frames;
     json_t *path = song.path != NULL ? json_string(song.path) : json_null();
-    json_t *output = json_pack(
-        "{s:o, s:I, s:f, s:i}", "path", path, "seed", (json_int_t)song.seed, "seconds",
-        song.path != NULL ? (double)song.frames / song.sample_rate
-                          : (double)frames / (double)ACE_LATENT_RATE,
-        "sample_rate", 48000);
+    json_t *output =
+        json_pack("{s:o, s:I, s:f, s:i}", "path", path, "seed", (json_int_t)song.seed, "seconds",
+                  song.path != NULL ? (double)song.frames / song.sample_rate
+                                    : (double)frames / (double)ACE_LATENT_RATE,
+                  "sample_rate", 48000);
     if (song.path != NULL && finished->lyrics.lrc != NULL) {
         char lrc[ACE_OUTPUT_PATH_BYTES];
         ace_output_beside(song.path, "lrc", lrc, sizeof lrc);
@@ -526,15 +525,14 @@ char *acestep_result_json(const acestep_result *result)
     json_object_set_new(measured, "vae_chunk", json_integer(result->found.vae_chunk));
     json_object_set_new(measured, "replans", json_integer(result->found.replans));
     if (result->found.operations.n_stages > 0) {
-        json_object_set_new(measured, "operations",
-                            ace_operations_json(&result->found.operations));
+        json_object_set_new(measured, "operations", ace_operations_json(&result->found.operations));
         json_object_set_new(measured, "kernels",
                             ace_kernels_json(&result->found.operations, REPORTED_KERNELS));
     }
     json_t *root = json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "tier", result->plan.settings.tier.key,
-        "outputs", outputs_json(result), "warnings", ace_warnings_json(&result->plan.warnings),
-        "plan", plan, "lm", lm_json(result), "measured", measured, "timings", timings_json(result));
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "tier", result->plan.settings.tier.key, "outputs",
+        outputs_json(result), "warnings", ace_warnings_json(&result->plan.warnings), "plan", plan,
+        "lm", lm_json(result), "measured", measured, "timings", timings_json(result));
     char *text = root != NULL ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return text;

@@ -9,8 +9,7 @@ static const char *const names[] = {
     "precision",      "int8_compute",  "threads",      "cpu",          "exec",
     "cache",          "cache_limit",   "cache_dir",    "cache_least",  "gpu_tiers",
     "trace_mem",      "max_cuda_vram", "max_mps_vram", "max_xpu_vram", "sim_used_gb",
-    "sim_fail_alloc", "sim_shrink",    "plugin_dir",   "cublas",
-    "use_flash_attention"};
+    "sim_fail_alloc", "sim_shrink",    "plugin_dir",   "cublas",       "use_flash_attention"};
 
 char *acestep_engine_options_json(const acestep_request *request)
 {

@@ -13,7 +13,7 @@
 
 static const double GB = 1073741824.0;
 
-/* ---- gathering ------------------------------------------------------------------------------------ */
+/* ---- gathering ------------------------------------------------------------------------------- */
 
 static void find_language_models(const ace_request *r, ace_lm_list *out)
 {
@@ -58,14 +58,13 @@ ace_status ace_info_gather(const ace_request *r, ace_info *out, ace_error *err)
                  out->hardware.n_diagnoses > 0 ? out->hardware.diagnosis[0] : "it is not there");
     }
     find_language_models(r, &out->lms);
-    ace_resolve_settings(&out->hardware, &out->tiers, &out->lms, r, &out->warnings,
-                         &out->settings);
+    ace_resolve_settings(&out->hardware, &out->tiers, &out->lms, r, &out->warnings, &out->settings);
     resolve_as(out, true, &out->with_lm);
     resolve_as(out, false, &out->without_lm);
     return ACESTEP_OK;
 }
 
-/* ---- the table's rows -------------------------------------------------------------------------------- */
+/* ---- the table's rows ------------------------------------------------------------------------ */
 
 static json_t *lm_names(const ace_tier *t)
 {
@@ -160,33 +159,34 @@ char *acestep_tiers_json(const acestep_request *request, acestep_error *err)
     return print_json(root);
 }
 
-/* ---- info as JSON -------------------------------------------------------------------------------------- */
+/* ---- info as JSON ---------------------------------------------------------------------------- */
 
 static json_t *gpus_json(const ace_hardware *h)
 {
     json_t *list = json_array();
     for (int i = 0; i < h->n_gpus; i++) {
         const ace_gpu *g = &h->gpu[i];
-        json_array_append_new(
-            list, json_pack("{s:i, s:s, s:f, s:f, s:[i, i]}", "index", g->index, "name", g->name,
-                            "total_gb", (double)g->total_bytes / GB, "free_gb",
-                            (double)g->free_bytes / GB, "capability", g->capability_major,
-                            g->capability_minor));
+        json_array_append_new(list,
+                              json_pack("{s:i, s:s, s:f, s:f, s:[i, i]}", "index", g->index, "name",
+                                        g->name, "total_gb", (double)g->total_bytes / GB, "free_gb",
+                                        (double)g->free_bytes / GB, "capability",
+                                        g->capability_major, g->capability_minor));
     }
     return list;
 }
 
 static json_t *device_json(const ace_hardware *h)
 {
-    uint64_t free_bytes = h->device == ACE_DEVICE_CUDA ? h->gpu[h->chosen].free_bytes
+    uint64_t free_bytes = h->device == ACE_DEVICE_CUDA  ? h->gpu[h->chosen].free_bytes
                           : h->device == ACE_DEVICE_SIM ? h->cap_bytes
                                                         : h->host_available_bytes;
     return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:b, s:s, s:b, s:f, s:i, s:o}", "kind",
-                     ace_device_kind_name(h->device), "name", h->device_name, "gpu_memory_gb", h->gb, "total_gb",
-                     (double)h->total_bytes / GB, "free_gb", (double)free_bytes / GB, "cap_gb",
-                     (double)h->cap_bytes / GB, "simulated", (int)h->simulated, "variable",
-                     h->variable, "driver", (int)h->driver, "host_gb",
-                     (double)h->host_total_bytes / GB, "cpus", h->cpus, "gpus", gpus_json(h));
+                     ace_device_kind_name(h->device), "name", h->device_name, "gpu_memory_gb",
+                     h->gb, "total_gb", (double)h->total_bytes / GB, "free_gb",
+                     (double)free_bytes / GB, "cap_gb", (double)h->cap_bytes / GB, "simulated",
+                     (int)h->simulated, "variable", h->variable, "driver", (int)h->driver,
+                     "host_gb", (double)h->host_total_bytes / GB, "cpus", h->cpus, "gpus",
+                     gpus_json(h));
 }
 
 static const char *source_name(ace_value_source source)
@@ -254,8 +254,7 @@ char *acestep_info_json(const acestep_request *request, acestep_error *err)
             limits_json(&s->tier), "defaults", defaults_json(&s->tier), "settings",
             settings_json(info), "init_lm",
             s->init_llm || (s->tier.init_lm_default && s->init_llm_source == ACE_VALUE_FALLBACK),
-            "backend",
-            ace_lm_backend_name(s->backend), "quantization", quantization_name(s->int8),
+            "backend", ace_lm_backend_name(s->backend), "quantization", quantization_name(s->int8),
             "offload_to_cpu", s->offload != ACE_OFFLOAD_NONE, "offload_dit_to_cpu",
             s->offload == ACE_OFFLOAD_CPU_DIT, "compile_model", (int)s->compile_model, "attention",
             s->flash_attention ? "flash" : "tiled", "limits_policy",
@@ -266,8 +265,7 @@ char *acestep_info_json(const acestep_request *request, acestep_error *err)
     return text;
 }
 
-char *acestep_constraint_json(const acestep_request *request, const char *field,
-                              acestep_error *err)
+char *acestep_constraint_json(const acestep_request *request, const char *field, acestep_error *err)
 {
     ace_error *inner = ace_inner_error(err);
     if (strcmp(field, "duration") != 0) {
@@ -299,8 +297,8 @@ char *acestep_vae_chunk_table(bool json)
         size_t used = strlen(text);
         (void)snprintf(text + used, sizeof text - used, "  %8.1f GB   %14lld\n", free_gb[i],
                        (long long)chunk);
-        json_array_append_new(rows, json_pack("{s:f, s:I}", "free_gb", free_gb[i], "chunk",
-                                              (json_int_t)chunk));
+        json_array_append_new(
+            rows, json_pack("{s:f, s:I}", "free_gb", free_gb[i], "chunk", (json_int_t)chunk));
     }
     if (json) {
         return print_json(rows);
@@ -310,7 +308,7 @@ char *acestep_vae_chunk_table(bool json)
     return copy != NULL ? strcpy(copy, text) : NULL;
 }
 
-/* ---- for people -------------------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 enum { TEXT_BYTES = 8192 };
 
@@ -346,25 +344,26 @@ char *acestep_tiers_text(const acestep_request *request, acestep_error *err)
         (void)ace_fail(ace_inner_error(err), ACESTEP_MEMORY, "tiers: no host memory");
         return NULL;
     }
-    if (ace_tier_table_load(request->options->gpu_tiers, &tiers,
-                                            ace_inner_error(err)) != ACESTEP_OK) {
+    if (ace_tier_table_load(request->options->gpu_tiers, &tiers, ace_inner_error(err)) !=
+        ACESTEP_OK) {
         free(text);
         return NULL;
     }
-    line(text, "  %-18s %-14s %-7s %11s %9s %-8s %s\n", "tier", "LM", "backend", "seconds",
-         "songs", "offload", "INT8");
+    line(text, "  %-18s %-14s %-7s %11s %9s %-8s %s\n", "tier", "LM", "backend", "seconds", "songs",
+         "offload", "INT8");
     for (int i = 0; i < ACE_TIERS; i++) {
         const ace_tier *t = &tiers.row[i];
         char sizes[32];
         lm_sizes(t, sizes, sizeof sizes);
-        const char *offload = !t->offload_to_cpu_default       ? "none"
+        const char *offload = !t->offload_to_cpu_default      ? "none"
                               : t->offload_dit_to_cpu_default ? "cpu+dit"
                                                               : "cpu";
         int wide = (int)strlen(t->label) - (strstr(t->label, "≤") || strstr(t->label, "≥") ? 2 : 0);
         line(text, "  %s%*s %-14s %-7s %5.0f /%4.0f %4d /%3d %-8s %s%s\n", t->label, 18 - wide, "",
              sizes, ace_lm_backend_name(t->recommended_backend), t->max_duration_with_lm,
              t->max_duration_without_lm, t->max_batch_with_lm, t->max_batch_without_lm, offload,
-             t->quantization_default ? "on" : "off", tiers.from_file[i] ? "  (gpu_tiers.json)" : "");
+             t->quantization_default ? "on" : "off",
+             tiers.from_file[i] ? "  (gpu_tiers.json)" : "");
     }
     line(text, "\n  seconds and songs: with / without the language model\n");
     return text;
@@ -391,9 +390,10 @@ char *acestep_info_text(const acestep_request *request, acestep_error *err)
     line(text, "  memory        %.2f GB, %.2f GB for this program\n", (double)h->total_bytes / GB,
          (double)h->cap_bytes / GB);
     line(text, "  tier          %s (%s)\n", s->tier.label, source_name(s->tier_source));
-    line(text, "  longest song  %.0f s (%.1f min) with the language model, %.0f s (%.1f min) without\n",
-         info->with_lm.max_duration, info->with_lm.max_duration / 60,
-         info->without_lm.max_duration, info->without_lm.max_duration / 60);
+    line(text,
+         "  longest song  %.0f s (%.1f min) with the language model, %.0f s (%.1f min) without\n",
+         info->with_lm.max_duration, info->with_lm.max_duration / 60, info->without_lm.max_duration,
+         info->without_lm.max_duration / 60);
     line(text, "  songs at once %d with it, %d without\n", info->with_lm.max_batch,
          info->without_lm.max_batch);
     line(text, "  LM            %s (%s); sizes: %s; backend %s (%s)\n", s->init_llm ? "on" : "off",

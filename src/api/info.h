@@ -12,7 +12,8 @@ typedef struct ace_info {
     ace_tier_table tiers;
     ace_lm_list lms;
     ace_settings settings;
-    ace_settings with_lm, without_lm; /* the same request with the language model at work, and not */
+    ace_settings with_lm,
+        without_lm; /* the same request with the language model at work, and not */
     ace_warnings warnings;
 } ace_info;
 

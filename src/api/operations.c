@@ -24,8 +24,7 @@ static double rest_of(const ace_trace_stage *s)
     return rest > 0 ? rest : 0;
 }
 
-/* ---- for people --------------------------------------------------------------------------------
- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void add_plain_row(ace_lines *t, const ace_trace_stage *s, const char *name, double seconds)
 {
@@ -85,8 +84,7 @@ char *ace_operations_table(const ace_trace_summary *summary)
     return ace_lines_take(&t);
 }
 
-/* ---- by shape --------------------------------------------------------------------------------
- */
+/* ---- by shape -------------------------------------------------------------------------------- */
 
 /* "[375 x 2048] bf16 . int8 -> [6144] bf16" */
 static void describe_kernel(const ace_kernel *k, char *out, size_t room)
@@ -111,8 +109,8 @@ static void add_kernel(ace_lines *t, const ace_kernel *k, double total, bool tim
     double part = timed ? o->seconds : o->flops;
     ace_lines_add(t, "  %-10s %-14s %8llu %9.3f %9.3f %5.1f %% %10.1f %8.2f  %-12s %s\n", k->stage,
                   o->name, (unsigned long long)o->calls, o->seconds, o->least,
-                  total > 0 ? 100 * part / total : 0, o->flops / 1e9,
-                  (o->read + o->written) / 1e9, roof, shape);
+                  total > 0 ? 100 * part / total : 0, o->flops / 1e9, (o->read + o->written) / 1e9,
+                  roof, shape);
 }
 
 char *ace_kernels_table(const ace_trace_summary *summary, int most)
@@ -139,8 +137,7 @@ char *ace_kernels_table(const ace_trace_summary *summary, int most)
     return ace_lines_take(&t);
 }
 
-/* ---- for programs ------------------------------------------------------------------------------
- */
+/* ---- for programs ---------------------------------------------------------------------------- */
 
 static void put_roof(json_t *entry, const ace_operation_sum *o)
 {
@@ -154,11 +151,11 @@ static void put_roof(json_t *entry, const ace_operation_sum *o)
 
 static json_t *sum_json(const char *stage, const ace_operation_sum *o)
 {
-    json_t *entry = json_pack(
-        "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "stage", stage, "operation", o->name,
-        "calls", (json_int_t)o->calls, "seconds", o->seconds, "flops", o->flops, "read_bytes",
-        o->read, "written_bytes", o->written, "gflops", rate(o->flops, o->seconds),
-        "gb_per_second", rate(o->read + o->written, o->seconds));
+    json_t *entry = json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "stage", stage,
+                              "operation", o->name, "calls", (json_int_t)o->calls, "seconds",
+                              o->seconds, "flops", o->flops, "read_bytes", o->read, "written_bytes",
+                              o->written, "gflops", rate(o->flops, o->seconds), "gb_per_second",
+                              rate(o->read + o->written, o->seconds));
     if (entry != NULL) {
         put_roof(entry, o);
     }

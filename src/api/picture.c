@@ -6,8 +6,7 @@
  * without the language model take 1.4 of the 7.5 GB of an 8 GB card. */
 static const size_t FAR = 6;
 
-/* ---- bands ------------------------------------------------------------------------------------
- */
+/* ---- bands ----------------------------------------------------------------------------------- */
 
 static void take(ace_picture_stage *s, int band, size_t bytes, size_t *left)
 {
@@ -98,8 +97,7 @@ const char *ace_band_title(int band)
     return band < ACE_PARTS ? ace_part_title((ace_part)band) : more[band - ACE_PARTS];
 }
 
-/* ---- in a terminal ----------------------------------------------------------------------------
- */
+/* ---- in a terminal --------------------------------------------------------------------------- */
 
 enum { NAME_COLUMNS = 18, AMOUNT_COLUMNS = 10, LEAST_CELLS = 20, MOST_CELLS = 120 };
 

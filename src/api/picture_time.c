@@ -5,7 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIME_COLUMNS = 900, SHOWN_ROWS = 12, AMOUNT_COLUMNS = 10, LEAST_CELLS = 20, MOST_CELLS = 120 };
+enum {
+    TIME_COLUMNS = 900,
+    SHOWN_ROWS = 12,
+    AMOUNT_COLUMNS = 10,
+    LEAST_CELLS = 20,
+    MOST_CELLS = 120
+};
 
 /* The sample with the most bytes in each of n equal spans of time. Shorter than a span is what follows in the
  * same one: the peak is always there. */
@@ -191,13 +197,13 @@ static void add_run(ace_lines *t, const ace_svg_frame *f, const ace_picture *p,
         ace_lines_add(t,
                       "<rect x=\"%d\" y=\"%.3f\" width=\"%d\" height=\"%.3f\" fill=\"%s\" "
                       "data-bytes=\"%zu\"><title>%s, %s: %s</title></rect>\n",
-                      f->left + from, y, to - from, tall, ace_band_colour(band), s->band[band], stage,
-                      ace_band_title(band), amount);
+                      f->left + from, y, to - from, tall, ace_band_colour(band), s->band[band],
+                      stage, ace_band_title(band), amount);
     }
 }
 
-static void add_field(ace_lines *t, const ace_svg_frame *f, const ace_picture *p, const columns *spans,
-                      size_t workspace)
+static void add_field(ace_lines *t, const ace_svg_frame *f, const ace_picture *p,
+                      const columns *spans, size_t workspace)
 {
     for (int c = 0; c < spans->n;) {
         ace_picture_stage s;

@@ -209,7 +209,7 @@ static void put_batches(ace_lines *t, const ace_tier_test *test)
                      "tried.\n");
 }
 
-/* ---- settings of the tiers --------------------------------------------------------------------- */
+/* ---- settings of the tiers ------------------------------------------------------------------- */
 
 static void put_lm_sizes(const ace_tier *tier, char *out, size_t room)
 {
@@ -226,9 +226,11 @@ static void put_lm_sizes(const ace_tier *tier, char *out, size_t room)
 /* What each tier is set to, as the guide lists it. */
 static void put_settings(ace_lines *t, const ace_tier_test *test)
 {
-    ace_lines_add(t, "\nTIER SETTINGS\n  %4s %-9s %-3s %-14s %-5s %-5s %-11s %-7s %-8s %-16s %6s %6s %5s %5s\n",
-                  "VRAM", "tier", "LM", "LM sizes", "best", "back", "backends", "offload", "offl.DiT",
-                  "quantization", "s LM", "s no", "n LM", "n no");
+    ace_lines_add(
+        t,
+        "\nTIER SETTINGS\n  %4s %-9s %-3s %-14s %-5s %-5s %-11s %-7s %-8s %-16s %6s %6s %5s %5s\n",
+        "VRAM", "tier", "LM", "LM sizes", "best", "back", "backends", "offload", "offl.DiT",
+        "quantization", "s LM", "s no", "n LM", "n no");
     for (int i = 0; i < test->n_rows; i++) {
         const ace_tier_row *row = &test->row[i];
         const ace_tier *tier = &row->tier;
@@ -237,18 +239,15 @@ static void put_settings(ace_lines *t, const ace_tier_test *test)
             continue;
         }
         put_lm_sizes(tier, sizes, sizeof sizes);
-        ace_lines_add(t, "  %4g %-9s %-3s %-14s %-5s %-5s %-11s %-7s %-8s %-16s %6g %6g %5d %5d\n",
-                      row->gb, tier->key, tier->init_lm_default ? "on" : "off", sizes,
-                      tier->recommended_lm < 0
-                          ? "-"
-                          : ace_lm_size_name((ace_lm_size)tier->recommended_lm),
-                      ace_lm_backend_name(tier->recommended_backend),
-                      tier->vllm_allowed ? "all" : "pt_mlx_only",
-                      tier->offload_to_cpu_default ? "yes" : "no",
-                      tier->offload_dit_to_cpu_default ? "yes" : "no",
-                      tier->quantization_default ? "int8_weight_only" : "none",
-                      tier->max_duration_with_lm, tier->max_duration_without_lm,
-                      tier->max_batch_with_lm, tier->max_batch_without_lm);
+        ace_lines_add(
+            t, "  %4g %-9s %-3s %-14s %-5s %-5s %-11s %-7s %-8s %-16s %6g %6g %5d %5d\n", row->gb,
+            tier->key, tier->init_lm_default ? "on" : "off", sizes,
+            tier->recommended_lm < 0 ? "-" : ace_lm_size_name((ace_lm_size)tier->recommended_lm),
+            ace_lm_backend_name(tier->recommended_backend),
+            tier->vllm_allowed ? "all" : "pt_mlx_only", tier->offload_to_cpu_default ? "yes" : "no",
+            tier->offload_dit_to_cpu_default ? "yes" : "no",
+            tier->quantization_default ? "int8_weight_only" : "none", tier->max_duration_with_lm,
+            tier->max_duration_without_lm, tier->max_batch_with_lm, tier->max_batch_without_lm);
     }
 }
 

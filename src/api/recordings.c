@@ -19,8 +19,7 @@ typedef struct task {
     write_files *write;
 } task;
 
-/* ---- what is written ----------------------------------------------------------------------------
- */
+/* ---- what is written ------------------------------------------------------------------------- */
 
 static ace_status keep_name(const ace_output *output, char **out, ace_error *err)
 {
@@ -71,8 +70,7 @@ static ace_status write_lyrics(acestep_result *result, const ace_output *output,
     return status;
 }
 
-/* ---- running ------------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static ace_status prepare(const task *t, const acestep_result *result, ace_output *output,
                           ace_error *err)
@@ -156,8 +154,7 @@ char *acestep_latents_json(const char *path, acestep_error *err)
     return text;
 }
 
-/* ---- what can be asked --------------------------------------------------------------------------
- */
+/* ---- what can be asked ----------------------------------------------------------------------- */
 
 acestep_status acestep_encode(acestep_engine *engine, const acestep_request *request,
                               acestep_progress *progress, void *context, acestep_result **out,

@@ -79,9 +79,9 @@ static void head(table *t, const acestep_plan *plan)
     ace_report_bytes(c->budget_bytes, room, sizeof room);
     line(t, "%s: %s, %s to plan with\n", plan->device, plan->settings.tier.label, room);
     line(t, "%s%s, quantization %s, VAE %s in windows of %lld frames",
-         c->host ? "computing on the CPU" : "offload ",
-         c->host ? "" : ace_offload_name(c->offload), c->int8 ? "int8" : "none",
-         c->vae == ACE_VAE_HOST ? "on the CPU" : "on the device", (long long)c->vae_chunk);
+         c->host ? "computing on the CPU" : "offload ", c->host ? "" : ace_offload_name(c->offload),
+         c->int8 ? "int8" : "none", c->vae == ACE_VAE_HOST ? "on the CPU" : "on the device",
+         (long long)c->vae_chunk);
     if (c->window < plan->layers && !c->host) {
         line(t, ", %d of %d layers at a time", c->window, plan->layers);
     }
@@ -178,8 +178,8 @@ char *ace_result_table(const acestep_result *r)
     char peak[24];
     ace_report_bytes(r->found.peak_bytes, peak, sizeof peak);
     bool as_planned = r->found.peak_bytes == ace_stage_log_peak(&r->plan.stages);
-    line(&t, "\n  %.2f s for %.1f s of audio; peak memory %s%s\n", r->wall_seconds,
-         r->plan.seconds, peak, as_planned ? ", as planned to the byte" : "");
+    line(&t, "\n  %.2f s for %.1f s of audio; peak memory %s%s\n", r->wall_seconds, r->plan.seconds,
+         peak, as_planned ? ", as planned to the byte" : "");
     return t.text;
 }
 
@@ -201,10 +201,10 @@ static json_t *stage_json(const ace_stage_record *s)
                      s->name, "stage", s->key, "peak_bytes", (json_int_t)s->peak_bytes,
                      "work_bytes", (json_int_t)s->work_bytes, "host_bytes",
                      (json_int_t)s->host_bytes, "allocations", (json_int_t)s->allocations,
-                     "components", parts, "bytes", tags, "flops",
-                     s->counters.flops, "host_to_device_bytes", s->counters.uploaded,
-                     "device_to_host_bytes", s->counters.downloaded, "load_seconds",
-                     s->load_seconds, "compute_seconds", s->compute_seconds);
+                     "components", parts, "bytes", tags, "flops", s->counters.flops,
+                     "host_to_device_bytes", s->counters.uploaded, "device_to_host_bytes",
+                     s->counters.downloaded, "load_seconds", s->load_seconds, "compute_seconds",
+                     s->compute_seconds);
 }
 
 json_t *ace_stage_log_json(const ace_stage_log *log, size_t peak_bytes)
@@ -244,9 +244,10 @@ json_t *ace_warnings_json(const ace_warnings *w)
 {
     json_t *list = json_array();
     for (int i = 0; i < w->count; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", w->item[i].id,
-                                              "field", w->item[i].field, "asked", w->item[i].asked, "used", w->item[i].used,
-                                              "reason", w->item[i].reason));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", w->item[i].id, "field",
+                                        w->item[i].field, "asked", w->item[i].asked, "used",
+                                        w->item[i].used, "reason", w->item[i].reason));
     }
     return list;
 }

@@ -12,8 +12,9 @@
 /* Where the song went and how the machine was used does not belong to repeating it. */
 static void drop_places(json_t *root)
 {
-    static const char *const names[] = {"output", "overwrite", "threads", "exec", "profile",
-                                        "cache", "cache_limit", "cache_dir", "cache_least"};
+    static const char *const names[] = {"output",      "overwrite", "threads",
+                                        "exec",        "profile",   "cache",
+                                        "cache_limit", "cache_dir", "cache_least"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_object_del(root, names[i]);
     }
@@ -22,7 +23,7 @@ static void drop_places(json_t *root)
 /* What the language model was asked has been done: its answer stands in the options. */
 static void drop_questions(json_t *root)
 {
-    static const char *const names[] = {"sample_query", "use_format", "use_cot_lyrics",
+    static const char *const names[] = {"sample_query",  "use_format",      "use_cot_lyrics",
                                         "use_cot_metas", "use_cot_caption", "use_cot_language"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_object_del(root, names[i]);
@@ -46,12 +47,11 @@ json_t *ace_lm_phases_json(const ace_lm_written *w)
     json_t *phases = json_object();
     for (int i = 0; i < ACE_LM_PHASES; i++) {
         const ace_lm_phase *p = &w->phase[i];
-        json_object_set_new(phases, names[i],
-                            json_pack("{s:I, s:f, s:f, s:f, s:f, s:f}", "tokens",
-                                      (json_int_t)p->tokens, "seconds", p->seconds, "network",
-                                      p->times.model, "constrained_decoding", p->times.rules,
-                                      "guidance", p->times.guidance, "sampling",
-                                      p->times.sampling));
+        json_object_set_new(
+            phases, names[i],
+            json_pack("{s:I, s:f, s:f, s:f, s:f, s:f}", "tokens", (json_int_t)p->tokens, "seconds",
+                      p->seconds, "network", p->times.model, "constrained_decoding", p->times.rules,
+                      "guidance", p->times.guidance, "sampling", p->times.sampling));
     }
     return phases;
 }
@@ -59,10 +59,10 @@ json_t *ace_lm_phases_json(const ace_lm_written *w)
 json_t *ace_lm_report_json(const acestep_result *result, int brief)
 {
     const ace_lm_written *w = &result->job.written[brief];
-    json_t *root = json_pack("{s:s, s:I, s:f, s:f}", "model", result->plan.settings.lm_model,
-                             "tokens", (json_int_t)w->tokens, "seconds", w->seconds,
-                             "tokens_per_second",
-                             w->seconds > 0 ? (double)w->tokens / w->seconds : 0.0);
+    json_t *root =
+        json_pack("{s:s, s:I, s:f, s:f}", "model", result->plan.settings.lm_model, "tokens",
+                  (json_int_t)w->tokens, "seconds", w->seconds, "tokens_per_second",
+                  w->seconds > 0 ? (double)w->tokens / w->seconds : 0.0);
     for (int i = 0; i < ACE_LM_FIELDS; i++) {
         if (w->fields.text[i] != NULL) {
             json_object_set_new(root, ace_lm_field_name((ace_lm_field)i),
@@ -154,7 +154,8 @@ char *ace_sidecar_json(const ace_request *request, const ace_workshop *w, const 
     json_object_set_new(root, "seed", json_string(seed));
     json_object_set_new(root, "batch_size", json_integer(1));
     json_object_set_new(root, "acestep", history(w, brief, song, result));
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(ace_request_json_digits(request)));
+    char *text =
+        json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(ace_request_json_digits(request)));
     json_decref(root);
     return text;
 }

@@ -94,8 +94,7 @@ void acestep_words_free(acestep_words *words)
     }
 }
 
-/* ---- what they are ------------------------------------------------------------------------------
- */
+/* ---- what they are --------------------------------------------------------------------------- */
 
 static const char *text_of(const acestep_words *words, ace_lm_field field)
 {
@@ -121,12 +120,12 @@ static void put_number(json_t *root, const char *name, const acestep_words *word
 static json_t *history(const acestep_words *words)
 {
     const ace_lm_written *w = &words->job.written[0];
-    json_t *h = json_pack("{s:s, s:s, s:I, s:f, s:f, s:I, s:o}", "version", acestep_version(),
-                          "lm_model", words->plan.settings.lm_model, "tokens",
-                          (json_int_t)w->tokens, "tokens_per_second",
-                          w->seconds > 0 ? (double)w->tokens / w->seconds : 0.0, "seconds",
-                          words->seconds, "peak_bytes", (json_int_t)words->found.peak_bytes,
-                          "warnings", ace_warnings_json(&words->plan.warnings));
+    json_t *h =
+        json_pack("{s:s, s:s, s:I, s:f, s:f, s:I, s:o}", "version", acestep_version(), "lm_model",
+                  words->plan.settings.lm_model, "tokens", (json_int_t)w->tokens,
+                  "tokens_per_second", w->seconds > 0 ? (double)w->tokens / w->seconds : 0.0,
+                  "seconds", words->seconds, "peak_bytes", (json_int_t)words->found.peak_bytes,
+                  "warnings", ace_warnings_json(&words->plan.warnings));
     put_text(h, "genres", text_of(words, ACE_LM_GENRES));
     json_object_set_new(h, "phases", ace_lm_phases_json(w));
     return h;

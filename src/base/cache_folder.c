@@ -82,8 +82,7 @@ uint64_t ace_cache_folder_room(const char *path)
     return statvfs(path, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
 }
 
-/* ---- what lies in it --------------------------------------------------------------------------
- */
+/* ---- what lies in it ------------------------------------------------------------------------- */
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -202,8 +201,7 @@ uint64_t ace_cache_folder_trim(const char *path, const char *suffix, uint64_t mo
     return total;
 }
 
-/* ---- one file ----------------------------------------------------------------------------------
- */
+/* ---- one file -------------------------------------------------------------------------------- */
 
 int ace_cache_file_open(const char *path, uint64_t *bytes)
 {

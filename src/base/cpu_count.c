@@ -38,7 +38,7 @@ static bool read_line(char line[LINE_BYTES], const char *root, const char *direc
     return ok;
 }
 
-/* ---- cores ---------------------------------------------------------------------------------- */
+/* ---- cores ----------------------------------------------------------------------------------- */
 
 /* The lowest allowed CPU of a list as the kernel writes it ("0-1,64"); `otherwise` if none is. */
 static long first_allowed(const char *list, const ace_cpu_mask *mask, long otherwise)
@@ -79,7 +79,7 @@ static int count_cores(const char *root, const ace_cpu_mask *mask)
     return cores;
 }
 
-/* ---- quotas --------------------------------------------------------------------------------- */
+/* ---- quotas ---------------------------------------------------------------------------------- */
 
 static int cpus_of_quota(long long quota, long long period)
 {
@@ -187,7 +187,7 @@ static int cgroup_quota(const char *root)
     return least;
 }
 
-/* ---- both ----------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 int ace_cpu_count_at(const char *root, const ace_cpu_mask *mask)
 {

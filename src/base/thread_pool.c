@@ -61,7 +61,7 @@ struct ace_pool {
 
 static _Thread_local bool inside_task;
 
-/* ---- waiting -------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 /* Sleeps while the word has that value. May return early. */
 static void sleep_on(_Atomic uint32_t *word, uint32_t value)
@@ -131,7 +131,7 @@ static void wait_for_tasks(ace_pool *pool)
     atomic_store(&pool->caller_sleeps, false);
 }
 
-/* ---- tasks ---------------------------------------------------------------------------------- */
+/* ---- tasks ----------------------------------------------------------------------------------- */
 
 /* Takes the next task; false: none is left. */
 static bool take(ace_pool *pool, int64_t *task)
@@ -202,7 +202,8 @@ static void run_inline(int64_t n_tasks, ace_pool_task *task, void *context)
 
 void ace_pool_run(ace_pool *pool, int64_t n_tasks, ace_pool_task *task, void *context)
 {
-    ace_float_mode before = ace_float_mode_fast(); /* as the workers have it: the same bits everywhere */
+    ace_float_mode before =
+        ace_float_mode_fast(); /* as the workers have it: the same bits everywhere */
     if (inside_task || pool->threads == 1 || n_tasks <= 1) {
         run_inline(n_tasks, task, context);
         ace_float_mode_set(before);
@@ -217,7 +218,7 @@ void ace_pool_run(ace_pool *pool, int64_t n_tasks, ace_pool_task *task, void *co
     ace_float_mode_set(before);
 }
 
-/* ---- the pool ------------------------------------------------------------------------------- */
+/* ---- the pool -------------------------------------------------------------------------------- */
 
 static ace_pool *allocate(int threads)
 {

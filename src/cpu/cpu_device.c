@@ -12,7 +12,7 @@
 
 enum { LINE = 64, HUGE_PAGE = 2 << 20 };
 
-/* ---- instruction sets ----------------------------------------------------------------------- */
+/* ---- instruction sets ------------------------------------------------------------------------ */
 
 static const char *const level_names[] = {"generic", "avx2", "avx512"};
 
@@ -59,7 +59,7 @@ bool ace_cpu_level_parse(const char *name, ace_cpu_level *out)
     return false;
 }
 
-/* ---- memory --------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 /* A block aligned to cache lines; the line before it remembers what to free. */
 static unsigned char *allocate_lines(size_t bytes)
@@ -172,7 +172,7 @@ static ace_status write_bytes(ace_device *device, uint64_t addr, const void *fro
     return ACESTEP_OK;
 }
 
-/* ---- the device ----------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static void close_device(ace_device *device)
 {

@@ -101,8 +101,7 @@ void ace_cpu_fill(ace_device *device, ace_tensor y, float value)
     run(device, (element_job){.op = OP_FILL, .y = y, .value = value});
 }
 
-/* ---- scatter ----------------------------------------------------------------------------------
- */
+/* ---- scatter --------------------------------------------------------------------------------- */
 
 typedef struct scatter_job {
     const ace_row_kernels *kernels;
@@ -151,8 +150,7 @@ void ace_cpu_scatter(ace_device *device, ace_tensor y, ace_tensor x, const ace_s
     ace_pool_run(cpu->pool, tasks, scatter_task, &job);
 }
 
-/* ---- mix --------------------------------------------------------------------------------------
- */
+/* ---- mix ------------------------------------------------------------------------------------- */
 
 typedef struct mix_job {
     const ace_row_kernels *kernels;

@@ -153,8 +153,7 @@ static bool is_finite_bf16(const uint16_t *v, int64_t n)
     return peak < 0x7f80;
 }
 
-/* ---- one lane of a chunk, in the packed type ----------------------------------------------------
- */
+/* ---- one lane of a chunk, in the packed type ------------------------------------------------- */
 
 /* A stretch of depth of one panel and tap, lane by lane, on its way from row order to panel order.
  */
@@ -250,8 +249,7 @@ static bool load_lane(const packing *p, chunk *c, source_row s, int lane, int ta
     return true;
 }
 
-/* ---- panel order --------------------------------------------------------------------------------
- */
+/* ---- panel order ----------------------------------------------------------------------------- */
 
 /* What lies together in a panel's row moves as one unit of 4 bytes: fours, pairs or single numbers.
  */

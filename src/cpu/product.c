@@ -65,7 +65,7 @@ static int64_t div_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* ---- packed matrices ------------------------------------------------------------------------ */
+/* ---- packed matrices ------------------------------------------------------------------------- */
 
 static int64_t panels_of(const ace_matrix_shape *s)
 {
@@ -112,7 +112,7 @@ ace_packed ace_packed_of(const ace_matrix *w)
     return p;
 }
 
-/* ---- blocking ------------------------------------------------------------------------------- */
+/* ---- blocking -------------------------------------------------------------------------------- */
 
 /* Products that the processor has units for, beside those of f32. */
 typedef struct product_units {
@@ -272,7 +272,7 @@ static blocking choose_blocking(const ace_product *p, const ace_product_kernels 
     return cut;
 }
 
-/* ---- a task --------------------------------------------------------------------------------- */
+/* ---- a task ---------------------------------------------------------------------------------- */
 
 typedef struct task_range {
     int64_t first_row, rows;

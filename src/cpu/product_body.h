@@ -5,7 +5,7 @@
 #include "cpu/row_view.h"
 #include "cpu/vector_math.h"
 
-/* ---- inputs --------------------------------------------------------------------------------- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 static ace_vf snake(ace_vf v, ace_vf alpha, ace_vf inv_beta)
 {
@@ -181,7 +181,7 @@ static void fill(const ace_product *p, const ace_tile *tile, int64_t tile_row, i
     }
 }
 
-/* ---- weights -------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 /* Widening: bf16 lies in pairs, [n/32][16][2]; f32 results are [n/16][16]. */
 static void widen_bf16_to_f32(float *restrict to, const uint16_t *restrict from, int64_t n)
@@ -225,7 +225,7 @@ static void widen_i8_to_bf16(uint16_t *restrict to, const int8_t *restrict from,
     }
 }
 
-/* ---- results -------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 /* One panel's constants, padded so that whole vectors can be read. */
 typedef struct panel_terms {

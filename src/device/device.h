@@ -18,17 +18,17 @@
 
 typedef struct ace_device ace_device;
 
-/* ---- weights of a product or a convolution, prepacked into the device's own layout ------------ */
+/* ---- weights of a product or a convolution, prepacked into the device's own layout ----------- */
 
 typedef struct ace_matrix_shape {
-    int64_t rows;    /* output features, N */
-    int64_t cols;    /* input features of one tap, K */
-    int taps;        /* 1 for a linear layer; the kernel size of a convolution */
-    ace_dtype dtype; /* ACE_F32, ACE_BF16, ACE_I8 (symmetric, one scale per row) */
+    int64_t rows;     /* output features, N */
+    int64_t cols;     /* input features of one tap, K */
+    int taps;         /* 1 for a linear layer; the kernel size of a convolution */
+    ace_dtype dtype;  /* ACE_F32, ACE_BF16, ACE_I8 (symmetric, one scale per row) */
     bool int8_inputs; /* of an I8 matrix: the inputs may be rounded to 8 bits, each run of at least
                          128 columns of a row with a scale of its own; else they keep at least the
                          precision of bf16 */
-    bool swiglu;     /* rows are [gate; up], each rows / 2: the product yields silu(gate)·up, so its
+    bool swiglu; /* rows are [gate; up], each rows / 2: the product yields silu(gate)·up, so its
                         output has rows / 2 columns; or gate and up as they are, into an output of
                         rows columns */
 } ace_matrix_shape;
@@ -52,7 +52,7 @@ typedef struct ace_matrix_part {
     const float *row_scale, *col_scale;         /* NULL: 1 */
 } ace_matrix_part;
 
-/* ---- arguments of the operations -------------------------------------------------------------- */
+/* ---- arguments of the operations ------------------------------------------------------------- */
 
 /* y = epilogue(x · Wᵀ): value = product + bias, then
  *   plain       y = value
@@ -98,20 +98,20 @@ typedef struct ace_attention {
     int64_t batch, q_len, kv_len;
     int64_t heads, kv_heads, head_dim;
     float scale;
-    bool causal;              /* key j ≤ query i + kv_len - q_len */
-    int64_t window;           /* keys with |i - j| ≤ window; 0: all */
-    const int32_t *kv_valid;  /* host [batch]: keys that exist for each item; NULL: kv_len */
-    const int32_t *kv_index;  /* host [batch]: which block of kv_len rows of k and v an item reads;
+    bool causal;             /* key j ≤ query i + kv_len - q_len */
+    int64_t window;          /* keys with |i - j| ≤ window; 0: all */
+    const int32_t *kv_valid; /* host [batch]: keys that exist for each item; NULL: kv_len */
+    const int32_t *kv_index; /* host [batch]: which block of kv_len rows of k and v an item reads;
                                  NULL: its own */
     const ace_key_rows *kv_rows; /* host [batch]: k and v are pools of rows of any number, and this
                                     says which an item reads; NULL: blocks. Neither kv_index nor
                                     uniform_when_hidden go with it */
-    int64_t kv_head_rows;     /* with kv_rows: k and v are [kv_heads·kv_head_rows, head_dim], a
+    int64_t kv_head_rows;        /* with kv_rows: k and v are [kv_heads·kv_head_rows, head_dim], a
                                  pool for each key head, so that a head's keys are one run of
                                  memory; 0: heads side by side */
     ace_tensor k_scale, v_scale; /* f32 [rows of k, 1], with kv_head_rows: k and v are I8, and row r
                                     stands for its numbers times scale[r]; or both empty */
-    const uint8_t *kv_mask;   /* host [batch, kv_len]: 0 hides a key; NULL: none hidden */
+    const uint8_t *kv_mask;      /* host [batch, kv_len]: 0 hides a key; NULL: none hidden */
     bool uniform_when_hidden; /* a query whose keys are all hidden averages all kv_len keys, as the
                                  original's finite mask value does; else it yields zeros */
 } ace_attention;
@@ -174,16 +174,16 @@ typedef struct ace_device_memory {
     size_t held;  /* what it has reserved */
 } ace_device_memory;
 
-/* ---- watching --------------------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
 /* One operation that is over, as a profiler hears of it. */
 typedef struct ace_operation {
-    const char *name; /* "linear", "attention", …: static */
-    ace_tensor x, y;  /* what was read (attention: the queries) and written */
-    int64_t keys;     /* attention: of an item; else 0 */
-    int taps;         /* of a product; 0: no matrix */
-    ace_dtype matrix; /* of a product */
-    double flops;     /* as the stream counts them */
+    const char *name;      /* "linear", "attention", …: static */
+    ace_tensor x, y;       /* what was read (attention: the queries) and written */
+    int64_t keys;          /* attention: of an item; else 0 */
+    int taps;              /* of a product; 0: no matrix */
+    ace_dtype matrix;      /* of a product */
+    double flops;          /* as the stream counts them */
     double read, written;  /* bytes, each operand once */
     double started, ended; /* ace_clock_seconds() */
 } ace_operation;
@@ -193,7 +193,7 @@ typedef struct ace_watch {
     void *context;
 } ace_watch;
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 typedef struct ace_device_ops {
     /* memory; addr is never 0. reserve gives zero-filled or undefined memory. */
@@ -206,8 +206,8 @@ typedef struct ace_device_ops {
 
     /* packed weights. bytes depends on the shape alone; pack refuses NaN and infinity, naming the part. */
     size_t (*matrix_bytes)(const ace_device *, const ace_matrix_shape *);
-    ace_status (*matrix_pack)(ace_device *, const ace_matrix *, const ace_matrix_part *, int n_parts,
-                              ace_error *);
+    ace_status (*matrix_pack)(ace_device *, const ace_matrix *, const ace_matrix_part *,
+                              int n_parts, ace_error *);
     /* The same into host memory of matrix_bytes, 64-byte aligned: part of an image that `write`
      * brings to the device. */
     ace_status (*matrix_image)(ace_device *, const ace_matrix_shape *, const ace_matrix_part *,
@@ -224,7 +224,8 @@ typedef struct ace_device_ops {
     void (*await)(ace_device *, uint64_t written);
 
     /* operations */
-    void (*linear)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *, const ace_epilogue *);
+    void (*linear)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
+                   const ace_epilogue *);
     void (*conv)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *, const ace_conv *,
                  const ace_epilogue *);
     void (*conv_transpose)(ace_device *, ace_tensor y, ace_tensor x, const ace_matrix *,
@@ -234,7 +235,8 @@ typedef struct ace_device_ops {
     void (*attention)(ace_device *, ace_tensor y, ace_tensor q, ace_tensor k, ace_tensor v,
                       const ace_attention *);
     void (*silu)(ace_device *, ace_tensor y, ace_tensor x);
-    void (*silu_mul)(ace_device *, ace_tensor y, ace_tensor gate, ace_tensor up); /* silu(gate)·up */
+    void (*silu_mul)(ace_device *, ace_tensor y, ace_tensor gate,
+                     ace_tensor up); /* silu(gate)·up */
     /* y[r] = a[r / (rows(y)/rows(a))] + b[r % rows(b)] */
     void (*add)(ace_device *, ace_tensor y, ace_tensor a, ace_tensor b);
     void (*copy)(ace_device *, ace_tensor y, ace_tensor x); /* converts between f32 and bf16 */
@@ -257,8 +259,8 @@ typedef struct ace_device_ops {
 
     /* Columns of rows of f32 logits, which are used up; chosen: host [n], ACE_CHOICE_NONE where all
      * that are permitted are -inf, or one is NaN or +inf. NULL: the host chooses (lm/sampler.h). */
-    ace_status (*choose)(ace_device *, ace_tensor logits, const ace_choice *, int n, int32_t *chosen,
-                         ace_error *);
+    ace_status (*choose)(ace_device *, ace_tensor logits, const ace_choice *, int n,
+                         int32_t *chosen, ace_error *);
 
     /* True when it can do nothing more until it is opened again. From any thread. NULL: never so. */
     bool (*is_lost)(const ace_device *);
@@ -268,12 +270,13 @@ typedef struct ace_device_ops {
 struct ace_device {
     const char *name; /* "cpu", "measure", … */
     const ace_device_ops *ops;
-    size_t alignment;        /* of every block in an arena, a power of two */
-    size_t workspace_bytes;  /* held by the device itself besides the arenas: part of every plan */
-    bool computes;           /* false: results are undefined, only sizes count */
-    bool addressable;        /* addresses are pointers of this process to ordinary memory */
-    const char *stage, *tag; /* what the work at hand is for: labels of the ledger, static strings */
-    const ace_watch *watch;  /* hears of every operation of a stream; borrowed; NULL: nobody */
+    size_t alignment;       /* of every block in an arena, a power of two */
+    size_t workspace_bytes; /* held by the device itself besides the arenas: part of every plan */
+    bool computes;          /* false: results are undefined, only sizes count */
+    bool addressable;       /* addresses are pointers of this process to ordinary memory */
+    const char *stage,
+        *tag;               /* what the work at hand is for: labels of the ledger, static strings */
+    const ace_watch *watch; /* hears of every operation of a stream; borrowed; NULL: nobody */
 };
 
 static inline void ace_device_close(ace_device *device)

@@ -28,7 +28,8 @@ static bool is_row_of(ace_tensor t, int64_t cols)
 /* A [groups, cols] table whose rows each serve an equal run of `rows` rows. */
 static bool is_group_table(ace_tensor t, int64_t rows, int64_t cols)
 {
-    return t.addr == 0 || (t.dtype == ACE_F32 && t.cols == cols && t.rows > 0 && rows % t.rows == 0);
+    return t.addr == 0 ||
+           (t.dtype == ACE_F32 && t.cols == cols && t.rows > 0 && rows % t.rows == 0);
 }
 
 static bool refuse(ace_stream *s, bool valid, const char *operation)
@@ -61,7 +62,7 @@ static bool is_output_of(ace_tensor y, const ace_matrix *w)
     return y.cols == w->shape.rows || (w->shape.swiglu && y.cols == w->shape.rows / 2);
 }
 
-/* ---- watching --------------------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
 /* The clock is asked only while somebody listens. */
 static double started(const ace_stream *s)
@@ -87,15 +88,16 @@ static double bytes_of(ace_tensor t)
 static void finished_product(const ace_stream *s, double start, const char *name, ace_tensor y,
                              ace_tensor x, const ace_matrix *w, bool accumulate, double flops)
 {
-    finished(s, start,
-             (ace_operation){.name = name,
-                             .x = x,
-                             .y = y,
-                             .taps = w->shape.taps,
-                             .matrix = w->shape.dtype,
-                             .flops = flops,
-                             .read = bytes_of(x) + (double)w->bytes + (accumulate ? bytes_of(y) : 0),
-                             .written = bytes_of(y)});
+    finished(
+        s, start,
+        (ace_operation){.name = name,
+                        .x = x,
+                        .y = y,
+                        .taps = w->shape.taps,
+                        .matrix = w->shape.dtype,
+                        .flops = flops,
+                        .read = bytes_of(x) + (double)w->bytes + (accumulate ? bytes_of(y) : 0),
+                        .written = bytes_of(y)});
 }
 
 /* An operation that counts no FLOPs: it is as fast as memory. b: a second operand, or empty. */
@@ -110,7 +112,7 @@ static void finished_pass(const ace_stream *s, double start, const char *name, a
                              .written = bytes_of(y)});
 }
 
-/* ---- products --------------------------------------------------------------------------------- */
+/* ---- products -------------------------------------------------------------------------------- */
 
 static double product_flops(int64_t rows, const ace_matrix *w)
 {
@@ -120,9 +122,10 @@ static double product_flops(int64_t rows, const ace_matrix *w)
 void ace_linear(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
                 const ace_epilogue *e)
 {
-    if (refuse(s, is_work_type(y) && is_work_type(x) && w->addr != 0 && w->shape.taps == 1 &&
-                       x.cols == w->shape.cols && is_output_of(y, w) && x.rows == y.rows &&
-                       epilogue_fits(e, y, w),
+    if (refuse(s,
+               is_work_type(y) && is_work_type(x) && w->addr != 0 && w->shape.taps == 1 &&
+                   x.cols == w->shape.cols && is_output_of(y, w) && x.rows == y.rows &&
+                   epilogue_fits(e, y, w),
                "linear")) {
         return;
     }
@@ -143,10 +146,11 @@ static bool snake_fits(ace_tensor alpha, ace_tensor inv_beta, int64_t channels)
 void ace_conv1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w, const ace_conv *c,
                 const ace_epilogue *e)
 {
-    if (refuse(s, is_work_type(y) && is_work_type(x) && w->addr != 0 && !w->shape.swiglu &&
-                       x.cols == w->shape.cols && y.cols == w->shape.rows && c->stride > 0 &&
-                       c->dilation > 0 && c->pad >= 0 && epilogue_fits(e, y, w) &&
-                       snake_fits(c->snake_alpha, c->snake_inv_beta, x.cols),
+    if (refuse(s,
+               is_work_type(y) && is_work_type(x) && w->addr != 0 && !w->shape.swiglu &&
+                   x.cols == w->shape.cols && y.cols == w->shape.rows && c->stride > 0 &&
+                   c->dilation > 0 && c->pad >= 0 && epilogue_fits(e, y, w) &&
+                   snake_fits(c->snake_alpha, c->snake_inv_beta, x.cols),
                "conv1d")) {
         return;
     }
@@ -161,12 +165,13 @@ void ace_conv1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w, 
 void ace_conv_transpose1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
                           const ace_conv_transpose *c)
 {
-    if (refuse(s, is_work_type(y) && is_work_type(x) && w->addr != 0 && !w->shape.swiglu &&
-                       w->shape.taps == 2 && x.cols == w->shape.cols && c->stride > 0 &&
-                       c->crop >= 0 && c->crop <= c->stride &&
-                       w->shape.rows == c->stride * y.cols && y.rows == x.rows * c->stride &&
-                       is_row_of(c->bias, y.cols) && ace_tensor_is_contiguous(y) &&
-                       snake_fits(c->snake_alpha, c->snake_inv_beta, x.cols),
+    if (refuse(s,
+               is_work_type(y) && is_work_type(x) && w->addr != 0 && !w->shape.swiglu &&
+                   w->shape.taps == 2 && x.cols == w->shape.cols && c->stride > 0 && c->crop >= 0 &&
+                   c->crop <= c->stride && w->shape.rows == c->stride * y.cols &&
+                   y.rows == x.rows * c->stride && is_row_of(c->bias, y.cols) &&
+                   ace_tensor_is_contiguous(y) &&
+                   snake_fits(c->snake_alpha, c->snake_inv_beta, x.cols),
                "conv_transpose1d")) {
         return;
     }
@@ -179,10 +184,11 @@ void ace_conv_transpose1d(ace_stream *s, ace_tensor y, ace_tensor x, const ace_m
 
 void ace_rms_norm(ace_stream *s, ace_tensor y, ace_tensor x, const ace_norm *n)
 {
-    if (refuse(s, is_work_type(y) && is_work_type(x) && same_shape(x, y) && n->weight.addr != 0 &&
-                       is_row_of(n->weight, x.cols) && (n->scale.addr != 0) == (n->shift.addr != 0) &&
-                       is_group_table(n->scale, x.rows, x.cols) &&
-                       is_group_table(n->shift, x.rows, x.cols),
+    if (refuse(s,
+               is_work_type(y) && is_work_type(x) && same_shape(x, y) && n->weight.addr != 0 &&
+                   is_row_of(n->weight, x.cols) && (n->scale.addr != 0) == (n->shift.addr != 0) &&
+                   is_group_table(n->scale, x.rows, x.cols) &&
+                   is_group_table(n->shift, x.rows, x.cols),
                "rms_norm")) {
         return;
     }
@@ -194,11 +200,12 @@ void ace_rms_norm(ace_stream *s, ace_tensor y, ace_tensor x, const ace_norm *n)
 void ace_head_rms_norm(ace_stream *s, ace_tensor x, const ace_head_norm *n)
 {
     int64_t head_dim = n->weight.cols;
-    if (refuse(s, is_work_type(x) && n->heads > 0 && head_dim > 0 && head_dim % 2 == 0 &&
-                       x.cols == n->heads * head_dim && n->weight.addr != 0 &&
-                       is_row_of(n->weight, head_dim) &&
-                       (n->rope.addr == 0 ||
-                        (n->rope.dtype == ACE_F32 && n->rope.cols == head_dim && n->rope.rows > 0)),
+    if (refuse(s,
+               is_work_type(x) && n->heads > 0 && head_dim > 0 && head_dim % 2 == 0 &&
+                   x.cols == n->heads * head_dim && n->weight.addr != 0 &&
+                   is_row_of(n->weight, head_dim) &&
+                   (n->rope.addr == 0 ||
+                    (n->rope.dtype == ACE_F32 && n->rope.cols == head_dim && n->rope.rows > 0)),
                "head_rms_norm")) {
         return;
     }
@@ -237,7 +244,8 @@ static bool keys_fit(ace_tensor k, const ace_attention *a)
         }
         return fit;
     }
-    fit = a->kv_head_rows == 0 && k.rows % a->kv_len == 0 && (a->kv_index != NULL || k.rows == a->batch * a->kv_len);
+    fit = a->kv_head_rows == 0 && k.rows % a->kv_len == 0 &&
+          (a->kv_index != NULL || k.rows == a->batch * a->kv_len);
     for (int64_t b = 0; fit && a->kv_index != NULL && b < a->batch; b++) {
         fit = a->kv_index[b] >= 0 && a->kv_index[b] < k.rows / a->kv_len;
     }
@@ -325,8 +333,9 @@ void ace_silu(ace_stream *s, ace_tensor y, ace_tensor x)
 
 void ace_silu_mul(ace_stream *s, ace_tensor y, ace_tensor gate, ace_tensor up)
 {
-    if (refuse(s, is_work_type(y) && is_work_type(gate) && is_work_type(up) &&
-                       same_shape(gate, y) && same_shape(up, y),
+    if (refuse(s,
+               is_work_type(y) && is_work_type(gate) && is_work_type(up) && same_shape(gate, y) &&
+                   same_shape(up, y),
                "silu_mul")) {
         return;
     }
@@ -337,8 +346,9 @@ void ace_silu_mul(ace_stream *s, ace_tensor y, ace_tensor gate, ace_tensor up)
 
 void ace_add(ace_stream *s, ace_tensor y, ace_tensor a, ace_tensor b)
 {
-    if (refuse(s, is_work_type(y) && is_work_type(a) && is_work_type(b) && a.cols == y.cols &&
-                       b.cols == y.cols && y.rows % a.rows == 0 && y.rows % b.rows == 0,
+    if (refuse(s,
+               is_work_type(y) && is_work_type(a) && is_work_type(b) && a.cols == y.cols &&
+                   b.cols == y.cols && y.rows % a.rows == 0 && y.rows % b.rows == 0,
                "add")) {
         return;
     }

@@ -10,8 +10,7 @@
 
 enum { PATH_BYTES = 4352 };
 
-/* ---- where it may lie ---------------------------------------------------------------------------
- */
+/* ---- where it may lie ------------------------------------------------------------------------ */
 
 /* The folder of the running program; false where the system does not tell. */
 static bool program_folder(char *out, size_t room)
@@ -57,8 +56,7 @@ static ace_status find_file(const char *folder, const char *name, char *path, ac
         name, name);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static ace_status check_table(const ace_plugin *p, const char *path, const char *name,
                               ace_error *err)

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* ---- the ledger -------------------------------------------------------------------------------
- */
+/* ---- the ledger ------------------------------------------------------------------------------ */
 
 static bool same_label(const char *a, const char *b)
 {
@@ -46,8 +45,7 @@ static double bytes_of(ace_tensor t)
     return (double)t.rows * (double)t.cols * (double)ace_dtype_bytes(t.dtype);
 }
 
-/* ---- copies -----------------------------------------------------------------------------------
- */
+/* ---- copies ---------------------------------------------------------------------------------- */
 
 ace_status ace_sim_upload(ace_device *device, ace_tensor to, const float *from, ace_error *err)
 {

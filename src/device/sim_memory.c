@@ -23,8 +23,7 @@ void ace_sim_unmap(uint64_t addr, size_t bytes)
     }
 }
 
-/* ---- the table of blocks ----------------------------------------------------------------------
- */
+/* ---- the table of blocks --------------------------------------------------------------------- */
 
 /* The block that holds addr, or n_blocks. A job holds a handful of arenas: a walk is enough. */
 static int find(const ace_sim *sim, uint64_t addr)
@@ -75,8 +74,7 @@ static ace_sim_block take_out(ace_sim *sim, uint64_t addr)
     return block;
 }
 
-/* ---- reservations -----------------------------------------------------------------------------
- */
+/* ---- reservations ---------------------------------------------------------------------------- */
 
 static bool exceeds_cap(const ace_sim *sim, size_t bytes)
 {

@@ -43,8 +43,7 @@ void ace_stream_progress(ace_stream *s, double fraction)
     }
 }
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static uint64_t allocate(ace_stream *s, size_t bytes)
 {

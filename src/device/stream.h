@@ -44,8 +44,7 @@ void ace_stream_fail(ace_stream *s, ace_status code, const char *format, ...)
 /* Reports progress and takes a cancel request. */
 void ace_stream_progress(ace_stream *s, double fraction);
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 ace_tensor ace_new(ace_stream *s, ace_dtype dtype, int64_t rows, int64_t cols);
 ace_arena_mark ace_mark(const ace_stream *s);
@@ -74,8 +73,7 @@ ace_matrix ace_matrix_new(ace_stream *s, const ace_matrix_shape *shape,
 ace_matrix ace_matrix_new_filled(ace_stream *s, const ace_matrix_shape *shape, const char *name,
                                  ace_fill_values *fill, const void *context);
 
-/* ---- operations: checked, counted, then passed to the device -----------------------------------
- */
+/* ---- operations: checked, counted, then passed to the device --------------------------------- */
 
 void ace_linear(ace_stream *s, ace_tensor y, ace_tensor x, const ace_matrix *w,
                 const ace_epilogue *e /* NULL: plain */);
@@ -96,8 +94,7 @@ void ace_fill(ace_stream *s, ace_tensor y, float value);
 void ace_scatter_rows(ace_stream *s, ace_tensor y, ace_tensor x, const ace_scatter *to);
 void ace_mix_columns(ace_stream *s, ace_tensor y, ace_tensor x, const ace_mix *m);
 
-/* ---- choosing (choice.c) -----------------------------------------------------------------------
- */
+/* ---- choosing (choice.c) --------------------------------------------------------------------- */
 
 /* Does the device choose? */
 bool ace_stream_chooses(const ace_stream *s);

@@ -18,7 +18,8 @@ const char *ace_device_kind_name(ace_device_kind kind)
     return names[kind];
 }
 
-static void diagnose(ace_hardware *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void diagnose(ace_hardware *h, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static void diagnose(ace_hardware *h, const char *format, ...)
 {
@@ -31,7 +32,7 @@ static void diagnose(ace_hardware *h, const char *format, ...)
     }
 }
 
-/* ---- the simulated size -------------------------------------------------------------------------- */
+/* ---- the simulated size ---------------------------------------------------------------------- */
 
 uint64_t ace_simulated_cap(double gb)
 {
@@ -87,7 +88,7 @@ static double nominal_gb(double gb)
     return gb;
 }
 
-/* ---- the choice of a device ------------------------------------------------------------------------ */
+/* ---- the choice of a device ------------------------------------------------------------------ */
 
 /* Has the plug-in code for it? Yes where the driver did not say what it is. */
 static bool is_supported(const ace_hardware_wishes *w, const ace_gpu *gpu)
@@ -194,13 +195,13 @@ static void explain_missing_card(const ace_hardware_wishes *w, ace_hardware *h)
     const ace_gpu *gpu = &h->gpu[h->chosen >= 0 ? h->chosen : 0];
     if (h->n_gpus > 0 && !w->cuda_plugin) {
         bool is_known = w->plugin_problem != NULL && w->plugin_problem[0] != '\0';
-        diagnose(h, "%s is there, but the CUDA plug-in of acestep cannot be used: %.400s", gpu->name,
-                 is_known ? w->plugin_problem : "build it with make cuda");
+        diagnose(h, "%s is there, but the CUDA plug-in of acestep cannot be used: %.400s",
+                 gpu->name, is_known ? w->plugin_problem : "build it with make cuda");
     } else if (h->n_gpus > 0 && h->chosen < 0) {
-        diagnose(h,
-                 "%s is there, but its compute capability is %d.%d, and the CUDA plug-in needs %d.%d",
-                 gpu->name, gpu->capability_major, gpu->capability_minor, w->cuda_capability / 10,
-                 w->cuda_capability % 10);
+        diagnose(
+            h, "%s is there, but its compute capability is %d.%d, and the CUDA plug-in needs %d.%d",
+            gpu->name, gpu->capability_major, gpu->capability_minor, w->cuda_capability / 10,
+            w->cuda_capability % 10);
     } else if (h->driver) {
         diagnose(h, "the NVIDIA driver answers but shows no card; is CUDA_VISIBLE_DEVICES empty?");
     } else if (ace_hardware_has_nvidia_files()) {

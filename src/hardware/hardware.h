@@ -42,9 +42,9 @@ typedef struct ace_hardware {
     char device_name[96];   /* of the card, "simulated 8 GB card", or of the CPU */
     char wanted[32];        /* the device asked for, when it is not there (W14); else empty */
 
-    double gb;         /* decides the tier: simulated, or the card's rounded up to nominal; 0: none */
-    bool simulated;    /* by one of the variables */
-    char variable[16]; /* its name */
+    double gb;      /* decides the tier: simulated, or the card's rounded up to nominal; 0: none */
+    bool simulated; /* by one of the variables */
+    char variable[16];    /* its name */
     uint64_t total_bytes; /* of the card, real or simulated; the host's on the CPU */
     uint64_t cap_bytes;   /* device bytes this program may hold */
 
@@ -53,7 +53,7 @@ typedef struct ace_hardware {
 
     bool driver; /* an NVIDIA driver answers */
     char diagnosis[ACE_MAX_DIAGNOSES][640];
-    int n_diagnoses; /* why there is no card to compute on, and what to do */
+    int n_diagnoses;   /* why there is no card to compute on, and what to do */
     char warning[200]; /* about a variable that could not be used; empty: none */
 } ace_hardware;
 

@@ -40,8 +40,7 @@ struct ace_lm_constraint {
     size_t genre_bytes;
 };
 
-/* ---- creation -----------------------------------------------------------------------------------
- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 /* One line: a line feed inside would end the value. */
 static ace_status encode_fixed(const ace_lm_grammar *g, const char *value, ace_tokens *out,
@@ -101,8 +100,7 @@ void ace_lm_constraint_free(ace_lm_constraint *c)
     }
 }
 
-/* ---- transitions --------------------------------------------------------------------------------
- */
+/* ---- transitions ----------------------------------------------------------------------------- */
 
 static void enter(ace_lm_constraint *c, state to)
 {
@@ -167,8 +165,7 @@ static void accept_fixed_string(ace_lm_constraint *c)
     }
 }
 
-/* ---- captions -----------------------------------------------------------------------------------
- */
+/* ---- captions -------------------------------------------------------------------------------- */
 
 bool ace_lm_constraint_looks(const ace_lm_constraint *c)
 {
@@ -234,8 +231,7 @@ static void accept_caption(ace_lm_constraint *c, int32_t id)
     c->line_continues = false;
 }
 
-/* ---- genres -------------------------------------------------------------------------------------
- */
+/* ---- genres ---------------------------------------------------------------------------------- */
 
 /* The genre so far with one token more, in lower case and without space in front; 0 for what is too
  * long. A genre's own spaces are single. */
@@ -272,8 +268,7 @@ static bool continues_genre(const ace_lm_constraint *c, int32_t id)
     return n > c->genre_bytes && ace_lm_genres_begins(c->grammar->genres, text, n, &whole);
 }
 
-/* ---- values -------------------------------------------------------------------------------------
- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 /* bpm and duration may go on after a whole number; other values end where one is complete. */
 static bool may_grow(ace_lm_field field)
@@ -328,8 +323,7 @@ static void accept_value(ace_lm_constraint *c, int32_t id)
     }
 }
 
-/* ---- codes and lyrics ---------------------------------------------------------------------------
- */
+/* ---- codes and lyrics ------------------------------------------------------------------------ */
 
 static void allow_codes(const ace_lm_constraint *c, ace_lm_allowed *out)
 {
@@ -347,8 +341,7 @@ static bool is_end(const ace_lm_constraint *c, int32_t id)
     return id == c->grammar->vocabulary->end || id == c->grammar->vocabulary->pad;
 }
 
-/* ---- the machine --------------------------------------------------------------------------------
- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 void ace_lm_constraint_allow(const ace_lm_constraint *c, ace_lm_allowed *out)
 {

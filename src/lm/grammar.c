@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- fixed strings ------------------------------------------------------------------------------
- */
+/* ---- fixed strings --------------------------------------------------------------------------- */
 
 /* The longest prefix that is one token, again and again. */
 static void spell_by_prefixes(const ace_lm_vocabulary *v, const char *text, ace_lm_fixed *out)
@@ -65,8 +64,7 @@ static ace_status spell(const ace_lm_vocabulary *v, const char *text, bool canon
     return status;
 }
 
-/* ---- values -------------------------------------------------------------------------------------
- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 typedef struct value_list {
     const ace_lm_vocabulary *vocabulary;

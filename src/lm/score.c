@@ -20,8 +20,7 @@ const char *ace_lm_condition_name(int condition)
     return condition == ACE_LM_SCORE_LYRICS ? "lyrics" : ace_lm_field_name((ace_lm_field)condition);
 }
 
-/* ---- one row ------------------------------------------------------------------------------------
- */
+/* ---- one row --------------------------------------------------------------------------------- */
 
 double ace_lm_score_recall(const float *logits, int64_t n, int64_t id)
 {
@@ -52,8 +51,7 @@ double ace_lm_score_log_probability(const float *logits, int64_t n, int64_t id)
     return fmax((double)logits[id] - most - log(sum), LEAST_LOG_PROBABILITY);
 }
 
-/* ---- a song -------------------------------------------------------------------------------------
- */
+/* ---- a song ---------------------------------------------------------------------------------- */
 
 double ace_lm_score_of_pmi(double pmi, double scale)
 {
@@ -113,8 +111,7 @@ void ace_lm_score_report(const ace_lm_score *s, char *out, size_t bytes)
     }
 }
 
-/* ---- texts --------------------------------------------------------------------------------------
- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static ace_status hand_over(ace_text_buffer *built, char **out, ace_error *err)
 {

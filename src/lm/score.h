@@ -36,8 +36,7 @@ double ace_lm_score_recall(const float *logits, int64_t n, int64_t id);
 /* Of the softmax, at least -1000: a token without any probability leaves a mean finite. */
 double ace_lm_score_log_probability(const float *logits, int64_t n, int64_t id);
 
-/* ---- of a song ----------------------------------------------------------------------------------
- */
+/* ---- of a song ------------------------------------------------------------------------------- */
 
 /* 1 / (1 + exp(-pmi / scale)): one half where the codes say nothing. scale > 0 */
 double ace_lm_score_of_pmi(double pmi, double scale);

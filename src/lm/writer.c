@@ -47,8 +47,7 @@ static void fail(writing *g, ace_status status, const char *what)
     }
 }
 
-/* ---- tokens -------------------------------------------------------------------------------------
- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 static bool is_end(const writing *g, int32_t id)
 {
@@ -100,8 +99,7 @@ static int64_t waiting(const ace_lm_text *t)
     return t->n + 1 - t->fed;
 }
 
-/* ---- through the model --------------------------------------------------------------------------
- */
+/* ---- through the model ----------------------------------------------------------------------- */
 
 static bool embed(writing *g, const int32_t *ids, int n)
 {
@@ -210,8 +208,7 @@ static void advance(writing *g)
     }
 }
 
-/* ---- choosing -----------------------------------------------------------------------------------
- */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 /* How far the best of n logits is ahead of the second one that the filters keep. */
 static float margin_of(writing *g, ace_lm_sampling sampling, const float *z, int64_t n)
@@ -352,8 +349,7 @@ static void take_chosen(writing *g, int i, int k)
     lap(g, &g->times.rules);
 }
 
-/* ---- all texts ----------------------------------------------------------------------------------
- */
+/* ---- all texts ------------------------------------------------------------------------------- */
 
 static bool all_write_codes(const writing *g)
 {

@@ -27,8 +27,8 @@ typedef struct ace_lm_how {
 /* One text. Its sequences' prompts are read up to the last token, which is the first of its own. */
 typedef struct ace_lm_text {
     int sequence;
-    int twin;                      /* the unconditional sequence for guidance; -1: none */
-    int32_t first, twin_first;     /* last tokens of the two prompts */
+    int twin;                  /* the unconditional sequence for guidance; -1: none */
+    int32_t first, twin_first; /* last tokens of the two prompts */
     ace_lm_how how;
     ace_lm_constraint *constraint; /* borrowed; NULL: free, to the end token or `stop` */
     int32_t stop;                  /* -1: none */

@@ -25,8 +25,7 @@ static float stretch_of(const ace_adapter_term *t, int64_t row)
     return t->stretch != NULL ? t->stretch[row] : 1;
 }
 
-/* ---- low rank ---------------------------------------------------------------------------------
- */
+/* ---- low rank -------------------------------------------------------------------------------- */
 
 /* Ranks that the term takes in the low-rank addition; 0: it is none. */
 static int64_t rank_of(const ace_adapter_module *m)
@@ -142,8 +141,7 @@ static void load_low_rank(ace_stream *s, const ace_adapter_term *terms, int n, a
     }
 }
 
-/* ---- Kronecker products -------------------------------------------------------------------------
- */
+/* ---- Kronecker products ---------------------------------------------------------------------- */
 
 typedef struct filling {
     ace_stream *stream;
@@ -260,8 +258,7 @@ static void load_kronecker(ace_stream *s, const ace_adapter_term *t, ace_kroneck
     }
 }
 
-/* ---- DoRA -------------------------------------------------------------------------------------
- */
+/* ---- DoRA ------------------------------------------------------------------------------------ */
 
 /* 1 + Σ scale · (stretch - 1): what W itself is stretched by. */
 static void fill_row_factors(const void *context, int64_t one, int64_t rows, float *to)

@@ -32,8 +32,8 @@ typedef struct ace_dit_layer {
 typedef struct ace_dit_condition {
     ace_matrix embedder;
     ace_tensor embedder_bias;
-    ace_tensor null_condition;            /* f32 [1, encoder width] */
-    ace_matrix cross_kv[ACE_MAX_LAYERS];  /* [2·kv_heads·head_dim, hidden] */
+    ace_tensor null_condition;           /* f32 [1, encoder width] */
+    ace_matrix cross_kv[ACE_MAX_LAYERS]; /* [2·kv_heads·head_dim, hidden] */
     ace_tensor cross_k_norm[ACE_MAX_LAYERS];
 } ace_dit_condition;
 
@@ -129,7 +129,7 @@ typedef struct ace_dit_session {
     ace_dit_evaluation evaluation[ACE_DIT_EVALUATIONS];
     int next_evaluation;
     float sinusoid[2][ACE_DIT_MAX_BATCH * ACE_DIT_SINUSOID]; /* of t and of t - t_r */
-    ace_dit_hear *hear; /* NULL but in ace_dit_listen */
+    ace_dit_hear *hear;                                      /* NULL but in ace_dit_listen */
     void *hear_context;
 } ace_dit_session;
 

@@ -9,8 +9,7 @@
 
 _Static_assert((int)ACE_ADAPTER_LAYERS >= (int)ACE_MAX_LAYERS, "every layer can be adapted");
 
-/* ---- the model's matrices ---------------------------------------------------------------------
- */
+/* ---- the model's matrices -------------------------------------------------------------------- */
 
 static const struct {
     int n;
@@ -97,8 +96,7 @@ ace_status ace_dit_adapter_check(const ace_dit_config *c, const ace_adapter *ada
     return status;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* One matrix and what is added to it, with the factors of DoRA, which are the host's. */
 typedef struct gathering {

@@ -102,8 +102,7 @@ void ace_lm_run_layers(ace_lm_session *d, ace_tensor x, const ace_lm_pass *p, do
     }
 }
 
-/* ---- logits -------------------------------------------------------------------------------------
- */
+/* ---- logits ---------------------------------------------------------------------------------- */
 
 bool ace_lm_range_fits(ace_lm_session *d, const ace_lm_logits *range, int64_t tokens)
 {

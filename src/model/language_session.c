@@ -8,8 +8,7 @@
  * show in the working memory. */
 enum { READ_TOKENS = ACE_MLP_ROWS };
 
-/* ---- shape --------------------------------------------------------------------------------------
- */
+/* ---- shape ----------------------------------------------------------------------------------- */
 
 static bool is_shape(const ace_lm_shape *shape)
 {
@@ -101,8 +100,7 @@ void ace_lm_begin(ace_stream *s, const ace_language_model *m, const ace_lm_shape
     ace_rope_frequencies(c->head_dim, c->rope_theta, out->decoding.frequency);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Logits of all rows of x, a few rows at a time. */
 static void put_logits(ace_lm_session *d, ace_tensor x, const ace_lm_logits *range, float *values)

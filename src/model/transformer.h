@@ -16,8 +16,8 @@ enum { ACE_MLP_ROWS = 1024 };
 
 typedef struct ace_attention_weights {
     ace_tensor norm, q_norm, k_norm;
-    ace_matrix qkv; /* [(heads + 2·kv_heads)·head_dim, hidden] */
-    ace_matrix out; /* [hidden, heads·head_dim] */
+    ace_matrix qkv;             /* [(heads + 2·kv_heads)·head_dim, hidden] */
+    ace_matrix out;             /* [hidden, heads·head_dim] */
     const ace_added *qkv_added; /* by adapters; NULL: nothing */
 } ace_attention_weights;
 

@@ -1,7 +1,6 @@
 #include "model/vae_tiling.h"
 
-/* ---- how far the networks hear: from what one frame is for back to what it is made of -----------
- */
+/* ---- how far the networks hear: from what one frame is for back to what it is made of -------- */
 
 /* Positions from `low` to `high`. */
 typedef struct span {
@@ -64,8 +63,7 @@ int64_t ace_vae_encoder_halo(const ace_vae_config *c)
     return frames_beyond(widen(s, OUTER_REACH), c->hop);
 }
 
-/* ---- windows ------------------------------------------------------------------------------------
- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 /* The stretch `first` … `last` - 1 is computed, `core` … `core_end` - 1 of it is kept. */
 typedef struct window {

@@ -26,8 +26,7 @@ static ace_status set_list(ace_request *r, const char *key, json_t *list, ace_er
     size_t room = 1;
     size_t i = 0;
     json_t *item = NULL;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         room += json_is_string(item) ? json_string_length(item) + 1 : 33;
     }
     char *text = ace_calloc(room, 1);
@@ -36,8 +35,7 @@ static ace_status set_list(ace_request *r, const char *key, json_t *list, ace_er
     }
     size_t n = 0;
     ace_status status = ACESTEP_OK;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         const char *comma = i > 0 ? "," : "";
         int written = 0;
         if (json_is_string(item)) {
@@ -97,8 +95,7 @@ static ace_status set_object(ace_request *r, json_t *object, bool lenient, ace_e
 {
     const char *key = NULL;
     json_t *value = NULL;
-    json_object_foreach(object, key, value)
-    {
+    json_object_foreach (object, key, value) {
         if (is_container(key) && json_is_object(value)) {
             continue;
         }
@@ -194,8 +191,9 @@ char *ace_request_to_json(const ace_request *r, bool asked_only)
         const ace_option *o = ace_option_at(i);
         complete = json_object_set_new(root, o->name, value_of(r, o)) == 0;
     }
-    char *text = complete ? json_dumps(root, JSON_COMPACT |
-                                                JSON_REAL_PRECISION(ace_request_json_digits(r))) : NULL;
+    char *text =
+        complete ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(ace_request_json_digits(r)))
+                 : NULL;
     json_decref(root);
     return text;
 }

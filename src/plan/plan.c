@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
-static const char *const codes[ACE_PARTS] = {"LM", "TE", "VE", "CE", "TK", "DK", "DD", "DD", "LORA", "VD"};
+static const char *const codes[ACE_PARTS] = {"LM", "TE", "VE", "CE",   "TK",
+                                             "DK", "DD", "DD", "LORA", "VD"};
 
 static const char *const titles[ACE_PARTS] = {
     "language model",  "text encoder",      "audio encoder",         "condition encoder",
@@ -11,9 +12,8 @@ static const char *const stage_keys[ACE_STAGES] = {
     "load", "lm", "text", "encode", "condition", "codes", "diffusion", "align", "vae"};
 
 static const char *const stage_titles[ACE_STAGES] = {
-    "loading",           "language model", "text encoder", "audio encoder",
-    "condition encoder", "audio codes",    "diffusion",    "lyric alignment",
-    "audio decoder"};
+    "loading",     "language model", "text encoder",    "audio encoder", "condition encoder",
+    "audio codes", "diffusion",      "lyric alignment", "audio decoder"};
 
 bool ace_plan_keeps(const ace_plan *plan, ace_part part)
 {
@@ -24,11 +24,10 @@ bool ace_plan_keeps(const ace_plan *plan, ace_part part)
     case ACE_OFFLOAD_NONE:
         return true;
     case ACE_OFFLOAD_CPU:
-        return part == ACE_PART_LM
-                   ? plan->lm_stays
-                   : part == ACE_PART_CONDITION || part == ACE_PART_TOKENIZER ||
-                         part == ACE_PART_DETOKENIZER || part == ACE_PART_DIT_CONDITION ||
-                         part == ACE_PART_DIT;
+        return part == ACE_PART_LM ? plan->lm_stays
+                                   : part == ACE_PART_CONDITION || part == ACE_PART_TOKENIZER ||
+                                         part == ACE_PART_DETOKENIZER ||
+                                         part == ACE_PART_DIT_CONDITION || part == ACE_PART_DIT;
     case ACE_OFFLOAD_CPU_DIT:
         break;
     }

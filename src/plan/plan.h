@@ -45,7 +45,7 @@ typedef enum ace_vae_place {
 
 typedef struct ace_plan {
     ace_offload offload;
-    bool int8; /* DiT and condition encoder */
+    bool int8;      /* DiT and condition encoder */
     bool whole_dit; /* the DiT's condition part stays while it works (--offload-dit-policy stage) */
     int window;     /* layers of the DiT on the device at once; its number of layers: all */
     int device_batch; /* songs in one pass of the diffusion */
@@ -55,7 +55,7 @@ typedef struct ace_plan {
     ace_vae_place vae;
     int64_t vae_chunk, vae_overlap; /* latent frames; chunk 0: whole song at once */
     int64_t encoder_chunk, encoder_overlap;
-    bool host; /* nothing fits: the whole job on the CPU */
+    bool host;           /* nothing fits: the whole job on the CPU */
     size_t budget_bytes; /* what the device offered */
 } ace_plan;
 

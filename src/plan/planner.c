@@ -11,7 +11,7 @@ static double gb(size_t bytes)
     return (double)bytes / (double)((size_t)1 << 30);
 }
 
-/* ---- bytes of a stage -------------------------------------------------------------------------- */
+/* ---- bytes of a stage ------------------------------------------------------------------------ */
 
 static size_t part_bytes(const ace_sizes *s, const ace_plan *p, ace_part part)
 {
@@ -111,9 +111,8 @@ size_t ace_plan_stage_bytes(const ace_sizes *s, const ace_plan *p, ace_stage_id 
     case ACE_STAGE_ALIGN:
         return s->work[stage] == 0 ? 0 : kept + align_bytes(s, p);
     case ACE_STAGE_VAE:
-        return p->vae == ACE_VAE_HOST
-                   ? kept
-                   : kept + brought(s, p, ACE_PART_VAE_DECODER) + vae_work(s, p);
+        return p->vae == ACE_VAE_HOST ? kept
+                                      : kept + brought(s, p, ACE_PART_VAE_DECODER) + vae_work(s, p);
     case ACE_STAGE_LOAD:
     case ACE_STAGES:
         break;
@@ -130,7 +129,7 @@ size_t ace_plan_peak_bytes(const ace_sizes *s, const ace_plan *p)
     return peak;
 }
 
-/* ---- remedies that cost nothing ----------------------------------------------------------------- */
+/* ---- remedies that cost nothing -------------------------------------------------------------- */
 
 typedef struct search {
     const ace_sizes *sizes;
@@ -187,8 +186,8 @@ static bool fit_vae(search *x)
     if (x->wishes->vae_on_cpu && !x->wishes->is_cpu) {
         return stage_fits(x, ACE_STAGE_VAE);
     }
-    size_t taken = kept_bytes(s, &x->plan) + s->workspace +
-                   brought(s, &x->plan, ACE_PART_VAE_DECODER);
+    size_t taken =
+        kept_bytes(s, &x->plan) + s->workspace + brought(s, &x->plan, ACE_PART_VAE_DECODER);
     int64_t most = s->vae_chunk[0];
     if (s->vae_by_table && taken < x->budget && ace_vae_chunk_for(x->budget - taken) < most) {
         most = ace_vae_chunk_for(x->budget - taken);
@@ -251,7 +250,7 @@ static bool fit_batch(search *x)
     return false;
 }
 
-/* ---- the ladder ---------------------------------------------------------------------------------- */
+/* ---- the ladder ------------------------------------------------------------------------------ */
 
 static size_t need(const search *x)
 {
@@ -344,8 +343,9 @@ static void tell(search *x, size_t whole_batch, ace_warnings *w)
         } else {
             (void)snprintf(used, sizeof used, "%d at a time, %d passes", p->device_batch, passes);
         }
-        ace_warn(w, "W20", "batch_size", asked, used, "%d songs at once need %.2f GB, %.2f GB are there",
-                 x->sizes->songs, gb(whole_batch), gb(x->budget));
+        ace_warn(w, "W20", "batch_size", asked, used,
+                 "%d songs at once need %.2f GB, %.2f GB are there", x->sizes->songs,
+                 gb(whole_batch), gb(x->budget));
     }
     if (p->vae == ACE_VAE_HOST && !x->wishes->vae_on_cpu && !p->host) {
         ace_warn(w, "W22", "vae_chunk", "the device", "the CPU",

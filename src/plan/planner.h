@@ -15,10 +15,10 @@ enum {
 
 /* Bytes, all of them counted by the measure device: nothing here is an estimate. */
 typedef struct ace_sizes {
-    bool has[ACE_PARTS];                   /* the models can supply it */
+    bool has[ACE_PARTS];                    /* the models can supply it */
     size_t part[ACE_PARTS][ACE_PLAN_TYPES]; /* the DiT with all its layers, without its condition
                                                part */
-    size_t layer[ACE_PLAN_TYPES];          /* one layer of the DiT */
+    size_t layer[ACE_PLAN_TYPES];           /* one layer of the DiT */
     int layers;
     int songs;                                /* asked for */
     size_t work[ACE_STAGES];                  /* of text, condition, codes and align; 0: no such
@@ -30,7 +30,7 @@ typedef struct ace_sizes {
     int n_vae_chunks;                  /* descending */
     int64_t vae_chunk[ACE_PLAN_VAE_CHUNKS];
     size_t vae[2][ACE_PLAN_VAE_CHUNKS]; /* A, B */
-    bool vae_by_table; /* free memory limits the chunk (ace_vae_chunk_for), not only what fits */
+    bool vae_by_table;    /* free memory limits the chunk (ace_vae_chunk_for), not only what fits */
     int n_encoder_chunks; /* 0: no such stage; descending */
     int64_t encoder_chunk[ACE_PLAN_ENCODER_CHUNKS];
     size_t encoder[ACE_PLAN_ENCODER_CHUNKS];
@@ -40,9 +40,9 @@ typedef struct ace_sizes {
 
 /* What the request asks of the plan itself. */
 typedef struct ace_plan_wishes {
-    int window;       /* 0: as many layers as fit */
-    bool whole_dit;   /* --offload-dit-policy stage */
-    bool reduce;      /* --vram-guard reduce: fewer songs instead of more passes */
+    int window;     /* 0: as many layers as fit */
+    bool whole_dit; /* --offload-dit-policy stage */
+    bool reduce;    /* --vram-guard reduce: fewer songs instead of more passes */
     bool vae_on_cpu;
     int64_t vae_overlap, encoder_overlap;
     int lm_chunk;

@@ -32,7 +32,7 @@ static bool is_free(const resolver *r)
     return r->wishes->force_config || r->out->exact_limits;
 }
 
-/* ---- the row ------------------------------------------------------------------------------------- */
+/* ---- the row --------------------------------------------------------------------------------- */
 
 static void choose_tier(resolver *r)
 {
@@ -59,7 +59,7 @@ static void choose_tier(resolver *r)
     s->force_config = r->wishes->force_config;
 }
 
-/* ---- the language model --------------------------------------------------------------------------- */
+/* ---- the language model ---------------------------------------------------------------------- */
 
 static bool is_offered(const resolver *r, const char *name)
 {
@@ -115,14 +115,14 @@ static void choose_lm_model(resolver *r)
         const char *found = on_disk(r, w->lm_model);
         if (!is_offered(r, w->lm_model) && !is_free(r)) {
             name = recommended(r);
-            ace_warn(r->warnings, "W06", "lm_model_path", w->lm_model,
-                     name != NULL ? name : "none", "%s is not in the list of %s",
-                     ace_lm_size_name(ace_lm_size_of(w->lm_model)), s->tier.label);
+            ace_warn(r->warnings, "W06", "lm_model_path", w->lm_model, name != NULL ? name : "none",
+                     "%s is not in the list of %s", ace_lm_size_name(ace_lm_size_of(w->lm_model)),
+                     s->tier.label);
             s->lm_model_source = ACE_VALUE_FALLBACK;
         } else if (found == NULL) {
             name = recommended(r);
-            ace_warn(r->warnings, "W07", "lm_model_path", w->lm_model,
-                     name != NULL ? name : "none", "it is not among the models");
+            ace_warn(r->warnings, "W07", "lm_model_path", w->lm_model, name != NULL ? name : "none",
+                     "it is not among the models");
             s->lm_model_source = ACE_VALUE_FALLBACK;
         } else {
             name = found;
@@ -145,8 +145,7 @@ static void choose_lm_model(resolver *r)
 
 static bool offers_lm(const ace_tier *t)
 {
-    return t->available_lm[ACE_LM_06B] || t->available_lm[ACE_LM_17B] ||
-           t->available_lm[ACE_LM_4B];
+    return t->available_lm[ACE_LM_06B] || t->available_lm[ACE_LM_17B] || t->available_lm[ACE_LM_4B];
 }
 
 static void choose_lm(resolver *r)
@@ -222,10 +221,9 @@ static void choose_backend(resolver *r)
         s->backend = ACE_LM_PT;
         s->backend_source = ACE_VALUE_FALLBACK;
     } else if (s->backend == ACE_LM_VLLM && !s->tier.vllm_allowed && !w->force_config) {
-        ace_warn(r->warnings, "W01", "backend", "vllm",
-                 ace_lm_backend_name(s->tier.recommended_backend),
-                 "vllm is not offered on %s (%.4g GB): its cache does not fit", s->tier.label,
-                 s->gb);
+        ace_warn(
+            r->warnings, "W01", "backend", "vllm", ace_lm_backend_name(s->tier.recommended_backend),
+            "vllm is not offered on %s (%.4g GB): its cache does not fit", s->tier.label, s->gb);
         s->backend = s->tier.recommended_backend;
         s->backend_source = ACE_VALUE_FALLBACK;
     }
@@ -240,7 +238,7 @@ static void choose_kv_cache(resolver *r)
     s->kv_cache_source = is_asked ? r->wishes->kv_cache_source : r->defaults;
 }
 
-/* ---- offloading, INT8, compiled kernels ------------------------------------------------------------ */
+/* ---- offloading, INT8, compiled kernels ------------------------------------------------------ */
 
 static void choose_offload(resolver *r)
 {
@@ -281,8 +279,8 @@ static void choose_offload(resolver *r)
         s->offload_dit_source = ACE_VALUE_FALLBACK;
     }
     s->offload = !cpu ? ACE_OFFLOAD_NONE : dit ? ACE_OFFLOAD_CPU_DIT : ACE_OFFLOAD_CPU;
-    s->offload_by_user = (s->tier.offload_to_cpu_default && !cpu) ||
-                         (s->tier.offload_dit_to_cpu_default && !dit);
+    s->offload_by_user =
+        (s->tier.offload_to_cpu_default && !cpu) || (s->tier.offload_dit_to_cpu_default && !dit);
     if (!r->is_card) { /* the CPU works stage by stage: its memory is the models' home anyway */
         s->offload = ACE_OFFLOAD_CPU_DIT;
         s->offload_by_user = false;
@@ -341,13 +339,12 @@ static void choose_attention(resolver *r)
     }
 }
 
-/* ---- limits ----------------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void choose_limits(resolver *r)
 {
     ace_settings *s = r->out;
-    s->max_duration =
-        s->lm_runs ? s->tier.max_duration_with_lm : s->tier.max_duration_without_lm;
+    s->max_duration = s->lm_runs ? s->tier.max_duration_with_lm : s->tier.max_duration_without_lm;
     s->max_batch = s->lm_runs ? s->tier.max_batch_with_lm : s->tier.max_batch_without_lm;
     if (s->exact_limits) {
         s->max_duration = ACE_LONGEST_SONG;

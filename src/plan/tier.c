@@ -3,12 +3,30 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GUIDE_06B {true, false, false}
-#define GUIDE_17B {true, true, false}
-#define GUIDE_ALL {true, true, true}
-#define GUIDE_GB_06B {3, 0, 0}
-#define GUIDE_GB_17B {3, 8, 0}
-#define GUIDE_GB_ALL {3, 8, 12}
+#define GUIDE_06B                                                                                  \
+    {                                                                                              \
+        true, false, false                                                                         \
+    }
+#define GUIDE_17B                                                                                  \
+    {                                                                                              \
+        true, true, false                                                                          \
+    }
+#define GUIDE_ALL                                                                                  \
+    {                                                                                              \
+        true, true, true                                                                           \
+    }
+#define GUIDE_GB_06B                                                                               \
+    {                                                                                              \
+        3, 0, 0                                                                                    \
+    }
+#define GUIDE_GB_17B                                                                               \
+    {                                                                                              \
+        3, 8, 0                                                                                    \
+    }
+#define GUIDE_GB_ALL                                                                               \
+    {                                                                                              \
+        3, 8, 12                                                                                   \
+    }
 
 /* Durations, batches, models, backends, offloading and quantization: the GPU Compatibility Guide.
  * Where the original's gpu_config.py says something else (tier 3 batches two with its language

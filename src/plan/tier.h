@@ -30,13 +30,13 @@ enum { ACE_TIERS = 8 };
 
 /* One row; the names follow GPUConfig of the original (acestep/gpu_config.py). */
 typedef struct ace_tier {
-    char key[12];   /* "tier1" … "tier6b", "unlimited" */
-    char label[32]; /* "tier1 (≤4GB)" */
+    char key[12];                                         /* "tier1" … "tier6b", "unlimited" */
+    char label[32];                                       /* "tier1 (≤4GB)" */
     double max_duration_with_lm, max_duration_without_lm; /* s */
     int max_batch_with_lm, max_batch_without_lm;
     bool init_lm_default;
     bool available_lm[ACE_LM_SIZES];
-    int recommended_lm; /* ace_lm_size, or -1 */
+    int recommended_lm;                /* ace_lm_size, or -1 */
     double lm_memory_gb[ACE_LM_SIZES]; /* what the original reserves; 0: not offered */
     bool vllm_allowed;                 /* lm_backend_restriction "all", else "pt_mlx_only" */
     ace_lm_backend recommended_backend;

@@ -96,8 +96,7 @@ static ace_status read_lm_memory(const place *at, json_t *value, void *out)
     if (!json_is_object(value)) {
         return refuse(at, "{\"0.6B\": GB, …}");
     }
-    json_object_foreach(value, name, number)
-    {
+    json_object_foreach (value, name, number) {
         ace_lm_size size = ACE_LM_06B;
         double amount = json_number_value(number);
         if (!ace_lm_size_parse(name, &size) || !json_is_number(number) ||
@@ -231,8 +230,7 @@ static ace_status read_row(place *at, json_t *values, ace_tier *row)
         return ace_fail(at->err, ACESTEP_ARGUMENT, "%s: %.20s: expected an object of values",
                         at->path, at->row);
     }
-    json_object_foreach(values, key, value)
-    {
+    json_object_foreach (values, key, value) {
         at->key = key;
         ace_status status = read_value(at, value, row);
         if (status != ACESTEP_OK) {
@@ -246,8 +244,7 @@ static ace_status read_rows(ace_tier_table *table, json_t *root, const char *pat
 {
     const char *key = NULL;
     json_t *values = NULL;
-    json_object_foreach(root, key, values)
-    {
+    json_object_foreach (root, key, values) {
         int i = ace_tier_find(key);
         if (i < 0) {
             return ace_fail(err, ACESTEP_ARGUMENT,

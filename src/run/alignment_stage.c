@@ -49,8 +49,7 @@ static ace_status no_memory(const alignment_run *run)
     return ace_fail(run->runner->error, ACESTEP_MEMORY, "lyric alignment: no host memory");
 }
 
-/* ---- words -------------------------------------------------------------------------------------
- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 /* Tokens before the first word: those of the prompt's heading, told by tokenising it alone. */
 static ace_status find_first(const alignment_run *run, const ace_brief *brief, int32_t end_id,
@@ -131,8 +130,7 @@ static ace_status find_all_words(alignment_run *run)
     return status;
 }
 
-/* ---- listening ---------------------------------------------------------------------------------
- */
+/* ---- listening ------------------------------------------------------------------------------- */
 
 /* Probabilities of one head go into the alignment at hand. */
 static ace_status add_head(const alignment_run *run, const ace_attention_head *head)
@@ -217,8 +215,7 @@ static void listen(alignment_run *run, float t, ace_alignment *into)
     ace_free(x);
 }
 
-/* ---- one song ----------------------------------------------------------------------------------
- */
+/* ---- one song -------------------------------------------------------------------------------- */
 
 static void begin_session(alignment_run *run)
 {
@@ -243,8 +240,7 @@ static void begin_session(alignment_run *run)
             return;
         }
         ace_context_write(run->job, &run->job->brief[b], &run->heard[b],
-                          ace_hints_of(&run->hints[b], run->song->index), false,
-                          context);
+                          ace_hints_of(&run->hints[b], run->song->index), false, context);
     }
     in.context = context;
     ace_reset(&run->stage.stream, &run->empty);
@@ -350,8 +346,7 @@ static ace_status align_song(alignment_run *run, ace_finished *song)
     return status;
 }
 
-/* ---- all songs ---------------------------------------------------------------------------------
- */
+/* ---- all songs ------------------------------------------------------------------------------- */
 
 static int passes_of(const alignment_run *run, const ace_finished *song)
 {

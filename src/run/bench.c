@@ -29,8 +29,7 @@ static const bench_stage stages[] = {
 };
 enum { N_STAGES = sizeof stages / sizeof *stages, MOST_ASKED = 32 };
 
-/* ---- which stages ------------------------------------------------------------------------------
- */
+/* ---- which stages ---------------------------------------------------------------------------- */
 
 typedef struct stage_list {
     const bench_stage *stage[MOST_ASKED];
@@ -134,8 +133,7 @@ static void fill_request(const ace_request *r, const bench_stage *stage, stage_r
     }
 }
 
-/* ---- the machine --------------------------------------------------------------------------------
- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 /* A card is not shared as a processor is: it is measured once, while nothing lies on it. */
 static bool is_known(const ace_bench_context *c)
@@ -183,8 +181,7 @@ static void describe_machine(const ace_workshop *w, ace_bench_machine *m)
                    w->card != NULL ? w->hardware.device_name : "");
 }
 
-/* ---- all ----------------------------------------------------------------------------------------
- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 ace_bench_row *ace_bench_add(const ace_bench_context *c, const char *stage)
 {

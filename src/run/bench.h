@@ -8,10 +8,7 @@
 #include "run/stage.h"
 #include "run/workshop.h"
 
-enum {
-    ACE_BENCH_MAX_REPEATS = 100,
-    ACE_BENCH_MAX_ROWS = 64
-};
+enum { ACE_BENCH_MAX_REPEATS = 100, ACE_BENCH_MAX_ROWS = 64 };
 
 typedef struct ace_bench_machine {
     char device[96]; /* the card that computes; "": the CPU does */
@@ -32,11 +29,11 @@ typedef struct ace_bench_row {
     double load_seconds;                   /* reading (or making up) and packing the weights */
     double seconds[ACE_BENCH_MAX_REPEATS]; /* every repetition after the warm-up, in order */
     int n;
-    double flops;            /* of one repetition, as the stream counts them */
-    double bytes;            /* weights (and cache) that one repetition must read; 0: not known */
-    size_t device_bytes;     /* most on the device: weights and work */
-    size_t resident_bytes;   /* most of the process in memory while it ran; 0: not known */
-    ace_roofline limits; /* just before the stage, between its repetitions and just after: what
+    double flops;          /* of one repetition, as the stream counts them */
+    double bytes;          /* weights (and cache) that one repetition must read; 0: not known */
+    size_t device_bytes;   /* most on the device: weights and work */
+    size_t resident_bytes; /* most of the process in memory while it ran; 0: not known */
+    ace_roofline limits;   /* just before the stage, between its repetitions and just after: what
                                 a machine can do changes within minutes where others use it too */
 } ace_bench_row;
 
@@ -47,8 +44,7 @@ typedef struct ace_bench {
     int n_rows;
 } ace_bench;
 
-/* ---- figures (bench_figures.c) -----------------------------------------------------------------
- */
+/* ---- figures (bench_figures.c) --------------------------------------------------------------- */
 
 double ace_bench_median(const ace_bench_row *row);
 double ace_bench_best(const ace_bench_row *row);
@@ -58,8 +54,7 @@ int ace_bench_bound(const ace_bench_row *row);
 /* The share of that unit's peak which the best repetition reaches, 0 … 1. */
 double ace_bench_share(const ace_bench_row *row);
 
-/* ---- measuring ---------------------------------------------------------------------------------
- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 /* stages: names with commas between them, or "all". *out is zeroed first; rows stand in the order
  * asked for. ARGUMENT for an unknown stage, before anything is measured. On CANCELLED, which may

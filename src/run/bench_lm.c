@@ -64,8 +64,7 @@ static bool goes_on(lm_bench *b, double fraction)
     return b->stream.status == ACESTEP_OK;
 }
 
-/* ---- the parts ----------------------------------------------------------------------------------
- */
+/* ---- the parts ------------------------------------------------------------------------------- */
 
 static ace_lm_logits codes_of(const ace_qwen3_config *c)
 {
@@ -239,8 +238,7 @@ static void run_steps(lm_bench *b, int64_t context, int n)
     b->row++;
 }
 
-/* ---- one precision ------------------------------------------------------------------------------
- */
+/* ---- one precision --------------------------------------------------------------------------- */
 
 static void walk(lm_bench *b, const ace_weights *weights, const ace_qwen3_config *config)
 {

@@ -42,8 +42,7 @@ typedef struct network {
     void (*once)(network_run *run);
 } network;
 
-/* ---- arrays ------------------------------------------------------------------------------------
- */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
 /* One more array of [rows, cols] numbers within ±0.5, no two rows alike. */
 static ace_status add_array(network_run *run, int64_t rows, int64_t cols, ace_error *err)
@@ -74,8 +73,7 @@ static ace_status add_arrays(network_run *run, const array_shape *shape, int n, 
     return status;
 }
 
-/* ---- text encoder ------------------------------------------------------------------------------
- */
+/* ---- text encoder ---------------------------------------------------------------------------- */
 
 static ace_status make_text(network_run *run, ace_error *err)
 {

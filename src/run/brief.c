@@ -16,8 +16,7 @@ enum { TEXT_TOKENS = 256, LYRIC_TOKENS = 2048 }; /* acestep/core/generation/hand
 static const double DEFAULT_SECONDS =
     30; /* what the original's prompt says when nothing is known */
 
-/* ---- seeds -------------------------------------------------------------------------------------
- */
+/* ---- seeds ----------------------------------------------------------------------------------- */
 
 /* "7", "7,8,-1": explicit seeds first, random ones for the rest, as the original pads the list. */
 static ace_status read_seeds(const ace_request *r, ace_brief *b, ace_error *err)
@@ -60,8 +59,7 @@ static ace_status read_seeds(const ace_request *r, ace_brief *b, ace_error *err)
     return ACESTEP_OK;
 }
 
-/* ---- length ------------------------------------------------------------------------------------
- */
+/* ---- length ---------------------------------------------------------------------------------- */
 
 /* acestep/core/generation/handler: floor(int(max(0.1, round(d, 1))·48000) / 1920) */
 static int64_t frames_of_seconds(double seconds)
@@ -272,8 +270,7 @@ static ace_status read_region(const ace_request *r, const ace_models *m, ace_bri
     return ACESTEP_OK;
 }
 
-/* ---- audio --------------------------------------------------------------------------------------
- */
+/* ---- audio ----------------------------------------------------------------------------------- */
 
 static bool needs_source(ace_task task)
 {
@@ -426,8 +423,7 @@ static ace_status choose_length(const ace_request *r, const ace_models *m,
     return status;
 }
 
-/* ---- texts --------------------------------------------------------------------------------------
- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static ace_status tokenise(const ace_models *m, const char *text, int64_t most, ace_tokens *out,
                            ace_error *err)
@@ -474,8 +470,7 @@ static ace_status write_prompts(const ace_request *r, const ace_models *m, ace_b
     return status;
 }
 
-/* ---- the language model -------------------------------------------------------------------------
- */
+/* ---- the language model ---------------------------------------------------------------------- */
 
 /* The codes that it will write, floor(5 · seconds) for each song. Its caption can be as long as a
  * prompt: the plan must hold for that. */
@@ -530,8 +525,7 @@ static ace_status ask_lm(const ace_request *r, const ace_models *m, const ace_se
     return status;
 }
 
-/* ---- briefs -------------------------------------------------------------------------------------
- */
+/* ---- briefs ---------------------------------------------------------------------------------- */
 
 static ace_status read_codes(const ace_request *r, const ace_models *m, const ace_lm_written *w,
                              ace_brief *b, ace_error *err)

@@ -6,10 +6,10 @@
 #define ACE_RUN_BRIEF_H
 
 #include "audio/audio.h"
+#include "plan/settings.h"
 #include "run/array.h"
 #include "run/lm_task.h"
 #include "run/request.h"
-#include "plan/settings.h"
 #include "text/prompt.h"
 #include "text/tokenizer.h"
 
@@ -32,8 +32,8 @@ typedef struct ace_brief {
     int32_t *codes; /* [n_codes], or [n_songs, n_codes] where each song has its own */
     int64_t n_codes;
     bool own_codes;
-    bool expects_codes; /* they are still to be written by the language model */
-    ace_lm_task *lm;    /* what it is asked; NULL: nothing. Owned */
+    bool expects_codes;  /* they are still to be written by the language model */
+    ace_lm_task *lm;     /* what it is asked; NULL: nothing. Owned */
     ace_array latents;   /* given in the source's place, whose length is theirs, without samples;
                             rows 0: none */
     ace_audio source;    /* with the silence for outpainting around it; empty when there is none */
@@ -47,7 +47,8 @@ typedef struct ace_brief {
 
 /* Reads the audio files, tokenises, clamps to the model and to the limits. */
 ace_status ace_brief_create(const ace_request *request, const ace_models *models,
-                            const ace_settings *limits, ace_warnings *warnings, ace_brief *out, ace_error *err);
+                            const ace_settings *limits, ace_warnings *warnings, ace_brief *out,
+                            ace_error *err);
 /* The brief once the language model has written: made anew from the request that follows from it
  * (ace_lm_follow), with its codes and the seeds drawn before. w->wrote false: it did not, and the
  * song is made without. */

@@ -13,8 +13,7 @@
 
 enum { KEY_BYTES = 64, MOST_FILE_BYTES = 1 << 20 };
 
-/* ---- the file -----------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* Letters and digits of the card's name. False where there is no folder. */
 static bool path_of(const char *cache, const char *device, char path[ACE_CACHE_PATH_BYTES])

@@ -43,7 +43,8 @@ static ace_status encode_source(codes_run *run, const ace_array *source, int32_t
         status = ace_fail(run->runner->error, ACESTEP_MEMORY, "codes: no host memory");
     } else {
         ace_fsq_encoding out = {.codes = *codes};
-        ace_fsq_encode(&run->stage.stream, &run->runner->residency->tokenizer, whole.values, groups, &out);
+        ace_fsq_encode(&run->stage.stream, &run->runner->residency->tokenizer, whole.values, groups,
+                       &out);
         status = run->stage.stream.status;
     }
     ace_array_free(&whole);
@@ -63,7 +64,8 @@ static ace_status decode(codes_run *run, const ace_brief *brief, const int32_t *
         status = ace_array_create(brief->frames, channels, out, err);
     }
     if (status == ACESTEP_OK) {
-        ace_fsq_decode(&run->stage.stream, &run->runner->residency->detokenizer, codes, n_codes, NULL, all.values);
+        ace_fsq_decode(&run->stage.stream, &run->runner->residency->detokenizer, codes, n_codes,
+                       NULL, all.values);
         status = run->stage.stream.status;
     }
     if (status == ACESTEP_OK) {
@@ -85,8 +87,8 @@ static ace_status run_brief(codes_run *run, const ace_brief *brief, const ace_he
     }
     out->n = brief->own_codes ? brief->n_songs : 1;
     for (int i = 0; brief->n_codes > 0 && i < out->n && status == ACESTEP_OK; i++) {
-        status = decode(run, brief, brief->codes + i * brief->n_codes, brief->n_codes,
-                        &out->latents[i]);
+        status =
+            decode(run, brief, brief->codes + i * brief->n_codes, brief->n_codes, &out->latents[i]);
     }
     if (brief->n_codes > 0) {
         return status;

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-const float *ace_context_source(const ace_brief *brief, const ace_heard *heard,
-                                const float *hints)
+const float *ace_context_source(const ace_brief *brief, const ace_heard *heard, const float *hints)
 {
     return brief->n_codes > 0 ? hints : heard->source.values;
 }

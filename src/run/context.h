@@ -12,7 +12,6 @@ void ace_context_write(const ace_job *job, const ace_brief *brief, const ace_hea
 
 /* The clean latents that sampling may start from or keep outside a region: hints of given codes,
  * else the source's; NULL when there are none. [frames, channels] */
-const float *ace_context_source(const ace_brief *brief, const ace_heard *heard,
-                                const float *hints);
+const float *ace_context_source(const ace_brief *brief, const ace_heard *heard, const float *hints);
 
 #endif

@@ -22,7 +22,7 @@ typedef struct decoder_run {
 /* Address space of a measuring arena. */
 static const size_t UNLIMITED_BYTES = (size_t)1 << 50;
 
-/* ---- songs ------------------------------------------------------------------------------------- */
+/* ---- songs ----------------------------------------------------------------------------------- */
 
 /* The user's last touch on the latents: x·rescale + shift. */
 static void adjust(const ace_job_settings *settings, ace_array *latents)
@@ -76,7 +76,7 @@ static void decode_rest(decoder_run *run, ace_stream *s, const ace_vae_decoder *
     }
 }
 
-/* ---- on the device ------------------------------------------------------------------------------- */
+/* ---- on the device --------------------------------------------------------------------------- */
 
 void ace_decoder_bytes(ace_device *measure, const ace_models *models, ace_precisions precisions,
                        int64_t frames, ace_vae_place place, int64_t chunk, int64_t overlap,
@@ -139,7 +139,7 @@ static ace_status decode_on_device(decoder_run *run)
     return status;
 }
 
-/* ---- on the CPU ------------------------------------------------------------------------------------ */
+/* ---- on the CPU ------------------------------------------------------------------------------ */
 
 static ace_status decode_on_host(decoder_run *run)
 {
@@ -157,8 +157,8 @@ static ace_status decode_on_host(decoder_run *run)
     ace_precisions precisions = r->residency->precisions;
     size_t weights = 0;
     size_t work = 0;
-    ace_decoder_bytes(r->host_measure, run->job->models, precisions, longest(run),
-                      ACE_VAE_STREAMED, run->chunk, run->overlap, &weights, &work);
+    ace_decoder_bytes(r->host_measure, run->job->models, precisions, longest(run), ACE_VAE_STREAMED,
+                      run->chunk, run->overlap, &weights, &work);
     ace_status status = ace_arena_open(&arena, device, weights + work, r->error);
     ace_stream_init(&s, device, &arena, precisions.activation, r->error);
     s.status = status;
@@ -179,7 +179,7 @@ static ace_status decode_on_host(decoder_run *run)
     return status;
 }
 
-/* ---- falling back ------------------------------------------------------------------------------------ */
+/* ---- falling back ---------------------------------------------------------------------------- */
 
 static void warn_next(const decoder_run *run, ace_vae_place from, int64_t chunk)
 {
@@ -194,9 +194,10 @@ static void warn_next(const decoder_run *run, ace_vae_place from, int64_t chunk)
     (void)snprintf(used, sizeof used, "%s, %lld frames", ace_vae_place_name(run->place),
                    (long long)run->chunk);
     if (run->place == ACE_VAE_HOST) {
-        ace_warn(r->warnings, "W22", "vae_chunk", asked, used,
-                 "no window of the VAE fits (%.2f GB free); decoding on the CPU, %d of %d songs left",
-                 free_gb, run->n_songs - run->song, run->n_songs);
+        ace_warn(
+            r->warnings, "W22", "vae_chunk", asked, used,
+            "no window of the VAE fits (%.2f GB free); decoding on the CPU, %d of %d songs left",
+            free_gb, run->n_songs - run->song, run->n_songs);
     } else if (from == ACE_VAE_DEVICE) {
         ace_warn(r->warnings, "W21", "vae_chunk", asked, used,
                  "window and waveform do not fit (%.2f GB free); results go to host memory at once",

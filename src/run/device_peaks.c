@@ -28,8 +28,7 @@ typedef struct trial {
     ace_error *err;
 } trial;
 
-/* ---- time --------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void issue(const trial *t)
 {
@@ -71,8 +70,7 @@ static ace_status time_trial(const trial *t, double *seconds)
     return status == ACESTEP_OK && rounds > 1 ? time_rounds(t, rounds, seconds) : status;
 }
 
-/* ---- memory -------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static size_t aligned(const trial *t, size_t bytes)
 {

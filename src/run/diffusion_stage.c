@@ -65,8 +65,7 @@ static void begin_session(diffusion_run *run, int condition)
             !run->job->settings.sampling.turbo && run->job->settings.sampling.guidance_scale > 1,
     };
     for (int i = 0; i < run->n; i++) {
-        const ace_array *c =
-            ace_song_condition(run->conditions, run->song[i], condition == 1);
+        const ace_array *c = ace_song_condition(run->conditions, run->song[i], condition == 1);
         int k = 0;
         while (k < in.n_conditions && states[k] != c->values) {
             k++;
@@ -265,8 +264,8 @@ static ace_status count_evaluations(diffusion_run *run, const ace_finished *song
     for (int i = 0; i < n_songs; i++) { /* a pass starts with every device_batch-th of a length */
         int before = 0;
         for (int k = 0; k < i; k++) {
-            before += run->job->brief[songs[k].brief].frames ==
-                      run->job->brief[songs[i].brief].frames;
+            before +=
+                run->job->brief[songs[k].brief].frames == run->job->brief[songs[i].brief].frames;
         }
         passes += before % run->runner->plan->device_batch == 0;
     }

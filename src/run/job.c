@@ -314,8 +314,7 @@ ace_status ace_job_plan(const ace_workshop *w, const ace_request *request, ace_j
     return status;
 }
 
-/* ---- running ------------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* What a second plan in the middle of a job needs. */
 typedef struct job_run {
@@ -440,8 +439,7 @@ static size_t peak_seen(const ace_workshop *w, const ace_runner *r)
     return ace_stage_log_peak(&r->log);
 }
 
-/* ---- tracing ------------------------------------------------------------------------------------
- */
+/* ---- tracing --------------------------------------------------------------------------------- */
 
 static void watch(const ace_workshop *w, ace_ledger *ledger, ace_job_trace *trace)
 {

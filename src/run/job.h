@@ -11,7 +11,7 @@ ace_status ace_job_create(ace_workshop *w, const ace_request *const *requests, i
 /* For a goal other than songs made anew. What the language model says is in out->written[0] after the
  * run; the other goals give one song. */
 ace_status ace_job_create_for(ace_workshop *w, const ace_request *request, ace_goal goal,
-                                ace_warnings *warnings, ace_job *out, ace_error *err);
+                              ace_warnings *warnings, ace_job *out, ace_error *err);
 void ace_job_free(ace_job *job); /* a zeroed one is fine */
 
 /* The guard, before every inference: a plan that fits what is free now, and the whole job on the
@@ -27,7 +27,7 @@ typedef struct ace_job_report {
     int64_t vae_chunk;
     int replans;
     ace_trace_summary operations; /* with --trace or --profile */
-    double aside_seconds; /* spent on finding out what the machine can do, for the trace */
+    double aside_seconds;         /* spent on finding out what the machine can do, for the trace */
 } ace_job_report;
 
 void ace_job_report_free(ace_job_report *report); /* a zeroed one is fine */

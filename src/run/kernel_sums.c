@@ -14,9 +14,9 @@ static ace_peak unit_of(const ace_operation *o, const char *stage)
         return ace_peak_of(o->matrix);
     }
     bool is_convolution = strcmp(o->name, "linear") != 0;
-    return is_convolution                     ? ACE_PEAK_BF16
+    return is_convolution                    ? ACE_PEAK_BF16
            : strcmp(stage, "diffusion") == 0 ? ACE_PEAK_I8
-                                              : ACE_PEAK_I16;
+                                             : ACE_PEAK_I16;
 }
 
 void ace_operation_sum_add(ace_operation_sum *sum, const ace_operation *o, const char *stage,
@@ -37,7 +37,7 @@ void ace_operation_sum_add(ace_operation_sum *sum, const ace_operation *o, const
 
 int ace_operation_sum_roof(const ace_operation_sum *sum)
 {
-    return sum->least <= 0                     ? -1
+    return sum->least <= 0                      ? -1
            : sum->least_moving > sum->least / 2 ? ACE_ROOF_MEMORY
                                                 : (int)sum->unit;
 }

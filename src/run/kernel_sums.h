@@ -26,7 +26,7 @@ void ace_operation_sum_rescale(ace_operation_sum *sum, const ace_roofline *from,
                                const ace_roofline *to);
 
 typedef struct ace_kernel {
-    const char *stage; /* key; static */
+    const char *stage;            /* key; static */
     int64_t rows, depth, columns; /* of what is read, and columns of what is written */
     ace_dtype in, out, matrix;
     int taps; /* 0: no matrix */

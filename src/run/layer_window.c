@@ -117,8 +117,7 @@ void ace_layer_window_pack(ace_layer_window *w, ace_loader *l, ace_device *devic
     }
 }
 
-/* ---- copying ----------------------------------------------------------------------------------
- */
+/* ---- copying --------------------------------------------------------------------------------- */
 
 static int slot_of(const ace_layer_window *w, int layer)
 {
@@ -263,8 +262,7 @@ static void abandon(void *context, ace_stream *s)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
-/* ---- loading ----------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static void reset_slots(ace_layer_window *w)
 {

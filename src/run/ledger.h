@@ -12,7 +12,7 @@
 typedef struct ace_ledger {
     size_t in_use, high_water; /* without the device's own workspace */
     size_t part[ACE_PARTS];
-    size_t work; /* the arena of the stage at hand */
+    size_t work;       /* the arena of the stage at hand */
     const char *stage; /* key */
     int step;          /* of the diffusion; -1 elsewhere */
     FILE *trace;       /* NULL: none */

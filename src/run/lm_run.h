@@ -38,14 +38,14 @@ typedef struct ace_lm_run {
     ace_arena_mark empty; /* the arena before the first session */
     ace_lm_part part[ACE_MAX_BRIEFS];
     int n_parts;
-    int texts; /* with codes, written side by side at most */
+    int texts;              /* with codes, written side by side at most */
     int64_t expected, done; /* tokens, for progress */
     double started;
     ace_lm_phase phase[ACE_LM_PHASES];
     ace_lm_phase_id at; /* of them */
 } ace_lm_run;
 
-/* ---- lm_stage.c ---- */
+/* ---- lm_stage.c ------------------------------------------------------------------------------ */
 
 /* Codes are written for each song as often as the best is to be picked of. */
 int ace_lm_part_texts(const ace_lm_part *part);
@@ -66,14 +66,14 @@ uint64_t ace_lm_run_seed(const ace_lm_part *part, int song);
 /* The model's own failure need not be the song's: where the request says so it is made without. */
 ace_status ace_lm_run_forgive(ace_lm_run *run, ace_lm_part *part, ace_status status);
 
-/* ---- lm_words.c: what is written before the codes ---- */
+/* ---- lm_words.c: what is written before the codes -------------------------------------------- */
 
 ace_status ace_lm_run_opening(ace_lm_run *run, ace_lm_part *part);
 /* Reads the song's prompt and writes its plan; then reads the plan as part of the prompt, and the
  * unconditional prompt, so that codes can follow. */
 ace_status ace_lm_run_plan(ace_lm_run *run, ace_lm_part *part);
 
-/* ---- lm_codes.c ---- */
+/* ---- lm_codes.c ------------------------------------------------------------------------------ */
 
 /* Codes of all songs of all requests, run->texts at a time. */
 ace_status ace_lm_run_codes(ace_lm_run *run);

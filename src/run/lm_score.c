@@ -40,8 +40,7 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* ---- texts as tokens ----------------------------------------------------------------------------
- */
+/* ---- texts as tokens ------------------------------------------------------------------------- */
 
 /* Takes the text. most 0: all of it. */
 static ace_status encode(const ace_lm_scorer *s, char *text, int64_t most, ace_tokens *out)
@@ -89,8 +88,7 @@ static ace_status encode_lyrics(const ace_lm_scorer *s, const char *lyrics, int6
     return status == ACESTEP_OK ? encode(s, text, most, out) : status;
 }
 
-/* ---- room ---------------------------------------------------------------------------------------
- */
+/* ---- room ------------------------------------------------------------------------------------ */
 
 static ace_status measure_prompts(const ace_lm_scorer *s, room *out)
 {
@@ -141,8 +139,7 @@ static void begin(const ace_lm_scorer *s, int64_t prompt_tokens, int64_t own_tok
     ace_lm_begin(s->stream, s->model, &shape, s->session);
 }
 
-/* ---- the rehearsal ------------------------------------------------------------------------------
- */
+/* ---- the rehearsal --------------------------------------------------------------------------- */
 
 static void walk_target(const ace_lm_scorer *s, int64_t tokens)
 {
@@ -181,8 +178,7 @@ ace_status ace_lm_score_walk(const ace_lm_scorer *s, int texts)
     return s->stream->status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static ace_status gather(const ace_lm_scorer *s, const int32_t *ids, int64_t n, float *out)
 {
@@ -248,8 +244,7 @@ static ace_status read_target(const scoring *g, int32_t last, const ace_tokens *
     return status;
 }
 
-/* ---- scoring ------------------------------------------------------------------------------------
- */
+/* ---- scoring --------------------------------------------------------------------------------- */
 
 static bool by_information(int condition)
 {

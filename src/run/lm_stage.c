@@ -43,8 +43,7 @@ static bool plays(const ace_lm_part *part)
     return part->task->metadata || part->task->codes;
 }
 
-/* ---- room ---------------------------------------------------------------------------------------
- */
+/* ---- room ------------------------------------------------------------------------------------ */
 
 int ace_lm_branches(const ace_lm_task *t)
 {
@@ -97,8 +96,7 @@ void ace_lm_run_begin(ace_lm_run *run, const ace_lm_shape *shape)
     ace_lm_begin(&run->stage.stream, &run->runner->residency->lm, &whole, run->session);
 }
 
-/* ---- the rehearsal ------------------------------------------------------------------------------
- */
+/* ---- the rehearsal --------------------------------------------------------------------------- */
 
 static void walk_decoding(ace_lm_run *run, int n, int64_t steps, const ace_lm_logits *logits)
 {
@@ -195,8 +193,7 @@ static void walk(ace_lm_run *run, int64_t most)
     walk_codes(run, most);
 }
 
-/* ---- what the parts need ------------------------------------------------------------------------
- */
+/* ---- what the parts need --------------------------------------------------------------------- */
 
 ace_status ace_lm_run_read(ace_lm_run *run, int prompt, const int32_t *ids, int64_t n)
 {
@@ -278,8 +275,7 @@ ace_status ace_lm_run_forgive(ace_lm_run *run, ace_lm_part *part, ace_status sta
     return ACESTEP_OK;
 }
 
-/* ---- the run ------------------------------------------------------------------------------------
- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* The brief's task stands for any codes of that length: now these are known. */
 static ace_status know_codes(ace_lm_run *run, ace_lm_part *part)

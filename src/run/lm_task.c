@@ -19,8 +19,7 @@ static bool wanted(int choice)
     return choice != ACE_SWITCH_OFF;
 }
 
-/* ---- prompts ------------------------------------------------------------------------------------
- */
+/* ---- prompts --------------------------------------------------------------------------------- */
 
 static ace_status copy_text(const char *text, char **out, ace_error *err)
 {
@@ -66,8 +65,7 @@ static ace_status encode_twin(const ace_models *m, ace_lm_prompt_input in, ace_t
     return status;
 }
 
-/* ---- what is asked ------------------------------------------------------------------------------
- */
+/* ---- what is asked --------------------------------------------------------------------------- */
 
 static ace_status fix(ace_lm_task *t, ace_lm_field field, const char *text, ace_error *err)
 {
@@ -224,8 +222,7 @@ ace_status ace_lm_task_create(const ace_request *r, const ace_models *m, const a
     return ACESTEP_OK;
 }
 
-/* ---- understanding ------------------------------------------------------------------------------
- */
+/* ---- understanding --------------------------------------------------------------------------- */
 
 ace_status ace_lm_task_understand(const ace_models *m, const char *codes, ace_lm_task **out,
                                   ace_error *err)
@@ -267,8 +264,7 @@ ace_status ace_lm_task_understand_room(const ace_models *m, int64_t n_codes, ace
     return status;
 }
 
-/* ---- scoring ------------------------------------------------------------------------------------
- */
+/* ---- scoring --------------------------------------------------------------------------------- */
 
 ace_status ace_lm_task_score(const ace_request *r, int64_t n_codes, ace_lm_task **out,
                              ace_error *err)
@@ -297,8 +293,7 @@ ace_status ace_lm_task_score(const ace_request *r, int64_t n_codes, ace_lm_task 
     return ACESTEP_OK;
 }
 
-/* ---- ends ---------------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 void ace_lm_task_free(ace_lm_task *t)
 {

@@ -51,7 +51,11 @@ ace_status ace_lm_task_score(const ace_request *r, int64_t n_codes, ace_lm_task 
 void ace_lm_task_free(ace_lm_task *t);
 
 /* Words come first, then codes. */
-typedef enum ace_lm_phase_id { ACE_LM_PHASE_WORDS, ACE_LM_PHASE_CODES, ACE_LM_PHASES } ace_lm_phase_id;
+typedef enum ace_lm_phase_id {
+    ACE_LM_PHASE_WORDS,
+    ACE_LM_PHASE_CODES,
+    ACE_LM_PHASES
+} ace_lm_phase_id;
 
 /* Of all requests of the job together. */
 typedef struct ace_lm_phase {
@@ -69,7 +73,7 @@ typedef struct ace_lm_written {
     int64_t n_codes;
     ace_lm_score *score; /* [songs], owned; NULL: not asked for */
     int64_t tokens;      /* written in all */
-    double seconds; /* it took */
+    double seconds;      /* it took */
     ace_lm_phase phase[ACE_LM_PHASES];
 } ace_lm_written;
 

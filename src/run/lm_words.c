@@ -112,8 +112,7 @@ static ace_status take_field(words_run *x, ace_lm_field field, const char *text)
                                             x->run->runner->error);
 }
 
-/* ---- the opening --------------------------------------------------------------------------------
- */
+/* ---- the opening ----------------------------------------------------------------------------- */
 
 /* None were written: rough words stay as they are, and nobody sings in the rest. */
 static ace_status fill_in_lyrics(words_run *x)
@@ -169,8 +168,7 @@ static ace_status write_opening(words_run *x)
     return status;
 }
 
-/* ---- metadata -----------------------------------------------------------------------------------
- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 /* The request's own values stand; the rest is the model's. */
 static ace_status take_metadata(words_run *x, const ace_lm_reply *reply)
@@ -215,8 +213,7 @@ static ace_status write_metadata(words_run *x, int32_t first)
     return status;
 }
 
-/* ---- prompts of the song ------------------------------------------------------------------------
- */
+/* ---- prompts of the song --------------------------------------------------------------------- */
 
 /* As in the request, or as the opening wrote them. */
 static ace_lm_prompt_input song_input(const words_run *x)

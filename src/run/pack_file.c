@@ -22,8 +22,7 @@ static uint64_t chunks_of(uint64_t bytes)
     return (bytes + ACE_PACK_CHUNK - 1) / ACE_PACK_CHUNK;
 }
 
-/* ---- header ------------------------------------------------------------------------------------
- */
+/* ---- header ---------------------------------------------------------------------------------- */
 
 size_t ace_pack_header_bytes(uint64_t image_bytes)
 {
@@ -72,8 +71,7 @@ static void write_header(unsigned char *header, size_t header_bytes, ace_digest 
     ace_put_u64(header + SUM_AT, sum_up(header, header_bytes));
 }
 
-/* ---- chunks and pieces --------------------------------------------------------------------------
- */
+/* ---- chunks and pieces ----------------------------------------------------------------------- */
 
 typedef struct transfer {
     int fd;
@@ -234,8 +232,7 @@ static bool open_transfer(transfer *t, unsigned char **header, ace_pool *pool)
     return true;
 }
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static ace_status bad(const char *path, const char *why, ace_error *err)
 {
@@ -287,8 +284,7 @@ ace_pack_found ace_pack_file_read(const char *path, ace_digest key, const ace_pa
     return status == ACESTEP_OK ? ACE_PACK_FOUND : ACE_PACK_BAD;
 }
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* The header comes last: until then the file says nothing. 0 or errno. */
 static int write_image(transfer *t, unsigned char *header, ace_digest key, ace_pool *pool)

@@ -102,8 +102,7 @@ static int list_songs(const ace_runner *r, const ace_job *job, ace_finished *son
     return n;
 }
 
-/* ---- one stage after another ------------------------------------------------------------------
- */
+/* ---- one stage after another ----------------------------------------------------------------- */
 
 bool ace_goal_needs(ace_goal goal, ace_part part)
 {
@@ -334,8 +333,7 @@ ace_status ace_pipeline_run(ace_runner *r, const ace_job *job, ace_finished *son
     return status;
 }
 
-/* ---- sizes -------------------------------------------------------------------------------------
- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 static void free_latents(ace_finished *songs, int n)
 {

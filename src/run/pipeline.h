@@ -12,9 +12,9 @@
 #ifndef ACE_RUN_PIPELINE_H
 #define ACE_RUN_PIPELINE_H
 
+#include "lm/genres.h"
 #include "plan/planner.h"
 #include "run/adapters.h"
-#include "lm/genres.h"
 #include "run/brief.h"
 #include "run/stage.h"
 #include "sample/solver.h"
@@ -34,7 +34,7 @@ typedef struct ace_job_settings {
 /* What a job is to bring. */
 typedef enum ace_goal {
     ACE_GOAL_SONGS,
-    ACE_GOAL_WORDS,        /* caption, lyrics and metadata from a sentence or from rough words */
+    ACE_GOAL_WORDS,         /* caption, lyrics and metadata from a sentence or from rough words */
     ACE_GOAL_UNDERSTANDING, /* the same from audio or codes */
     ACE_GOAL_LATENTS,       /* and codes, of a recording */
     ACE_GOAL_RECORDING,     /* of latents or codes */
@@ -60,7 +60,7 @@ typedef struct ace_job {
 
 /* What was found out about how a song sings its lyrics, where that was asked for. */
 typedef struct ace_song_lyrics {
-    char *lrc, *vtt;            /* texts of files, owned; NULL: none */
+    char *lrc, *vtt; /* texts of files, owned; NULL: none */
     bool scored;
     double lm_score, dit_score; /* 0 … 1: from noise alone, and of the finished latents */
 } ace_song_lyrics;
@@ -125,7 +125,6 @@ typedef struct ace_heard_codes {
 /* Of the first brief; for understanding. */
 ace_status ace_run_listen(ace_runner *r, const ace_job *job, const ace_heard *heard,
                           ace_heard_codes *out);
-
 
 /* The language model's tasks of all briefs, to written[n_briefs] (untouched in a rehearsal). Opens no
  * stage when the plan leaves it out. heard: the codes to be understood, NULL where there are none.

@@ -61,8 +61,7 @@ static float *prompt_logits(ace_probe *p, const lm_case *c, ace_lm_session *sess
     return values;
 }
 
-/* ---- logits of prompts --------------------------------------------------------------------------
- */
+/* ---- logits of prompts ----------------------------------------------------------------------- */
 
 typedef struct observed_rows {
     float *values; /* [rows, cols] */
@@ -117,8 +116,7 @@ static void run_batch(ace_probe *p, const lm_case *c)
     ace_probe_put(p, "out.logits_row1_last6", second, 2, six);
 }
 
-/* ---- greedy continuations -----------------------------------------------------------------------
- */
+/* ---- greedy continuations -------------------------------------------------------------------- */
 
 /* One continuation of all sequences: the next token is the same for each. */
 typedef struct continuation {
@@ -229,8 +227,7 @@ static void run_greedy(ace_probe *p, const lm_case *c)
                   logits, 2, kept);
 }
 
-/* ---- the case -----------------------------------------------------------------------------------
- */
+/* ---- the case -------------------------------------------------------------------------------- */
 
 static void run_case(ace_probe *p, lm_case *c)
 {

@@ -102,7 +102,7 @@ ace_status ace_stage_begin_id(ace_runner *r, ace_stage_id id, ace_stage *stage)
     return ace_stage_begin(r, ace_stage_key(id), ace_stage_title(id), stage);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static size_t held_bytes(const ace_runner *r)
 {
@@ -143,8 +143,8 @@ ace_status ace_stage_borrow(ace_stage *stage, ace_part part)
     double start = ace_clock_seconds();
     size_t capacity = is_rehearsal(r) ? UNLIMITED_BYTES : r->expected->part_bytes[part];
     size_t bytes = 0;
-    ace_status status = ace_residency_load(r->residency, r->plan, part, capacity, &stage->loaded,
-                                           &bytes, r->error);
+    ace_status status =
+        ace_residency_load(r->residency, r->plan, part, capacity, &stage->loaded, &bytes, r->error);
     if (status != ACESTEP_OK) {
         stage->stream.status = status;
         return status;
@@ -220,8 +220,8 @@ ace_status ace_stage_open_sized(ace_stage *stage, size_t bytes)
 ace_status ace_stage_open(ace_stage *stage)
 {
     const ace_runner *r = stage->runner;
-    return ace_stage_open_sized(stage, is_rehearsal(r) ? UNLIMITED_BYTES
-                                                       : expected_record(r)->work_bytes);
+    return ace_stage_open_sized(stage,
+                                is_rehearsal(r) ? UNLIMITED_BYTES : expected_record(r)->work_bytes);
 }
 
 /* Keeps what the record needs of an arena. */
@@ -263,7 +263,7 @@ ace_status ace_stage_load_end(ace_stage *stage)
     return status;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* On the real device every byte must be as rehearsed. */
 static ace_status compare(const ace_stage *stage, const ace_stage_record *found)

@@ -21,8 +21,7 @@ struct ace_job_trace {
     ace_trace_summary summary;
 };
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3))) static void put(ace_job_trace *t, const char *format, ...)
 {
@@ -71,8 +70,7 @@ static void put_head(ace_job_trace *t)
     put_track(t, TRACK_OPERATIONS, "operations");
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static double per_second(double amount, double seconds)
 {
@@ -158,8 +156,7 @@ const ace_watch *ace_trace_watch(const ace_job_trace *t)
     return t != NULL ? &t->watch : NULL;
 }
 
-/* ---- stages, loads, memory --------------------------------------------------------------------
- */
+/* ---- stages, loads, memory ------------------------------------------------------------------- */
 
 void ace_trace_stage_begin(ace_job_trace *t, const char *key)
 {
@@ -234,8 +231,7 @@ void ace_trace_memory(ace_job_trace *t, const size_t part[ACE_PARTS], size_t wor
     put(t, "}}");
 }
 
-/* ---- opening and closing ----------------------------------------------------------------------
- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static bool wants_file(const ace_trace_options *options)
 {

@@ -25,8 +25,8 @@ typedef struct ace_trace_stage {
 typedef struct ace_trace_summary {
     ace_trace_stage stage[ACE_TRACE_STAGES];
     int n_stages;
-    bool timed;           /* false: nothing was computed, FLOPs and bytes alone count */
-    ace_roofline limits;  /* of the machine, before and after; zeros: not known */
+    bool timed;               /* false: nothing was computed, FLOPs and bytes alone count */
+    ace_roofline limits;      /* of the machine, before and after; zeros: not known */
     ace_kernel_sums *kernels; /* in order; owned; NULL: not asked for */
     ace_timeline *timeline;   /* owned; NULL: not asked for */
 } ace_trace_summary;

@@ -11,8 +11,7 @@
 /* gpu.md 4.2: library workspaces and growth that no plan sees. */
 static const size_t MARGIN_BYTES = (size_t)1 << 28;
 
-/* ---- precision ----------------------------------------------------------------------------------
- */
+/* ---- precision ------------------------------------------------------------------------------- */
 
 static ace_precision choose_precision(const ace_request *r, const ace_models *m)
 {
@@ -100,9 +99,8 @@ static void do_without_card(const ace_request *r, ace_workshop *w, const ace_err
 static ace_status open_device(const ace_request *r, ace_workshop *w, ace_error *err)
 {
     ace_error problem = {.code = ACESTEP_OK};
-    if (w->plugin != NULL &&
-        ace_card_open(r, &w->hardware, w->plugin, ace_cpu_device_pool(w->cpu), &w->card,
-                      &problem) == ACESTEP_OK) {
+    if (w->plugin != NULL && ace_card_open(r, &w->hardware, w->plugin, ace_cpu_device_pool(w->cpu),
+                                           &w->card, &problem) == ACESTEP_OK) {
         return open_card(r, w, err);
     }
     if (w->plugin != NULL) {
@@ -223,7 +221,8 @@ size_t ace_workshop_budget(const ace_workshop *w)
     ace_device *device =
         w->device == w->cpu_measure || w->device == w->measure ? counted : w->device;
     size_t all = within_reach(device);
-    if (device != w->cpu && w->card == NULL && !w->shape) { /* a simulated card that computes lies in host memory */
+    if (device != w->cpu && w->card == NULL &&
+        !w->shape) { /* a simulated card that computes lies in host memory */
         size_t host = within_reach(w->cpu);
         all = all < host ? all : host;
     }

@@ -21,13 +21,13 @@ typedef struct ace_workshop {
     const ace_plugin *plugin; /* for the card; NULL: there is no card to compute on */
     ace_tier_table tiers;
     ace_models models;
-    ace_device *cpu;          /* computes for cpu and sim, and where a card cannot */
-    ace_device *cpu_measure;  /* counts for it */
-    ace_device *card;         /* the plug-in's device; NULL: none */
-    ace_device *device;       /* where songs are made: cpu, sim, or card; counts only under
+    ace_device *cpu;         /* computes for cpu and sim, and where a card cannot */
+    ace_device *cpu_measure; /* counts for it */
+    ace_device *card;        /* the plug-in's device; NULL: none */
+    ace_device *device;      /* where songs are made: cpu, sim, or card; counts only under
                                  --exec shape */
-    ace_device *measure;      /* counts for it */
-    bool shape;               /* --exec shape: the schedule is walked, nothing is computed */
+    ace_device *measure;     /* counts for it */
+    bool shape;              /* --exec shape: the schedule is walked, nothing is computed */
     ace_precisions precisions;
     ace_pack_cache cache;
     ace_silence_timbre silence;

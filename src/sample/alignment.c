@@ -48,8 +48,7 @@ void ace_alignment_free(ace_alignment *a)
     memset(a, 0, sizeof *a);
 }
 
-/* ---- heads -------------------------------------------------------------------------------------
- */
+/* ---- heads ----------------------------------------------------------------------------------- */
 
 /* work = softmax over frames · softmax over tokens. Probabilities need no shift: e^p is 1 … e. */
 static void multiply_softmaxes(ace_alignment *a, const float *p)
@@ -131,8 +130,7 @@ ace_status ace_alignment_add_head(ace_alignment *a, const float *probabilities, 
     return ACESTEP_OK;
 }
 
-/* ---- score -------------------------------------------------------------------------------------
- */
+/* ---- score ----------------------------------------------------------------------------------- */
 
 /* The mean over the heads, stretched to 0 … 1; all 0 when it is flat. */
 static void stretch_energy(const ace_alignment *a, float *out)
@@ -250,8 +248,7 @@ ace_status ace_alignment_rate(const ace_alignment *a, const bool *sung, ace_alig
     return status;
 }
 
-/* ---- times -------------------------------------------------------------------------------------
- */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 /* Minus the mean over the heads of the z-score; mean and deviation are those of all heads' cells.
  */

@@ -26,8 +26,7 @@ typedef struct run {
     ace_apg apg;
 } run;
 
-/* ---- setting up ---------------------------------------------------------------------------------
- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 ace_status ace_solver_schedule(const ace_sampling *s, ace_schedule *schedule, int *cover_steps,
                                ace_error *err)
@@ -143,8 +142,7 @@ static void start(run *r)
     }
 }
 
-/* ---- velocities ---------------------------------------------------------------------------------
- */
+/* ---- velocities ------------------------------------------------------------------------------ */
 
 static bool in_interval(const run *r, float t)
 {
@@ -251,8 +249,7 @@ static ace_status look_ahead(run *r, int step)
     return ACESTEP_OK;
 }
 
-/* ---- steps --------------------------------------------------------------------------------------
- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 /* The level a step arrives at. The original's stochastic base sampler goes by the unshifted grid,
  * whatever the shift or the custom time steps. */

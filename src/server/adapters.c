@@ -19,8 +19,7 @@ static const char peft_weights[] = "adapter_model.safetensors";
 static const char lokr_weights[] = "lokr_weights.safetensors";
 static const char peft_config[] = "adapter_config.json";
 
-/* ---- names and places ---------------------------------------------------------------------------
- */
+/* ---- names and places ------------------------------------------------------------------------ */
 
 bool ace_adapter_name_is_good(const char *name)
 {
@@ -118,8 +117,7 @@ ace_status ace_server_adapter_path(ace_server *server, const char *named, char *
                     "lora: there is no adapter \"%.100s\"; GET /v1/adapters lists them", named);
 }
 
-/* ---- what they are ------------------------------------------------------------------------------
- */
+/* ---- what they are --------------------------------------------------------------------------- */
 
 /* The engine's message without the path of ours that it begins with. */
 static const char *reason_in(const char *message, const char *path)
@@ -221,8 +219,7 @@ json_t *ace_adapters_list(ace_server *server)
     return sorted;
 }
 
-/* ---- coming and going ---------------------------------------------------------------------------
- */
+/* ---- coming and going ------------------------------------------------------------------------ */
 
 /* Two of one name do not come at once. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;

@@ -27,9 +27,9 @@ enum {
 };
 
 enum {
-    ACE_ROUTE_SLOW = 1,   /* on a work thread: reads audio, plans, waits for a disk */
-    ACE_ROUTE_FILES = 2,  /* files in a multipart body are taken, up to --max-upload together */
-    ACE_ROUTE_RAW = 4,    /* with FILES: a body that is neither JSON nor a form is one file named "" */
+    ACE_ROUTE_SLOW = 1,  /* on a work thread: reads audio, plans, waits for a disk */
+    ACE_ROUTE_FILES = 2, /* files in a multipart body are taken, up to --max-upload together */
+    ACE_ROUTE_RAW = 4, /* with FILES: a body that is neither JSON nor a form is one file named "" */
     ACE_ROUTE_TOKEN = 8,  /* the key may stand in the body as "ai_token" */
     ACE_ROUTE_SIGNED = 16 /* GET only: exp= and sig= of ace_http_sign do instead of a key */
 };
@@ -69,7 +69,7 @@ typedef struct ace_http_route {
     size_t body_bytes; /* longest JSON or urlencoded body; 0: ACE_HTTP_BODY_BYTES */
 } ace_http_route;
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* A value of the query, NULL where it is missing. */
 const char *ace_http_query(const ace_http_request *request, const char *name);
@@ -87,7 +87,7 @@ json_t *ace_http_body_object(ace_http_request *request);
 ace_status ace_http_file_take(ace_http_request *request, size_t index, const char *path,
                               ace_error *err);
 
-/* ---- answering ---------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 /* A header for the answer that follows. */
 void ace_http_reply_header(ace_http_request *request, const char *name, const char *value);
@@ -133,7 +133,7 @@ typedef bool ace_http_ready(ace_http_request *request, void *state, bool late);
 void ace_http_reply_later(ace_http_request *request, double seconds, ace_http_ready *ready,
                           ace_http_done *done, void *state);
 
-/* ---- the server's side -------------------------------------------------------------------------- */
+/* ---- the server's side ----------------------------------------------------------------------- */
 
 /* Something has changed: every waiting stream and answer is asked again. From any thread, cheap. */
 void ace_http_wake(ace_server *server);

@@ -107,8 +107,8 @@ void ace_http_take_route(ace_http_exchange *x)
             break;
         }
         ace_http_reply_header(&x->request, "Allow", match.allow);
-        ace_http_reply_error(&x->request, 405, "method", NULL, NULL,
-                             "this path takes %s, not %s", match.allow, x->method);
+        ace_http_reply_error(&x->request, 405, "method", NULL, NULL, "this path takes %s, not %s",
+                             match.allow, x->method);
         break;
     case ACE_ROUTE_UNKNOWN:
         if (strcmp(x->method, "OPTIONS") == 0 && strcmp(x->target.path, "*") == 0) {

@@ -9,17 +9,17 @@ struct MHD_Connection;
 enum { ACE_BODY_PARTS = 64, ACE_BODY_DEPTH = 64, ACE_BODY_NAME_BYTES = 200 };
 
 typedef struct ace_http_body_limits {
-    const char *spool;    /* folder for files */
-    size_t text_bytes;    /* of JSON, or of all fields together */
-    uint64_t file_bytes;  /* of all files together */
-    bool files, raw;      /* as the route's flags say */
+    const char *spool;   /* folder for files */
+    size_t text_bytes;   /* of JSON, or of all fields together */
+    uint64_t file_bytes; /* of all files together */
+    bool files, raw;     /* as the route's flags say */
 } ace_http_body_limits;
 
 typedef enum ace_body_kind {
     ACE_BODY_NONE,
-    ACE_BODY_TEXT,      /* JSON or a form in memory; which of them the bytes say when the type does not */
+    ACE_BODY_TEXT, /* JSON or a form in memory; which of them the bytes say when the type does not */
     ACE_BODY_MULTIPART,
-    ACE_BODY_RAW,       /* one file */
+    ACE_BODY_RAW, /* one file */
     ACE_BODY_UNKNOWN
 } ace_body_kind;
 

@@ -9,7 +9,7 @@
 struct ace_http_body {
     ace_http_body_limits limits;
     ace_body_kind kind;
-    uint64_t total; /* bytes that have come */
+    uint64_t total;                  /* bytes that have come */
     struct MHD_PostProcessor *parts; /* of multipart */
     char *text;                      /* of JSON or a form, or of the field that arrives */
     size_t text_bytes, text_room;

@@ -81,7 +81,7 @@ struct ace_http_exchange {
     char *capture[ACE_HTTP_CAPTURES];
     ace_http_body *body;
     json_t *empty; /* stands for a body that is missing */
-    bool foreign; /* an allowed page of another origin asks */
+    bool foreign;  /* an allowed page of another origin asks */
     ace_http_answer answer;
     ace_http_wait wait;
     ace_http_answer later; /* the waiting answer, while ready() is asked */
@@ -101,9 +101,10 @@ void ace_http_exchange_end(void *http, struct MHD_Connection *connection, void *
                            enum MHD_RequestTerminationCode code);
 
 /* http_admit.c. False after answering. */
-bool ace_http_admit_origin(ace_http_exchange *x);             /* no other page's trick? */
-bool ace_http_admit(ace_http_exchange *x, const char *key);   /* do the rights suffice for its route? */
-void ace_http_take_route(ace_http_exchange *x);               /* sets the route, or answers */
+bool ace_http_admit_origin(ace_http_exchange *x); /* no other page's trick? */
+bool ace_http_admit(ace_http_exchange *x,
+                    const char *key);           /* do the rights suffice for its route? */
+void ace_http_take_route(ace_http_exchange *x); /* sets the route, or answers */
 const char *ace_http_header_key(const ace_http_request *request); /* NULL: no header has one */
 
 /* http_answer.c: hands the recorded answer to the library. */

@@ -13,7 +13,9 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { DISCARDED_BYTES = 256 << 10 }; /* that much of a refused body is read, so that the client reads why */
+enum {
+    DISCARDED_BYTES = 256 << 10
+}; /* that much of a refused body is read, so that the client reads why */
 
 static ace_http_peer *peer_of(struct MHD_Connection *connection)
 {
@@ -61,17 +63,17 @@ void *ace_http_exchange_open(void *http, const char *uri, struct MHD_Connection 
     return x;
 }
 
-/* ---- the body --------------------------------------------------------------------------------- */
+/* ---- the body -------------------------------------------------------------------------------- */
 
 static ace_http_body_limits limits_of(const ace_http_exchange *x)
 {
     const ace_http_route *route = x->route;
-    return (ace_http_body_limits){
-        .spool = x->http->spool,
-        .text_bytes = route->body_bytes > 0 ? route->body_bytes : ACE_HTTP_BODY_BYTES,
-        .file_bytes = x->http->max_upload,
-        .files = (route->flags & ACE_ROUTE_FILES) != 0,
-        .raw = (route->flags & ACE_ROUTE_RAW) != 0};
+    return (ace_http_body_limits){.spool = x->http->spool,
+                                  .text_bytes = route->body_bytes > 0 ? route->body_bytes
+                                                                      : ACE_HTTP_BODY_BYTES,
+                                  .file_bytes = x->http->max_upload,
+                                  .files = (route->flags & ACE_ROUTE_FILES) != 0,
+                                  .raw = (route->flags & ACE_ROUTE_RAW) != 0};
 }
 
 /* Bytes that are announced; UINT64_MAX: they come in chunks, nobody knows how many. */
@@ -202,7 +204,7 @@ static enum MHD_Result take_bytes(ace_http_exchange *x, const char *data, size_t
     return x->body != NULL && ace_http_body_exceeded(x->body) ? refuse_the_rest(x) : MHD_YES;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 /* Asks a waiting answer; it sleeps on, or the answer is there. */
 static enum MHD_Result ask_later(ace_http_exchange *x)

@@ -42,8 +42,8 @@ static ace_status add_key(ace_http_keys *keys, const char *key, unsigned rights,
 static ace_status add_list(ace_http_keys *keys, const char *list, ace_error *err)
 {
     char *copy = ace_strdup(list);
-    ace_status status = copy != NULL ? ACESTEP_OK
-                                     : ace_fail(err, ACESTEP_MEMORY, "keys: no host memory");
+    ace_status status =
+        copy != NULL ? ACESTEP_OK : ace_fail(err, ACESTEP_MEMORY, "keys: no host memory");
     char *rest = NULL;
     for (char *key = copy != NULL ? strtok_r(copy, ", ", &rest) : NULL;
          key != NULL && status == ACESTEP_OK; key = strtok_r(NULL, ", ", &rest)) {

@@ -78,8 +78,7 @@ static bool is_local(const struct sockaddr *address)
         return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
     }
     return address->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(
-               &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
 bool ace_http_is_loopback(const char *host)

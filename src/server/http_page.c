@@ -20,8 +20,8 @@ static bool takes_gzip(const ace_http_request *request)
     }
     gzip += strlen("gzip");
     gzip += strspn(gzip, " ;");
-    return strncmp(gzip, "q=0", 3) != 0 || (gzip[3] == '.' && strcspn(gzip + 4, "123456789") <
-                                                                  strcspn(gzip + 4, ","));
+    return strncmp(gzip, "q=0", 3) != 0 ||
+           (gzip[3] == '.' && strcspn(gzip + 4, "123456789") < strcspn(gzip + 4, ","));
 }
 
 static void reply_with(ace_http_exchange *x, const ace_page_file *file)

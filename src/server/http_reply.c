@@ -86,7 +86,9 @@ void ace_http_reply_failure(ace_http_request *request, const ace_error *err, con
     } known[] = {
         {ACESTEP_ARGUMENT, 400, "bad_value", NULL},
         {ACESTEP_MODEL, 503, "model", "GET /v1/models lists what is there"},
-        {ACESTEP_AUDIO, 422, "audio", "audio is " "WAV, AIFF, FLAC, Ogg Vorbis, Ogg Opus or MP3"},
+        {ACESTEP_AUDIO, 422, "audio",
+         "audio is "
+         "WAV, AIFF, FLAC, Ogg Vorbis, Ogg Opus or MP3"},
         {ACESTEP_MEMORY, 503, "memory", NULL},
         {ACESTEP_UNSUPPORTED, 422, "not_possible", NULL},
         {ACESTEP_NETWORK, 502, "network", NULL},
@@ -132,7 +134,8 @@ void ace_http_reply_stream(ace_http_request *request, const char *type, ace_http
     ace_http_answer *answer = &request->exchange->answer;
     ace_http_reply_header(request, "Content-Type", type);
     ace_http_reply_header(request, "Cache-Control", "no-store");
-    ace_http_reply_header(request, "X-Accel-Buffering", "no"); /* a proxy passes pieces on at once */
+    ace_http_reply_header(request, "X-Accel-Buffering",
+                          "no"); /* a proxy passes pieces on at once */
     answer->kind = ACE_ANSWER_STREAM;
     answer->status = 200;
     answer->more = more;

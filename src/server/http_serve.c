@@ -105,7 +105,10 @@ static ace_status name_address(ace_http *http, const char *host, ace_error *err)
     if (http->address == NULL) {
         return ace_fail(err, ACESTEP_MEMORY, "server: no host memory");
     }
-    (void)snprintf(http->address, room, all ? "http://127.0.0.1%.0s:%d" : v6 ? "http://[%s]:%d" : "http://%s:%d",
+    (void)snprintf(http->address, room,
+                   all  ? "http://127.0.0.1%.0s:%d"
+                   : v6 ? "http://[%s]:%d"
+                        : "http://%s:%d",
                    host, http->port);
     return ACESTEP_OK;
 }
@@ -126,18 +129,18 @@ static ace_status start_library(ace_http *http, const ace_http_config *c, ace_er
     double idle = c->idle_seconds > 0 ? c->idle_seconds : 60;
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        accept_peer, http, ace_http_exchange_step, http,                                   //
-        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,                                     //
-        MHD_OPTION_LISTEN_SOCKET, fd,                                                      //
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,                                    //
-        MHD_OPTION_CONNECTION_LIMIT, c->connections > 0 ? c->connections : CONNECTIONS,    //
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,                      //
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(idle + 0.999),                           //
-        MHD_OPTION_STRICT_FOR_CLIENT, 1,                                                   //
-        MHD_OPTION_URI_LOG_CALLBACK, ace_http_exchange_open, http,                         //
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,                                  //
-        MHD_OPTION_NOTIFY_COMPLETED, ace_http_exchange_end, http,                          //
-        MHD_OPTION_NOTIFY_CONNECTION, note_connection, http,                               //
+        accept_peer, http, ace_http_exchange_step, http,                                //
+        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,                                  //
+        MHD_OPTION_LISTEN_SOCKET, fd,                                                   //
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,                                 //
+        MHD_OPTION_CONNECTION_LIMIT, c->connections > 0 ? c->connections : CONNECTIONS, //
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,                   //
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(idle + 0.999),                        //
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,                                                //
+        MHD_OPTION_URI_LOG_CALLBACK, ace_http_exchange_open, http,                      //
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,                               //
+        MHD_OPTION_NOTIFY_COMPLETED, ace_http_exchange_end, http,                       //
+        MHD_OPTION_NOTIFY_CONNECTION, note_connection, http,                            //
         MHD_OPTION_END);
     if (http->daemon == NULL) {
         close(fd);

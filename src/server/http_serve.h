@@ -8,16 +8,17 @@
 typedef struct ace_http ace_http;
 
 typedef struct ace_http_config {
-    const char *host; /* an address or a name of this machine */
-    int port;         /* 0: one that is free */
+    const char *host;                    /* an address or a name of this machine */
+    int port;                            /* 0: one that is free */
     const ace_http_route *const *tables; /* ended by NULL; tried in this order */
     bool page;                           /* the page answers where no route does */
-    const char *folder;    /* an existing one, for uploads that are under way and the signing key */
-    uint64_t max_upload;   /* bytes of files in one request */
-    const char *keys;      /* comma-separated, all rights; NULL or "": none */
-    const char *key_file;  /* a key and its rights to a line; NULL or "": none */
-    const char *origins;   /* comma-separated, or "*": pages of others that may call; NULL or "": none */
-    const char *hosts;     /* comma-separated names of this server besides its addresses; NULL or "" */
+    const char *folder;   /* an existing one, for uploads that are under way and the signing key */
+    uint64_t max_upload;  /* bytes of files in one request */
+    const char *keys;     /* comma-separated, all rights; NULL or "": none */
+    const char *key_file; /* a key and its rights to a line; NULL or "": none */
+    const char
+        *origins; /* comma-separated, or "*": pages of others that may call; NULL or "": none */
+    const char *hosts; /* comma-separated names of this server besides its addresses; NULL or "" */
     unsigned connections;  /* in all; 0: 256 */
     unsigned per_address;  /* of one address that is not this machine's; 0: 64 */
     double header_seconds; /* from connecting to the end of the headers; 0: 20 */

@@ -32,8 +32,8 @@ char *ace_http_file_name(const char *name)
         }
     }
     json_t *checked = json_string(last); /* NULL for broken UTF-8 */
-    bool usable = checked != NULL && last[0] != '\0' && strcmp(last, ".") != 0 &&
-                  strcmp(last, "..") != 0;
+    bool usable =
+        checked != NULL && last[0] != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0;
     json_decref(checked);
     char *found = ace_strdup(usable ? last : "file");
     ace_free(copy);

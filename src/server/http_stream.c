@@ -51,8 +51,7 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t r
         s->last_sent = ace_clock_seconds();
         return (ssize_t)n;
     }
-    if (s->over ||
-        !ace_http_wait_sleep(&s->http->waiting, &s->wait, s->last_sent + beat_seconds)) {
+    if (s->over || !ace_http_wait_sleep(&s->http->waiting, &s->wait, s->last_sent + beat_seconds)) {
         return MHD_CONTENT_READER_END_OF_STREAM;
     }
     return 0;
@@ -84,8 +83,8 @@ struct MHD_Response *ace_http_stream_response(ace_http_exchange *x)
                   .last_sent = ace_clock_seconds()};
     s->wait.connection = x->connection;
     s->wait.fd = x->wait.fd;
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, BLOCK, read_stream, s, free_stream);
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, s, free_stream);
     if (response == NULL) {
         ace_free(s);
         return NULL;

@@ -11,9 +11,9 @@
 enum { ACE_TARGET_ELEMENTS = 12 };
 
 typedef struct ace_http_target {
-    char *raw;    /* path as it came, for the log */
-    char *path;   /* decoded */
-    char *room;   /* of the elements */
+    char *raw;                                /* path as it came, for the log */
+    char *path;                               /* decoded */
+    char *room;                               /* of the elements */
     const char *element[ACE_TARGET_ELEMENTS]; /* decoded; each may hold any character but NUL */
     size_t n_elements; /* ACE_TARGET_ELEMENTS + 1: too many to match anything */
     json_t *query;     /* object of strings; of repeated keys the last */

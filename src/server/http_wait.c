@@ -8,7 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { PAUSE_MS = 20 }; /* between two wakes: a job reports progress more often than anyone reads it */
+enum {
+    PAUSE_MS = 20
+}; /* between two wakes: a job reports progress more often than anyone reads it */
 
 static void resume(ace_http_wait_list *list, ace_http_wait *w)
 {
@@ -121,7 +123,8 @@ bool ace_http_wait_sleep(ace_http_wait_list *list, ace_http_wait *wait, double d
     pthread_mutex_lock(&list->lock);
     bool may = !list->stopping;
     if (may) {
-        MHD_suspend_connection(wait->connection); /* first: it may be woken as soon as it is listed */
+        MHD_suspend_connection(
+            wait->connection); /* first: it may be woken as soon as it is listed */
         wait->due = due;
         wait->previous = NULL;
         wait->next = list->first;

@@ -13,8 +13,8 @@ struct MHD_Connection;
 typedef struct ace_http_wait {
     struct ace_http_wait *next, *previous;
     struct MHD_Connection *connection;
-    double due;  /* wakes without a reason then */
-    int fd;      /* looked at for the client's end */
+    double due;       /* wakes without a reason then */
+    int fd;           /* looked at for the client's end */
     atomic_bool gone; /* the client has closed its side */
 } ace_http_wait;
 

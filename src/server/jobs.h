@@ -30,14 +30,14 @@ typedef struct ace_jobs ace_jobs;
 enum { ACE_JOB_ID_BYTES = 24 }; /* "j_" and 20 characters that sort by time */
 
 typedef enum ace_job_kind {
-    ACE_JOB_SONG,      /* acestep_generate */
-    ACE_JOB_SAMPLE,    /* acestep_compose: a song's words from one sentence */
-    ACE_JOB_FORMAT,    /* acestep_compose: from rough words */
+    ACE_JOB_SONG,       /* acestep_generate */
+    ACE_JOB_SAMPLE,     /* acestep_compose: a song's words from one sentence */
+    ACE_JOB_FORMAT,     /* acestep_compose: from rough words */
     ACE_JOB_UNDERSTAND, /* acestep_understand */
     ACE_JOB_ENCODE,     /* acestep_encode: a recording to latents and codes */
     ACE_JOB_DECODE,     /* acestep_decode: latents or codes to a recording */
     ACE_JOB_SCORE,      /* acestep_score */
-    ACE_JOB_TIMES         /* acestep_time_lyrics */
+    ACE_JOB_TIMES       /* acestep_time_lyrics */
 } ace_job_kind;
 
 typedef enum ace_job_status {

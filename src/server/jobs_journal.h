@@ -21,7 +21,8 @@ ace_status ace_journal_update(ace_journal *journal, const ace_jobs_entry *entry,
 ace_status ace_journal_reorder(ace_journal *journal, const ace_jobs_entry *queue, ace_error *err);
 /* Title and favourite alone. */
 ace_status ace_journal_edit(ace_journal *journal, const ace_jobs_entry *entry, ace_error *err);
-ace_status ace_journal_measure(ace_journal *journal, const char *id, uint64_t bytes, ace_error *err);
+ace_status ace_journal_measure(ace_journal *journal, const char *id, uint64_t bytes,
+                               ace_error *err);
 /* Out of sight; its files may go now, and ace_journal_forget ends it. */
 ace_status ace_journal_hide(ace_journal *journal, const char *id, ace_error *err);
 ace_status ace_journal_forget(ace_journal *journal, const char *id, ace_error *err);

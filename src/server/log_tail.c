@@ -15,8 +15,7 @@ struct ace_log_tail {
     void *context;
 };
 
-/* ---- what may be shown --------------------------------------------------------------------------
- */
+/* ---- what may be shown ----------------------------------------------------------------------- */
 
 /* Bytes of the UTF-8 character at `at` (RFC 3629, table 3-7 of Unicode); 0: none begins there. */
 static size_t character_bytes(const char *at)
@@ -67,8 +66,7 @@ static void write_shown(const char *text, char out[ACE_LOG_TAIL_TEXT])
     out[n] = '\0';
 }
 
-/* ---- lines --------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 ace_status ace_log_tail_create(ace_log_tail_changed *changed, void *context, ace_log_tail **out,
                                ace_error *err)

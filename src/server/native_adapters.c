@@ -10,8 +10,7 @@ void ace_native_adapter_list(ace_http_request *request, ace_server *server)
     ace_http_reply_json(request, 200, json_pack("{s:o}", "adapters", ace_adapters_list(server)));
 }
 
-/* ---- new ones -----------------------------------------------------------------------------------
- */
+/* ---- new ones -------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -80,8 +79,7 @@ void ace_native_adapter_add(ace_http_request *request, ace_server *server)
     }
 }
 
-/* ---- their end ----------------------------------------------------------------------------------
- */
+/* ---- their end ------------------------------------------------------------------------------- */
 
 void ace_native_adapter_remove(ace_http_request *request, ace_server *server)
 {

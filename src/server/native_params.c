@@ -76,11 +76,11 @@ static json_t *describe_modes(const json_t *models, const char *error)
         const mode *m = &modes[i];
         const char *against = models == NULL ? error : reason_against(m, models);
         bool thinks = m->think && json_is_true(json_object_get(card, "lm"));
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:b, s:s?}", "name", m->name, "label",
-                            m->label, "task_type", m->task_type, "fields", split(m->fields),
-                            "required", split(m->required), "think", (int)thinks, "available",
-                            (int)(against == NULL), "reason", against));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:b, s:s?}", "name",
+                                              m->name, "label", m->label, "task_type", m->task_type,
+                                              "fields", split(m->fields), "required",
+                                              split(m->required), "think", (int)thinks, "available",
+                                              (int)(against == NULL), "reason", against));
     }
     return list;
 }

@@ -50,10 +50,10 @@ static size_t read_all(const char *folder_path, json_t *presets[MOST_PRESETS])
             continue;
         }
         json_t *request = json_load_file(path, 0, NULL);
-        json_t *preset = request != NULL ? json_pack("{s:o, s:O}", "name",
-                                                     json_stringn(e->d_name, length - 5), "request",
-                                                     request)
-                                         : NULL;
+        json_t *preset = request != NULL
+                             ? json_pack("{s:o, s:O}", "name", json_stringn(e->d_name, length - 5),
+                                         "request", request)
+                             : NULL;
         json_decref(request);
         if (preset != NULL) {
             presets[n++] = preset;
@@ -86,8 +86,8 @@ static void reply_preset(ace_http_request *request, const char *path, int status
         reply_unknown(request);
         return;
     }
-    ace_http_reply_json(request, status, json_pack("{s:s, s:o}", "name", request->captures[0],
-                                                   "request", found));
+    ace_http_reply_json(request, status,
+                        json_pack("{s:s, s:o}", "name", request->captures[0], "request", found));
 }
 
 void ace_native_preset_show(ace_http_request *request, ace_server *server)
@@ -146,7 +146,7 @@ void ace_native_preset_remove(ace_http_request *request, ace_server *server)
     } else if (errno == ENOENT) {
         reply_unknown(request);
     } else {
-        ace_http_reply_error(request, 500, "storage", NULL, NULL, "the preset cannot be removed: %s",
-                             strerror(errno));
+        ace_http_reply_error(request, 500, "storage", NULL, NULL,
+                             "the preset cannot be removed: %s", strerror(errno));
     }
 }

@@ -35,7 +35,7 @@ static bool take_what_if(ace_http_request *request, acestep_request *asked)
 {
     const char *name;
     json_t *value;
-    json_object_foreach(request->query, name, value) {
+    json_object_foreach (request->query, name, value) {
         const char *option = NULL;
         for (size_t i = 0; i < sizeof what_if / sizeof *what_if; i++) {
             option = strcmp(name, what_if[i][0]) == 0 ? what_if[i][1] : option;
@@ -157,8 +157,8 @@ void ace_native_session(ace_http_request *request, ace_server *server)
     static const struct {
         unsigned right;
         const char *name;
-    } names[] = {{ACE_RIGHT_READ, "read"}, {ACE_RIGHT_GENERATE, "generate"},
-                 {ACE_RIGHT_ADMIN, "admin"}};
+    } names[] = {
+        {ACE_RIGHT_READ, "read"}, {ACE_RIGHT_GENERATE, "generate"}, {ACE_RIGHT_ADMIN, "admin"}};
     json_t *rights = json_array();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if ((request->rights & names[i].right) != 0) {

@@ -47,7 +47,7 @@ void ace_native_upload_list(ace_http_request *request, ace_server *server)
     json_t *list = json_array();
     size_t i;
     json_t *id;
-    json_array_foreach(ids, i, id) {
+    json_array_foreach (ids, i, id) {
         json_t *record = ace_upload_record(server, json_string_value(id));
         bool plays = json_object_get(record, "audio") != NULL;
         if (plays) { /* it may have gone meanwhile, or be latents */
@@ -75,12 +75,9 @@ void ace_native_upload_show(ace_http_request *request, ace_server *server)
 static const char *type_of(const json_t *record)
 {
     const char *format = json_string_value(json_object_get(record, "format"));
-    static const char *const types[][2] = {{"WAV", "audio/wav"},
-                                           {"AIFF", "audio/aiff"},
-                                           {"FLAC", "audio/flac"},
-                                           {"Ogg Vorbis", "audio/ogg"},
-                                           {"Ogg Opus", "audio/ogg"},
-                                           {"MP3", "audio/mpeg"}};
+    static const char *const types[][2] = {{"WAV", "audio/wav"},      {"AIFF", "audio/aiff"},
+                                           {"FLAC", "audio/flac"},    {"Ogg Vorbis", "audio/ogg"},
+                                           {"Ogg Opus", "audio/ogg"}, {"MP3", "audio/mpeg"}};
     for (size_t i = 0; format != NULL && i < sizeof types / sizeof *types; i++) {
         if (strcmp(format, types[i][0]) == 0) {
             return types[i][1];

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 typedef struct ace_page_file {
-    const char *path;          /* as in the address, without the leading slash: "index.html", "page.js" */
-    const char *content_type;  /* with its charset */
-    const char *hash;          /* of the plain bytes, hexadecimal: the file's ETag, without quotes */
+    const char *path; /* as in the address, without the leading slash: "index.html", "page.js" */
+    const char *content_type; /* with its charset */
+    const char *hash;         /* of the plain bytes, hexadecimal: the file's ETag, without quotes */
     const unsigned char *bytes;
     size_t size;
     const unsigned char *gzip; /* the same for a browser that accepts gzip */

@@ -25,7 +25,7 @@ struct acestep_server {
     char *folder;
 };
 
-/* ---- the data folder --------------------------------------------------------------------------- */
+/* ---- the data folder ------------------------------------------------------------------------- */
 
 /* As the XDG base directory specification has it. */
 static char *default_folder(void)
@@ -69,8 +69,9 @@ static ace_status make_folders(acestep_server *s, ace_error *err)
     static const char *const names[] = {"uploads", "presets", "adapters"};
     s->folder = s->options.data_dir[0] != '\0' ? ace_strdup(s->options.data_dir) : default_folder();
     if (s->folder == NULL) {
-        return ace_fail(err, ACESTEP_ARGUMENT, "--data-dir: say where jobs and songs are to be kept; "
-                                               "neither HOME nor XDG_DATA_HOME is set");
+        return ace_fail(err, ACESTEP_ARGUMENT,
+                        "--data-dir: say where jobs and songs are to be kept; "
+                        "neither HOME nor XDG_DATA_HOME is set");
     }
     s->shared.data_folder = s->folder;
     ace_status status = make_folder(s->folder, err);
@@ -83,7 +84,7 @@ static ace_status make_folders(acestep_server *s, ace_error *err)
     return status;
 }
 
-/* ---- starting and stopping ---------------------------------------------------------------------- */
+/* ---- starting and stopping ------------------------------------------------------------------- */
 
 static ace_status open_jobs(acestep_server *s, ace_error *err)
 {
@@ -182,9 +183,9 @@ acestep_status acestep_server_start(const acestep_server_options *options,
     ace_error own = {.code = ACESTEP_OK};
     acestep_server *s = ace_calloc(1, sizeof *s);
     *out = NULL;
-    ace_status status = s != NULL ? ace_server_options_copy((const ace_server_options *)options,
-                                                            &s->options, &own)
-                                  : ace_fail(&own, ACESTEP_MEMORY, "server: no host memory");
+    ace_status status =
+        s != NULL ? ace_server_options_copy((const ace_server_options *)options, &s->options, &own)
+                  : ace_fail(&own, ACESTEP_MEMORY, "server: no host memory");
     if (status == ACESTEP_OK) {
         struct timespec now;
         (void)clock_gettime(CLOCK_REALTIME, &now);

@@ -5,10 +5,10 @@
 #include "acestep.h"
 #include "server/http.h"
 
-typedef struct ace_jobs ace_jobs;                 /* server/jobs.h */
+typedef struct ace_jobs ace_jobs;                     /* server/jobs.h */
 typedef struct ace_downloads ace_downloads;           /* server/downloads.h */
-typedef struct ace_http ace_http;                 /* server/http_serve.h */
-typedef struct ace_log_tail ace_log_tail;         /* server/log_tail.h */
+typedef struct ace_http ace_http;                     /* server/http_serve.h */
+typedef struct ace_log_tail ace_log_tail;             /* server/log_tail.h */
 typedef struct ace_server_options ace_server_options; /* server/server_options.h */
 typedef struct ace_settings_store ace_settings_store; /* server/defaults.h */
 

@@ -22,12 +22,13 @@ typedef struct option_row {
 
 #define AT(field) offsetof(ace_server_options, field)
 #define ROW_FLAG(f, aliases, help) {#f, FLAG, AT(f), 0, 0, 1, "", aliases, help},
-#define ROW_INT(f, value, low, high, aliases, help) {#f, INT, AT(f), value, low, high, "", aliases, help},
-#define ROW_REAL(f, value, low, high, aliases, help) {#f, REAL, AT(f), value, low, high, "", aliases, help},
+#define ROW_INT(f, value, low, high, aliases, help)                                                \
+    {#f, INT, AT(f), value, low, high, "", aliases, help},
+#define ROW_REAL(f, value, low, high, aliases, help)                                               \
+    {#f, REAL, AT(f), value, low, high, "", aliases, help},
 #define ROW_TEXT(f, value, aliases, help) {#f, TEXT, AT(f), 0, 0, 0, value, aliases, help},
 
-static const option_row rows[] = {
-    ACE_SERVER_OPTIONS(ROW_FLAG, ROW_INT, ROW_REAL, ROW_TEXT)};
+static const option_row rows[] = {ACE_SERVER_OPTIONS(ROW_FLAG, ROW_INT, ROW_REAL, ROW_TEXT)};
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
 /* The public name stands for the same struct. */
@@ -168,7 +169,7 @@ void ace_server_options_release(ace_server_options *o)
     }
 }
 
-/* ---- the public side -------------------------------------------------------------------------- */
+/* ---- the public side ------------------------------------------------------------------------- */
 
 static ace_error *cleared(acestep_error *err)
 {
@@ -285,8 +286,8 @@ char *acestep_server_options_json(void)
         json_t *value = row->kind == FLAG   ? json_false()
                         : row->kind == TEXT ? json_string(row->text)
                                             : json_real(row->number);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s, s:s}", "name", row->name, "kind",
-                                              kinds[row->kind], "default", value, "aliases",
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s, s:s}", "name", row->name,
+                                              "kind", kinds[row->kind], "default", value, "aliases",
                                               row->aliases, "help", row->help));
     }
     char *text = json_dumps(list, JSON_INDENT(2));

@@ -22,18 +22,21 @@
     FLAG(no_auth, "", "let everybody in who can reach the address, without a key")                 \
     TEXT(allowed_host, "", "", "further names of this server, with commas between them")           \
     TEXT(cors, "", "", "origins whose pages may call this server, with commas between them, or *") \
-    TEXT(allowed_path, "", "", "folders whose audio files a request may name, with : between them") \
+    TEXT(allowed_path, "", "",                                                                     \
+         "folders whose audio files a request may name, with : between them")                      \
     TEXT(adapters, "", "adapter_dir,lora_dir",                                                     \
          "folders with adapters that requests may name, with : between them")                      \
-    TEXT(data_dir, "", "", "jobs, songs and uploads; empty: XDG_DATA_HOME/acestep, else "          \
-                           "~/.local/share/acestep")                                               \
+    TEXT(data_dir, "", "",                                                                         \
+         "jobs, songs and uploads; empty: XDG_DATA_HOME/acestep, else "                            \
+         "~/.local/share/acestep")                                                                 \
     INT(max_upload, 512, 1, 1048576, "", "MB of files in one request")                             \
     INT(queue_limit, 200, 1, 100000, "queue_maxsize", "jobs that may wait")                        \
     REAL(keep_days, 0, 0, 36500, "", "days that finished jobs are kept; 0: for ever")              \
     INT(keep_count, 0, 0, 1000000000, "", "finished jobs that are kept; 0: all")                   \
     REAL(keep_bytes, 0, 0, 1e18, "", "bytes of songs that are kept; 0: all")                       \
-    REAL(idle_unload, 0, 0, 1e9, "", "seconds without a job after which models leave memory; 0: "  \
-                                     "never")                                                      \
+    REAL(idle_unload, 0, 0, 1e9, "",                                                               \
+         "seconds without a job after which models leave memory; 0: "                              \
+         "never")                                                                                  \
     REAL(grace, 10, 0, 86400, "", "seconds that a running job gets when the server is stopped")
 
 #define ACE_SERVER_FLAG(field, ...) bool field;

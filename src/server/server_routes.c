@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const ace_http_route *const ace_server_tables[] = {
-    ace_native_routes, ace_job_routes, ace_store_routes, ace_reference_routes, ace_peer_routes, NULL};
+const ace_http_route *const ace_server_tables[] = {ace_native_routes, ace_job_routes,
+                                                   ace_store_routes,  ace_reference_routes,
+                                                   ace_peer_routes,   NULL};
 
 char *acestep_server_routes_text(void)
 {

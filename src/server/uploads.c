@@ -17,7 +17,8 @@
 
 enum { PATH_BYTES = 4096, PAIRS = 1000, KEPT_SECONDS = 7 * 86400 };
 
-static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz"; /* in the order of its characters */
+static const char alphabet[] =
+    "0123456789abcdefghjkmnpqrstvwxyz"; /* in the order of its characters */
 
 /* "u_": ten characters of milliseconds, ten of chance. */
 static void make_id(char id[ACE_UPLOAD_ID_BYTES])
@@ -67,11 +68,10 @@ static void remove_unused(ace_server *server)
     json_t *ids = ace_upload_list(server);
     size_t i;
     json_t *id;
-    json_array_foreach(ids, i, id) {
-        bool there = (path_of(server, json_string_value(id), "audio", path) &&
-                      stat(path, &found) == 0) ||
-                     (path_of(server, json_string_value(id), "latents", path) &&
-                      stat(path, &found) == 0);
+    json_array_foreach (ids, i, id) {
+        bool there =
+            (path_of(server, json_string_value(id), "audio", path) && stat(path, &found) == 0) ||
+            (path_of(server, json_string_value(id), "latents", path) && stat(path, &found) == 0);
         if (there && time(NULL) - found.st_mtime > KEPT_SECONDS) {
             remove_folder(server, json_string_value(id));
         }
@@ -80,15 +80,15 @@ static void remove_unused(ace_server *server)
 }
 
 /* What the file is, told by the engine. */
-static json_t *describe(const ace_http_file *file, const char *id, const char *path,
-                        ace_error *err)
+static json_t *describe(const ace_http_file *file, const char *id, const char *path, ace_error *err)
 {
     acestep_error inner = {.code = ACESTEP_OK};
     char *text = acestep_audio_peaks_json(path, PAIRS, &inner);
     if (text == NULL) {
         /* the message names a file of ours; its sender knows it under another name */
         const char *reason = strstr(inner.message, ": ");
-        (void)ace_fail(err, inner.code, "%s%s", file->name, reason != NULL ? reason : ": unreadable");
+        (void)ace_fail(err, inner.code, "%s%s", file->name,
+                       reason != NULL ? reason : ": unreadable");
         return NULL;
     }
     char *settings = acestep_audio_settings_json(path, NULL);
@@ -123,8 +123,7 @@ typedef json_t *describe_file(const ace_http_file *file, const char *id, const c
 
 /* kind: "audio" or "latents" */
 static ace_status keep(ace_server *server, ace_http_request *request, size_t index,
-                       const char *kind, describe_file *description, const char *id,
-                       ace_error *err)
+                       const char *kind, describe_file *description, const char *id, ace_error *err)
 {
     char folder[PATH_BYTES];
     char content[PATH_BYTES];
@@ -272,8 +271,7 @@ json_t *ace_upload_record(ace_server *server, const char *id)
 static char *used_path(ace_server *server, const char *id, const char *kind)
 {
     char path[PATH_BYTES];
-    if (!is_id(id) || !path_of(server, id, kind, path) ||
-        utimensat(AT_FDCWD, path, NULL, 0) != 0) {
+    if (!is_id(id) || !path_of(server, id, kind, path) || utimensat(AT_FDCWD, path, NULL, 0) != 0) {
         return NULL;
     }
     return ace_strdup(path);

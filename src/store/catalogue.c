@@ -11,8 +11,7 @@ static const char gguf_repository[] = "Serveurperso/ACE-Step-1.5-GGUF";
 static const char gguf_revision[] = "main";
 static const char main_revision[] = "19671f406d603126926c1b7e2adc169acbcade22";
 
-/* ---- contents of the pinned revisions, as Hugging Face lists them ------------------------------
- */
+/* ---- contents of the pinned revisions, as Hugging Face lists them ---------------------------- */
 
 #define SILENCE                                                                                    \
     {                                                                                              \
@@ -73,8 +72,7 @@ static const ace_store_fact lm_06b_facts[] = {
     END,
 };
 
-/* ---- the sets -----------------------------------------------------------------------------------
- */
+/* ---- the sets -------------------------------------------------------------------------------- */
 
 /* One GGUF file in a folder of its name. */
 #define GGUF(name_, kind_, bytes_, about_)                                                         \

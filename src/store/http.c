@@ -23,8 +23,7 @@ ace_status ace_store_network_start(ace_error *err)
                                           curl_easy_strerror(started));
 }
 
-/* ---- headers of the answer ---------------------------------------------------------------------
- */
+/* ---- headers of the answer ------------------------------------------------------------------- */
 
 /* The value where the line is this header; NULL otherwise. Cut at the end of the line. */
 static const char *value_of(const char *line, size_t bytes, const char *name, char *room,

@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- lines -------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static bool token_has(const ace_tokenizer *tokenizer, int32_t id, char c)
 {
@@ -141,8 +140,7 @@ void ace_lyric_lines_free(ace_lyric_lines *lines)
     memset(lines, 0, sizeof *lines);
 }
 
-/* ---- files -------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* Times of both files are whole hundredths, as LRC has them. */
 static long long hundredths(double seconds)

@@ -10,8 +10,7 @@ enum { DEFAULT_SECONDS = 30 };
 /* Longer than any song by far, and exact as an integer. */
 static const double MAX_SECONDS = 1e9;
 
-/* ---- a caption that is a whole prompt ---------------------------------------------------------
- */
+/* ---- a caption that is a whole prompt -------------------------------------------------------- */
 
 /* The heading "# name" at the front of the text, with any white space after the sign; returns what
  * follows it, NULL for other text. */
@@ -63,8 +62,7 @@ static ace_text_span caption_body(const char *caption)
     return ace_span_trim(span);
 }
 
-/* ---- metadata -----------------------------------------------------------------------------------
- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 static void append_number_or_none(ace_text_buffer *out, int64_t number)
 {
@@ -106,8 +104,7 @@ static ace_status append_metas(ace_text_buffer *out, const ace_prompt_input *in,
     return ACESTEP_OK;
 }
 
-/* ---- the texts ----------------------------------------------------------------------------------
- */
+/* ---- the texts ------------------------------------------------------------------------------- */
 
 static void append_instruction(ace_text_buffer *out, const ace_prompt_input *in)
 {

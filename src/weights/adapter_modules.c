@@ -10,8 +10,7 @@
 /* No layer is that wide: products of two dimensions stay far from overflow. */
 static const int64_t LARGEST_DIM = (int64_t)1 << 30;
 
-/* ---- of a factor --------------------------------------------------------------------------------
- */
+/* ---- of a factor ----------------------------------------------------------------------------- */
 
 int64_t ace_adapter_rank(const ace_adapter_factor *f)
 {
@@ -67,8 +66,7 @@ bool ace_adapter_has_dora(const ace_adapter *a)
     return false;
 }
 
-/* ---- tensors into their places ------------------------------------------------------------------
- */
+/* ---- tensors into their places --------------------------------------------------------------- */
 
 /* What is needed while modules are put together. */
 typedef struct collecting {
@@ -173,8 +171,7 @@ static ace_status add_tensor(collecting *c, size_t at, ace_error *err)
     return ACESTEP_OK;
 }
 
-/* ---- modules, whole ---------------------------------------------------------------------------
- */
+/* ---- modules, whole -------------------------------------------------------------------------- */
 
 static bool is_matrix(const ace_weight *t)
 {

@@ -50,7 +50,7 @@ bool ace_loader_reads(const ace_loader *l)
     return is_computing(l);
 }
 
-/* ---- vectors and tables ----------------------------------------------------------------- */
+/* ---- vectors and tables ---------------------------------------------------------------------- */
 
 /* Trained norm weights lie around 1; biases, tables and logarithms around 0. */
 static void make_up(const char *name, float *out, int64_t n)
@@ -155,7 +155,7 @@ ace_tensor ace_load_table(ace_loader *l, const char *name, int64_t rows, int64_t
     return find_numbers(l, name, dims, 2, &s) ? load_numbers(l, &s, rows, cols, 1, NULL) : none;
 }
 
-/* ---- linear layers ---------------------------------------------------------------------- */
+/* ---- linear layers --------------------------------------------------------------------------- */
 
 /* Uniform numbers in ± this keep the variance of the input, as trained layers roughly do. */
 static float spread_for(int64_t fan_in)
@@ -265,7 +265,7 @@ bool ace_read_linear_rows(ace_loader *l, const char *name, int64_t rows, int64_t
     return true;
 }
 
-/* ---- convolutions ----------------------------------------------------------------------- */
+/* ---- convolutions ---------------------------------------------------------------------------- */
 
 /* A convolution's weight, with the factor that weight normalisation gives to each index of its
  * outermost dimension. */
@@ -390,7 +390,7 @@ ace_matrix ace_load_conv(ace_loader *l, const char *prefix, int64_t out, int64_t
     return m;
 }
 
-/* ---- transposed convolutions ------------------------------------------------------------ */
+/* ---- transposed convolutions ----------------------------------------------------------------- */
 
 /* One part per kernel position first … first + count - 1 of a tensor [in, out, kernel], each `out`
  * rows. */

@@ -25,7 +25,7 @@ static bool is_chosen(const quantising *q, const ace_weight *w)
     return w->rank == 2 && is_float && w->dim[0] > 0 && w->dim[1] > 0 && q->choose(w->name);
 }
 
-/* ---- header --------------------------------------------------------------------------------------- */
+/* ---- header ---------------------------------------------------------------------------------- */
 
 /* The format's names of types; NULL for what it does not know. */
 static const char *type_name(ace_dtype dtype)
@@ -46,8 +46,8 @@ static const char *type_name(ace_dtype dtype)
     }
 }
 
-static void describe(json_t *root, const char *name, const char *type, int rank,
-                     const int64_t *dim, size_t bytes, size_t *offset)
+static void describe(json_t *root, const char *name, const char *type, int rank, const int64_t *dim,
+                     size_t bytes, size_t *offset)
 {
     json_t *shape = json_array();
     for (int i = 0; i < rank; i++) {
@@ -99,7 +99,7 @@ static ace_status make_header(quantising *q, ace_error *err)
                : ace_fail(err, ACESTEP_MEMORY, "quantize: no host memory for the header");
 }
 
-/* ---- data ------------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 /* Scale of a row: the largest magnitude over 127. False for NaN or infinity. */
 static bool scale_of(const float *row, int64_t n, float *scale)
@@ -144,9 +144,9 @@ static ace_status put_matrix(const quantising *q, const ace_weight *w, ace_file_
     for (int64_t r = 0; r < rows && status == ACESTEP_OK; r++) {
         ace_decode_row(w->dtype, data + (size_t)r * row_bytes, cols, row);
         if (!scale_of(row, cols, &scales[r])) {
-            status = ace_fail(err, ACESTEP_MODEL,
-                              "%s: %.80s holds NaN or infinity; the file is damaged",
-                              ace_weights_path(q->from), w->name);
+            status =
+                ace_fail(err, ACESTEP_MODEL, "%s: %.80s holds NaN or infinity; the file is damaged",
+                         ace_weights_path(q->from), w->name);
         }
     }
     if (status == ACESTEP_OK) {

@@ -135,7 +135,8 @@ static int lose(const options *o)
     ace_device_close(d);
     d = NULL;
     err = (ace_error){.code = ACESTEP_OK};
-    bool back = ace_plugin_open(plugin, &o->plugin, &d, &err) == ACESTEP_OK && works(d, false, &err);
+    bool back =
+        ace_plugin_open(plugin, &o->plugin, &d, &err) == ACESTEP_OK && works(d, false, &err);
     printf("opened anew: %s\n", back ? "yes" : err.message);
     ace_device_close(d);
     return !(failed && back);

@@ -74,8 +74,7 @@ static void poison(problem *p, int64_t row)
     }
 }
 
-/* ---- running it --------------------------------------------------------------------------------
- */
+/* ---- running it ------------------------------------------------------------------------------ */
 
 static ace_tensor send(ace_device *d, const uint16_t *numbers, int64_t rows, int64_t cols)
 {
@@ -182,8 +181,7 @@ static void check_and_drop(const char *about, problem p)
     drop(&p);
 }
 
-/* ---- many queries ------------------------------------------------------------------------------
- */
+/* ---- many queries ---------------------------------------------------------------------------- */
 
 static const ace_attention plain = {
     .batch = 1, .q_len = 70, .kv_len = 70, .heads = 2, .kv_heads = 1, .head_dim = 128};
@@ -354,8 +352,7 @@ static void few_queries(void **state)
     }
 }
 
-/* ---- which kernel ------------------------------------------------------------------------------
- */
+/* ---- which kernel ---------------------------------------------------------------------------- */
 
 static void assert_same_bits(ace_device *a, ace_device *b, const problem *p, bool same)
 {

@@ -184,8 +184,7 @@ static void kept_steps_are_few(void **state)
     end(&w);
 }
 
-/* ---- what cannot be kept ------------------------------------------------------------------------
- */
+/* ---- what cannot be kept --------------------------------------------------------------------- */
 
 static void stays_issued(work *w, uint64_t key, int passes)
 {
@@ -327,8 +326,7 @@ static void shortage_of_host_memory(void **state)
     end(&w);
 }
 
-/* ---- beside others ------------------------------------------------------------------------------
- */
+/* ---- beside others --------------------------------------------------------------------------- */
 
 static void *write_there(void *context)
 {

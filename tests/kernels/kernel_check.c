@@ -55,8 +55,8 @@ static void compare_bits(trial *t, const trial *single)
     }
 }
 
-static void check_level(const case_operation *op, uint64_t seed, ace_cpu_level level, const devices *d,
-                        const trial *reference, tally *result)
+static void check_level(const case_operation *op, uint64_t seed, ace_cpu_level level,
+                        const devices *d, const trial *reference, tally *result)
 {
     trial single;
     for (int threads = 1; threads <= MAX_THREADS; threads++) {

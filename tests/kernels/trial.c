@@ -205,8 +205,7 @@ ace_tensor trial_updated(trial *t, int64_t rows, int64_t cols, ace_dtype dtype, 
     return view;
 }
 
-/* ---- matrices ---------------------------------------------------------------------------------
- */
+/* ---- matrices -------------------------------------------------------------------------------- */
 
 /* Q8_0: blocks of a half-precision scale and 32 signed bytes. */
 static void make_q8_0(trial *t, ace_matrix_part *p, int64_t cols)
@@ -324,8 +323,7 @@ ace_matrix trial_matrix(trial *t, ace_matrix_shape shape)
     return m;
 }
 
-/* ---- verdict ----------------------------------------------------------------------------------
- */
+/* ---- verdict --------------------------------------------------------------------------------- */
 
 void trial_bound(trial *t, double absolute, double relative)
 {

@@ -27,8 +27,7 @@ void adapter_bench_fill(float *out, int64_t n, unsigned seed, float spread)
     }
 }
 
-/* ---- adapters and merged models as files --------------------------------------------------------
- */
+/* ---- adapters and merged models as files ----------------------------------------------------- */
 
 float *adapter_bench_add(made_file *f, const char *name, int rank, const int64_t *dims)
 {
@@ -135,8 +134,7 @@ made_file *adapter_bench_merged(const char *model, merge_layer *merge, const voi
     return f;
 }
 
-/* ---- velocities ---------------------------------------------------------------------------------
- */
+/* ---- velocities ------------------------------------------------------------------------------ */
 
 typedef struct made_up_inputs {
     float x[BATCH * FRAMES * 64], context[BATCH * FRAMES * 128], condition[2 * TOKENS * 4096];

@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- drawing ------------------------------------------------------------------------------------
- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 uint64_t draw_bits(drawer *d)
 {
@@ -35,8 +34,7 @@ static int64_t draw_of(drawer *d, const int64_t *choices, int n)
     return choices[draw_between(d, 0, n - 1)];
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------
- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 static ace_block_config draw_block(drawer *d)
 {
@@ -170,8 +168,7 @@ void architecture_draw(uint64_t seed, bool songs, architecture *out)
     out->dit.text_dim = out->text.block.hidden;
 }
 
-/* ---- config.json --------------------------------------------------------------------------------
- */
+/* ---- config.json ----------------------------------------------------------------------------- */
 
 static void set(json_t *json, const char *key, json_t *value)
 {

@@ -2,7 +2,6 @@
 #include "support/http_client.h"
 #include "support/temporary_folder.h"
 
-
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -154,8 +153,8 @@ test_reply test_ask(const test_server *s, const char *method, const char *target
     int fd = test_connect(s);
     (void)(test_send_text(fd, method) && test_send_text(fd, " ") && test_send_text(fd, target) &&
            test_send_text(fd, " HTTP/1.1\r\n") && test_send_text(fd, host) &&
-           test_send_text(fd, length) && test_send_text(fd, headers) && test_send_text(fd, "\r\n") &&
-           test_send_text(fd, body != NULL ? body : ""));
+           test_send_text(fd, length) && test_send_text(fd, headers) &&
+           test_send_text(fd, "\r\n") && test_send_text(fd, body != NULL ? body : ""));
     test_reply r = read_reply(fd, strcmp(method, "HEAD") == 0);
     close(fd);
     return r;

@@ -12,7 +12,7 @@ typedef struct made {
     ace_warnings warnings;
     ace_settings settings;
     ace_plan choice;
-    ace_residency residency; /* as the job left it: which parts are held; do not close */
+    ace_residency residency;   /* as the job left it: which parts are held; do not close */
     ace_lm_written written[2]; /* by the language model, for each request */
     char *text_prompt[2], *lyric_prompt[2]; /* of each request, in the end */
 } made;

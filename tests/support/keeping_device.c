@@ -127,8 +127,7 @@ static ace_status take(ace_device *d, const kept *k)
     return ACESTEP_OK;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static void run_step(const keeping *m, const kept_step *s)
 {
@@ -213,8 +212,7 @@ static void forget_step(ace_device *d, uint64_t key)
     }
 }
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static ace_status reserve(ace_device *d, size_t bytes, uint64_t *addr, ace_error *err)
 {
@@ -270,8 +268,7 @@ static ace_status write_bytes(ace_device *d, uint64_t addr, const void *from, si
     return inner->ops->write(inner, addr, from, bytes, err);
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static ace_status upload(ace_device *d, ace_tensor to, const float *from, ace_error *err)
 {
@@ -358,8 +355,7 @@ static void close_device(ace_device *d)
     free(m);
 }
 
-/* ---- the device -------------------------------------------------------------------------------
- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static const ace_device_ops keeping_ops = {
     .reserve = reserve,

@@ -40,8 +40,7 @@ static void norm_convolutions(asked_tensors *l)
     free(out);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------
- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static bool ends_in(const char *name, const char *end)
 {
@@ -116,8 +115,7 @@ static void put_numbers(FILE *f, ace_dtype dtype, const architecture *a, const a
     }
 }
 
-/* ---- files --------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* How the tensors of one part are stored. */
 typedef struct storage {
@@ -241,8 +239,7 @@ static void write_part(const char *folder, const char *part, const architecture 
     free(l);
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool copy_tokenizer(void *folder, const char *name)
 {

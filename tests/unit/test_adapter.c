@@ -59,8 +59,7 @@ static void assert_refused(checkpoint *f, const char *config, ace_status status,
     checkpoint_free(f);
 }
 
-/* ---- names --------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void every_spelling_is_known(void **state)
 {
@@ -185,8 +184,7 @@ static void halves_must_fit(void **state)
     assert_refused(f, NULL, ACESTEP_MODEL, "alpha is no number");
 }
 
-/* ---- scales -------------------------------------------------------------------------------------
- */
+/* ---- scales ---------------------------------------------------------------------------------- */
 
 static float scale_under(const char *config, const char *module, int layer,
                          ace_adapter_target target)
@@ -270,8 +268,7 @@ static void configs_that_say_more_are_refused(void **state)
     }
 }
 
-/* ---- files --------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 typedef struct folder {
     char path[64];

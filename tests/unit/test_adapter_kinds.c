@@ -64,8 +64,7 @@ static const recipe recipes[] = {
 
 enum { RECIPES = sizeof recipes / sizeof *recipes };
 
-/* ---- making -------------------------------------------------------------------------------------
- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static void module_name(const recipe *r, int layer, int target, char out[120])
 {
@@ -322,8 +321,7 @@ static void merge(const void *context, float *values, const ace_weight *t, int l
     free(w);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void check_recipe(const char *model, int index, unsigned targets)
 {

@@ -91,8 +91,7 @@ static checkpoint *loha(const char *module)
     return f;
 }
 
-/* ---- shapes and scales --------------------------------------------------------------------------
- */
+/* ---- shapes and scales ----------------------------------------------------------------------- */
 
 static void modules_have_shapes_and_scales(void **state)
 {
@@ -172,8 +171,7 @@ static void magnitudes_are_found(void **state)
     }
 }
 
-/* ---- what changes nothing -----------------------------------------------------------------------
- */
+/* ---- what changes nothing -------------------------------------------------------------------- */
 
 static void wrapped_and_untrained_is_passed_over(void **state)
 {
@@ -214,8 +212,7 @@ static void wrapped_and_untrained_is_passed_over(void **state)
     ace_adapter_close(a);
 }
 
-/* ---- what is refused ----------------------------------------------------------------------------
- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void missing_factors_are_named(void **state)
 {

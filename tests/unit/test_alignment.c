@@ -24,8 +24,7 @@ static uint32_t draw(uint32_t *x)
     return *x;
 }
 
-/* ---- the median --------------------------------------------------------------------------------
- */
+/* ---- the median ------------------------------------------------------------------------------ */
 
 static int ascending(const void *a, const void *b)
 {
@@ -53,8 +52,7 @@ static void medians_are_those_of_the_sorted_list(void **state)
     }
 }
 
-/* ---- the way through a matrix ------------------------------------------------------------------
- */
+/* ---- the way through a matrix ---------------------------------------------------------------- */
 
 /* The cost of the cheapest of all ways from (i, j) to the end, by trying every one. */
 static double cheapest(const float *cost, int rows, int cols, int i, int j)
@@ -158,8 +156,7 @@ static void empty_matrices_have_no_way(void **state)
     ace_path_free(&path);
 }
 
-/* ---- alignments --------------------------------------------------------------------------------
- */
+/* ---- alignments ------------------------------------------------------------------------------ */
 
 enum { TOKENS = 12, FRAMES = 120, PER_TOKEN = FRAMES / TOKENS };
 
@@ -442,8 +439,7 @@ static void failed_allocations_leave_nothing(void **state)
     ace_memory_fail_at(0);
 }
 
-/* ---- attention ---------------------------------------------------------------------------------
- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 static void maps_are_softmaxes(void **state)
 {

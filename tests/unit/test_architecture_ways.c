@@ -52,8 +52,7 @@ static double distance(const float *a, const float *right, int64_t n)
     return sqrt(difference / size);
 }
 
-/* ---- the language model -------------------------------------------------------------------------
- */
+/* ---- the language model ---------------------------------------------------------------------- */
 
 /* Three sequences that go on from two prompts. */
 enum { PROMPTS = 2, SEQUENCES = 3, STEPS = 3, LONGEST = 7 };
@@ -163,8 +162,7 @@ static void sequences_may_share_what_they_know(void **state)
     }
 }
 
-/* ---- the autoencoder ----------------------------------------------------------------------------
- */
+/* ---- the autoencoder ------------------------------------------------------------------------- */
 
 /* The whole, windows that reach as far as the network hears, and windows of one frame less. */
 enum { TILINGS = 3 };
@@ -264,8 +262,7 @@ static void published_ratios_reach_nine_frames(void **state)
     assert_int_equal(ace_vae_encoder_halo(&c), 7);
 }
 
-/* ---- songs --------------------------------------------------------------------------------------
- */
+/* ---- songs ----------------------------------------------------------------------------------- */
 
 static made *make_song(const opened *o, const char *numbers, const char *more)
 {

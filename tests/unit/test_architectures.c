@@ -38,8 +38,7 @@ static const char *const network_names[] = {
     "text encoder", "condition encoder", "tokenizer", "detokenizer",
     "diffusion",    "language model",    "decoder",   "encoder"};
 
-/* ---- loading ------------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static const ace_weights *weights_of(const opened *o, network kind)
 {
@@ -103,8 +102,7 @@ static void load(ace_loader *l, network kind, const architecture *a, model *m)
     }
 }
 
-/* ---- passes -------------------------------------------------------------------------------------
- */
+/* ---- passes ---------------------------------------------------------------------------------- */
 
 /* What a pass hands out; nothing while measuring. Inputs come from the drawer: the same on every
  * device. */
@@ -296,8 +294,7 @@ typedef void run_pass(pass *p, const model *m);
 static run_pass *const passes[] = {pass_text,      pass_condition, pass_tokenizer, pass_detokenizer,
                                    pass_diffusion, pass_language,  pass_decoder,   pass_encoder};
 
-/* ---- one run ------------------------------------------------------------------------------------
- */
+/* ---- one run --------------------------------------------------------------------------------- */
 
 typedef struct outcome {
     float *values;
@@ -363,8 +360,7 @@ static double distance(const outcome *a, const outcome *right)
     return sqrt(difference / size);
 }
 
-/* ---- which, and on what ------------------------------------------------------------------------
- */
+/* ---- which, and on what ---------------------------------------------------------------------- */
 
 /* Devices to be compared with the reference: the CPU at each level, or the one that is named. */
 static ace_device *device_at(int index)
@@ -386,8 +382,7 @@ static ace_device *device_at(int index)
     return d;
 }
 
-/* ---- tests --------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void assert_same_block(const ace_block_config *a, const ace_block_config *b)
 {

@@ -81,8 +81,8 @@ static void settings_come_from_our_songs_only(void **state)
     assert_null(acestep_audio_settings_json(path_of("c.flac"), &err));
     assert_int_equal(err.code, ACESTEP_OK);
 
-    assert_int_equal(
-        acestep_audio_convert(path_of("b.flac"), "mp3", path_of("b.mp3"), &err), ACESTEP_OK);
+    assert_int_equal(acestep_audio_convert(path_of("b.flac"), "mp3", path_of("b.mp3"), &err),
+                     ACESTEP_OK);
     text = acestep_audio_settings_json(path_of("b.mp3"), &err);
     assert_non_null(text);
     assert_string_equal(text, settings);
@@ -104,9 +104,10 @@ static void words_are_those_of_the_options(void **state)
     for (size_t i = 0; i < 3; i++) {
         size_t index;
         json_t *word;
-        json_array_foreach(json_object_get(root, lists[i][0]), index, word) {
-            assert_int_equal(acestep_request_set(request, lists[i][1], json_string_value(word), &err),
-                             ACESTEP_OK);
+        json_array_foreach (json_object_get(root, lists[i][0]), index, word) {
+            assert_int_equal(
+                acestep_request_set(request, lists[i][1], json_string_value(word), &err),
+                ACESTEP_OK);
         }
         assert_true(json_array_size(json_object_get(root, lists[i][0])) > 5);
     }

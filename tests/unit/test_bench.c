@@ -546,19 +546,19 @@ static void what_was_measured_outlives_a_cancelled_bench(void **state)
     acestep_bench *bench = NULL;
     assert_int_equal(acestep_request_create(&request, &err), ACESTEP_OK);
     assert_int_equal(acestep_request_set(request, "duration", "1", &err), ACESTEP_OK);
-    assert_int_equal(acestep_request_set(request, "models",
-                                         ACESTEP_SOURCE_DIR "/tests/golden", &err),
-                     ACESTEP_OK);
-    assert_int_equal(acestep_bench_run(request, "text,condition", 1, stop_at_condition, NULL,
-                                       &bench, &err),
-                     ACESTEP_CANCELLED);
+    assert_int_equal(
+        acestep_request_set(request, "models", ACESTEP_SOURCE_DIR "/tests/golden", &err),
+        ACESTEP_OK);
+    assert_int_equal(
+        acestep_bench_run(request, "text,condition", 1, stop_at_condition, NULL, &bench, &err),
+        ACESTEP_CANCELLED);
     assert_non_null(bench);
     assert_int_equal(bench->measured.n_rows, 1);
     assert_string_equal(bench->measured.row[0].stage, "text");
     acestep_bench_free(bench);
-    assert_int_equal(acestep_bench_run(request, "condition", 1, stop_at_condition, NULL, &bench,
-                                       &err),
-                     ACESTEP_CANCELLED);
+    assert_int_equal(
+        acestep_bench_run(request, "condition", 1, stop_at_condition, NULL, &bench, &err),
+        ACESTEP_CANCELLED);
     assert_null(bench);
     acestep_request_free(request);
 }

@@ -194,8 +194,7 @@ static void low_precision_stays_close(void **state)
     }
 }
 
-/* ---- the timbre token of the XL checkpoints -----------------------------------------------------
- */
+/* ---- the timbre token of the XL checkpoints -------------------------------------------------- */
 
 /* Runs the timbre stack over rows put together by hand: the token, then the embedded frames. */
 static void encode_with_token(test_bench *b, const ace_condition_encoder *m, const float *frames,
@@ -257,8 +256,7 @@ static void a_timbre_token_leads_where_the_checkpoint_uses_it(void **state)
     close_case(&c);
 }
 
-/* ---- host memory --------------------------------------------------------------------------------
- */
+/* ---- host memory ----------------------------------------------------------------------------- */
 
 static void padded_batches_report_a_lack_of_host_memory(void **state)
 {

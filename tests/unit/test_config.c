@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* ---- configs with one field changed ----------------------------------------------------- */
+/* ---- configs with one field changed ---------------------------------------------------------- */
 
 typedef ace_status config_reader(const char *json, size_t bytes, ace_error *err);
 
@@ -108,7 +108,7 @@ static ace_dit_config dit_of(const char *patch)
     return c;
 }
 
-/* ---- the diffusion transformer ---------------------------------------------------------- */
+/* ---- the diffusion transformer --------------------------------------------------------------- */
 
 static void test_dit(void **state)
 {
@@ -305,7 +305,7 @@ static void test_bad_dit_fields(void **state)
                         sizeof fields / sizeof *fields);
 }
 
-/* ---- the others ------------------------------------------------------------------------- */
+/* ---- the others ------------------------------------------------------------------------------ */
 
 static void test_qwen3(void **state)
 {
@@ -387,7 +387,7 @@ static void test_every_cut_is_an_error(void **state)
     free(text);
 }
 
-/* ---- published shapes ------------------------------------------------------------------- */
+/* ---- published shapes ------------------------------------------------------------------------ */
 
 /* Parameters of one decoder layer as the checkpoints store them (self-attention, cross-attention,
  * MLP, three norms, the table of six modulations). */

@@ -40,8 +40,7 @@ static bool one_in(rng *r, int64_t n)
     return between(r, 1, n) == 1;
 }
 
-/* ---- cases --------------------------------------------------------------------------------------
- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 typedef struct packing_case {
     ace_matrix_shape shape;
@@ -160,8 +159,7 @@ static void free_case(packing_case *c)
     free(c->col_scale);
 }
 
-/* ---- a packer of plain loops --------------------------------------------------------------------
- */
+/* ---- a packer of plain loops ----------------------------------------------------------------- */
 
 /* The device computes without subnormal numbers, and so must this. */
 static float flushed(float v)
@@ -250,8 +248,7 @@ static void pack_plainly(const packing_case *c, const ace_matrix *m)
     }
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------
- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static ace_matrix reserve(ace_device *d, const ace_matrix_shape *shape)
 {

@@ -20,7 +20,7 @@
 
 enum { CASES = 200, GUARD = 64, POISON = 0x7f, Q8_NUMBERS = 32, Q8_BYTES = 34 };
 
-/* ---- random numbers ------------------------------------------------------------------------- */
+/* ---- random numbers -------------------------------------------------------------------------- */
 
 typedef struct rng {
     uint64_t state;
@@ -64,7 +64,7 @@ static float *random_values(rng *r, int64_t n)
     return v;
 }
 
-/* ---- tensors with guards -------------------------------------------------------------------- */
+/* ---- tensors with guards --------------------------------------------------------------------- */
 
 /* Both devices live in host memory, so plain blocks serve as tensors. The view begins one element
  * before a cache line, so that no kernel may rely on alignment. */
@@ -118,7 +118,7 @@ static void check_guards(const guarded *g)
     }
 }
 
-/* ---- cases ---------------------------------------------------------------------------------- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 typedef enum kind { LINEAR, CONV, CONV_TRANSPOSE } kind;
 
@@ -355,7 +355,7 @@ static float *run_case(const product_case *c, ace_device *d)
     return result;
 }
 
-/* ---- comparison ----------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------ */
 
 /* Terms are at most 2 and random in sign, so partial sums of n terms stay near √n, each step rounds
  * by at most √n·2^-24, and the n roundings add up to about n·2^-24; twice that is allowed. */
@@ -468,7 +468,7 @@ static void results_do_not_depend_on_threads(void **state)
     }
 }
 
-/* ---- packing and the device itself ---------------------------------------------------------- */
+/* ---- packing and the device itself ----------------------------------------------------------- */
 
 static void damaged_weights_are_refused(void **state)
 {

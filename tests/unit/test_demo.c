@@ -52,8 +52,8 @@ static demo_song *play(const char *const options[][2], const float *noise)
         status = ace_job_plan(&s->workshop, r, &s->job, warnings, plan, &err);
     }
     if (status == ACESTEP_OK) {
-        status =
-            ace_job_run(&s->workshop, r, &s->job, plan, NULL, NULL, warnings, report, songs, &n, &err);
+        status = ace_job_run(&s->workshop, r, &s->job, plan, NULL, NULL, warnings, report, songs,
+                             &n, &err);
     }
     if (status != ACESTEP_OK) {
         fail_msg("%s", err.message);

@@ -96,8 +96,7 @@ static made_file *make_merged(const char *model, const ace_adapter_use *uses, in
     return adapter_bench_merged(model, merge_all, &u);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 /* Adapters of `targets` beside the weights and inside them give the same velocities, far from those
  * without. */

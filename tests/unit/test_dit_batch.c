@@ -78,8 +78,7 @@ static double largest_difference(const float *a, const float *b, int64_t n)
     return worst;
 }
 
-/* ---- a batch of three songs under two conditions ------------------------------------------------
- */
+/* ---- a batch of three songs under two conditions --------------------------------------------- */
 
 enum { SONGS = 3, FRAMES = 41, LONG = 19, SHORT = 7 };
 
@@ -173,8 +172,7 @@ static void songs_do_not_hear_each_other(void **state)
     }
 }
 
-/* ---- the null branch ----------------------------------------------------------------------------
- */
+/* ---- the null branch ------------------------------------------------------------------------- */
 
 /* The null condition as the original passes it: its one row repeated in place of a condition. */
 static void evaluate_explicit_null(rig *r, const feed *f, float *v)
@@ -283,8 +281,7 @@ static void recorded_runs_match_in_both_branches(void **state)
     }
 }
 
-/* ---- shapes without a recording -----------------------------------------------------------------
- */
+/* ---- shapes without a recording -------------------------------------------------------------- */
 
 static void wide_shapes_agree_on_all_devices(void **state)
 {
@@ -308,8 +305,7 @@ static void wide_shapes_agree_on_all_devices(void **state)
     close_feed(&f);
 }
 
-/* ---- requests that cannot be served, progress, cancelling ---------------------------------------
- */
+/* ---- requests that cannot be served, progress, cancelling ------------------------------------ */
 
 static void refuse_inputs(const ace_dit_inputs *in)
 {

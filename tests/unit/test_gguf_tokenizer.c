@@ -17,7 +17,7 @@ static const char folder[] = "Qwen3-Embedding-0.6B";
 
 enum { VOCABULARY = 496, MOST_TEXTS = 600 };
 
-/* ---- the recorded text encoder's tokenizer as a GGUF file -------------------------------- */
+/* ---- the recorded text encoder's tokenizer as a GGUF file ------------------------------------ */
 
 static size_t read_tokens(json_t *vocabulary, const char *tokens[MOST_TEXTS])
 {
@@ -88,7 +88,7 @@ static ace_status read_tokenizer(const unsigned char *data, size_t bytes, ace_er
     return status;
 }
 
-/* ---- tests ------------------------------------------------------------------------------ */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void test_same_ids(void **state)
 {

@@ -1,8 +1,8 @@
 /* Who may: routes, keys, signed addresses, names of the server, pages of others. */
+#include "base/memory.h"
 #include "server/http_guard.h"
 #include "server/http_keys.h"
 #include "server/http_route.h"
-#include "base/memory.h"
 #include "support/http_client.h"
 
 #include <setjmp.h>
@@ -62,10 +62,22 @@ static void routes_match_whole_elements(void **state)
     assert_string_equal(m.captures[0], "j_1");
     assert_int_equal(find("GET", "/jobs/a/b", &m), ACE_ROUTE_FOUND);
     assert_string_equal(m.captures[1], "b");
-    static const char *const nowhere[] = {"/",         "/jobs",     "/jobs/",    "/jobs//",
-                                          "/jobs/./a", "/jobs/%2e", "/jobs/a/",  "/jobs/a%2fb",
-                                          "/Open",     "/open/",    "//open",    "/jobs/a/b/c",
-                                          "/open%2f",  "open",      "/jobs/%5ca", "*",
+    static const char *const nowhere[] = {"/",
+                                          "/jobs",
+                                          "/jobs/",
+                                          "/jobs//",
+                                          "/jobs/./a",
+                                          "/jobs/%2e",
+                                          "/jobs/a/",
+                                          "/jobs/a%2fb",
+                                          "/Open",
+                                          "/open/",
+                                          "//open",
+                                          "/jobs/a/b/c",
+                                          "/open%2f",
+                                          "open",
+                                          "/jobs/%5ca",
+                                          "*",
                                           "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q"};
     for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
         if (find("GET", nowhere[i], &m) != ACE_ROUTE_UNKNOWN) {
@@ -177,14 +189,22 @@ static void names_and_origins(void **state)
 {
     (void)state;
     ace_http_guard g;
-    assert_int_equal(ace_http_guard_init(&g, "127.0.0.1", "music.example", "https://a.example", NULL),
-                     ACESTEP_OK);
+    assert_int_equal(
+        ace_http_guard_init(&g, "127.0.0.1", "music.example", "https://a.example", NULL),
+        ACESTEP_OK);
     static const char *const own[] = {"localhost",      "LOCALHOST:7860", "127.0.0.1:1",
                                       "[::1]:7860",     "[::1]",          "10.1.2.3",
                                       "a.localhost:80", "music.example",  "MUSIC.example:443"};
-    static const char *const foreign[] = {"",           "evil.example", "localhost.evil.example",
-                                          "127.0.0.1.evil.example", "localhost:x", "[::1]evil",
-                                          "[localhost", "example", ".localhost", ":80"};
+    static const char *const foreign[] = {"",
+                                          "evil.example",
+                                          "localhost.evil.example",
+                                          "127.0.0.1.evil.example",
+                                          "localhost:x",
+                                          "[::1]evil",
+                                          "[localhost",
+                                          "example",
+                                          ".localhost",
+                                          ":80"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         assert_true(ace_http_guard_host(&g, own[i]));
     }
@@ -209,9 +229,8 @@ static void names_and_origins(void **state)
         {"https://a.example.evil", "h", NULL, ACE_ORIGIN_FOREIGN},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        assert_int_equal(
-            ace_http_guard_origin(&g, rows[i].origin, rows[i].host, rows[i].site),
-            rows[i].expected);
+        assert_int_equal(ace_http_guard_origin(&g, rows[i].origin, rows[i].host, rows[i].site),
+                         rows[i].expected);
     }
     ace_http_guard_free(&g);
     assert_int_equal(ace_http_guard_init(&g, "::1", NULL, "https://a/b", NULL), ACESTEP_ARGUMENT);
@@ -243,7 +262,8 @@ static void pages_of_others_do_nothing_here(void **state)
 
     test_server_start(&s, routes, (ace_http_config){.keys = "k"});
     expect(&s, "GET", "/open", "Host: any.example\r\n", NULL, 200, NULL);
-    expect(&s, "POST", "/make", "Origin: https://evil.example\r\nx-api-key: k\r\n", "{}", 200, NULL);
+    expect(&s, "POST", "/make", "Origin: https://evil.example\r\nx-api-key: k\r\n", "{}", 200,
+           NULL);
     expect(&s, "POST", "/make", "Origin: https://evil.example\r\n", "ai_token=k", 403, NULL);
     test_server_stop(&s);
 }

@@ -27,11 +27,11 @@ static int read_done(void)
 static void echo(ace_http_request *request, ace_server *server)
 {
     (void)server;
-    ace_http_reply_json(
-        request, 200,
-        json_pack("{s:s, s:s?, s:O, s:O?, s:i, s:i}", "method", request->method, "capture",
-                  request->captures[0], "query", request->query, "body", request->body, "files",
-                  (int)request->n_files, "rights", (int)request->rights));
+    ace_http_reply_json(request, 200,
+                        json_pack("{s:s, s:s?, s:O, s:O?, s:i, s:i}", "method", request->method,
+                                  "capture", request->captures[0], "query", request->query, "body",
+                                  request->body, "files", (int)request->n_files, "rights",
+                                  (int)request->rights));
 }
 
 static void slow(ace_http_request *request, ace_server *server)
@@ -149,7 +149,8 @@ static void answers_follow_from_the_request(void **state)
     (void)state;
     test_server s;
     test_server_start(&s, routes, (ace_http_config){.max_upload = 1 << 20});
-    expect(&s, "GET", "/echo?a=1&b=%C3%A4+c", "", NULL, 200, "\"query\":{\"a\":\"1\",\"b\":\"ä c\"}");
+    expect(&s, "GET", "/echo?a=1&b=%C3%A4+c", "", NULL, 200,
+           "\"query\":{\"a\":\"1\",\"b\":\"ä c\"}");
     expect(&s, "GET", "/one/x%20y", "", NULL, 200, "\"capture\":\"x y\"");
     expect(&s, "GET", "/one/..", "", NULL, 404, NULL);
     expect(&s, "GET", "/one/..%2f..%2fetc", "", NULL, 404, NULL);
@@ -201,20 +202,23 @@ static void bodies_are_read_within_their_limits(void **state)
     expect(&s, "POST", "/files", as_json, nested, 400, "nested deeper");
     expect(&s, "POST", "/echo", as_json, nested, 413, "at most 64");
     expect(&s, "POST", "/echo", "Transfer-Encoding: chunked\r\n",
-           "41\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n0\r\n\r\n", 413,
-           NULL);
+           "41\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n0\r\n\r\n",
+           413, NULL);
     expect(&s, "POST", "/files", "Content-Type: audio/flac\r\n", "fLaC", 200, "\"files\":1");
+    expect(
+        &s, "POST", "/files", "Content-Type: multipart/form-data; boundary=limit\r\n",
+        "--limit\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nText\r\n"
+        "--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"../../x.wav\"\r\n\r\nRIFF\r\n"
+        "--limit--\r\n",
+        200, "\"body\":{\"a\":\"Text\"},\"files\":1");
     expect(&s, "POST", "/files", "Content-Type: multipart/form-data; boundary=limit\r\n",
-           "--limit\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nText\r\n"
-           "--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"../../x.wav\"\r\n\r\nRIFF\r\n"
-           "--limit--\r\n",
-           200, "\"body\":{\"a\":\"Text\"},\"files\":1");
-    expect(&s, "POST", "/files", "Content-Type: multipart/form-data; boundary=limit\r\n",
-           "--limit\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nText\r\n", 400, "bad_form");
+           "--limit\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nText\r\n", 400,
+           "bad_form");
     expect(&s, "POST", "/files", "Content-Type: multipart/form-data\r\n", "x", 400, "boundary");
-    expect(&s, "POST", "/echo", "Content-Type: multipart/form-data; boundary=limit\r\n",
-           "--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\nR\r\n--limit--\r\n", 415,
-           "no_files");
+    expect(
+        &s, "POST", "/echo", "Content-Type: multipart/form-data; boundary=limit\r\n",
+        "--limit\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\nR\r\n--limit--\r\n",
+        415, "no_files");
     test_server_stop(&s);
 }
 
@@ -280,7 +284,8 @@ static void a_file_comes_whole_in_part_or_not_at_all(void **state)
     expect(&s, "GET", "/song", "Range: bytes=0-1,3-4\r\n", NULL, 200, NULL);
     expect(&s, "GET", "/song", "Range: bytes=0-1\r\nIf-Range: \"other\"\r\n", NULL, 200, NULL);
     expect(&s, "HEAD", "/song", "", NULL, 200, "Content-Length: 10");
-    expect(&s, "GET", "/song?as=M%C3%BCll%22.flac", "", NULL, 200, "filename*=UTF-8''M%C3%BCll%22.flac");
+    expect(&s, "GET", "/song?as=M%C3%BCll%22.flac", "", NULL, 200,
+           "filename*=UTF-8''M%C3%BCll%22.flac");
 
     test_reply r = test_ask(&s, "GET", "/song", "", NULL);
     char etag[80];
@@ -395,9 +400,10 @@ static void slow_clients_are_cut(void **state)
 {
     (void)state;
     test_server s;
-    test_server_start(&s, routes,
-                      (ace_http_config){.max_upload = 1 << 20, .header_seconds = 1,
-                                        .idle_seconds = 1.5, .body_seconds = 1});
+    test_server_start(
+        &s, routes,
+        (ace_http_config){
+            .max_upload = 1 << 20, .header_seconds = 1, .idle_seconds = 1.5, .body_seconds = 1});
     int head = test_connect(&s);
     int body = test_connect(&s);
     int idle = test_connect(&s);
@@ -472,8 +478,8 @@ static void memory_may_run_out(void **state)
         int failed = 0;
         for (unsigned n = 1; n <= 40; n++) {
             ace_memory_fail_at(n);
-            test_reply r = test_ask(&s, requests[i].method, requests[i].target,
-                                    requests[i].headers, requests[i].body);
+            test_reply r = test_ask(&s, requests[i].method, requests[i].target, requests[i].headers,
+                                    requests[i].body);
             ace_memory_fail_at(0);
             failed += r.status != 200;
             if (r.status != 0 && r.status != 200 && r.status < 500) {

@@ -124,8 +124,7 @@ static void decode(lm_bench *l, const int *sequences, int n, const int32_t *ids,
     free(x);
 }
 
-/* ---- recorded cases -----------------------------------------------------------------------------
- */
+/* ---- recorded cases -------------------------------------------------------------------------- */
 
 enum { MOST_TOKENS = 32, MOST_SEQUENCES = 2 };
 
@@ -365,8 +364,7 @@ static void lower_precision_stays_close(void **state)
     }
 }
 
-/* ---- what the cache may not change --------------------------------------------------------------
- */
+/* ---- what the cache may not change ----------------------------------------------------------- */
 
 static void make_ids(int32_t *ids, int64_t n, unsigned seed)
 {
@@ -442,8 +440,8 @@ static void long_prompts_go_in_pieces(void **state)
     lm_begin(&l, &shape);
     ace_lm_read_prompt(l.session, 0, x, N - ROWS, NULL);
     for (int64_t done = 0; done < ROWS; done += 20) {
-        logits = (ace_lm_logits){
-            .first = 7, .count = COLS, .rows = 20, .values = apart + done * COLS};
+        logits =
+            (ace_lm_logits){.first = 7, .count = COLS, .rows = 20, .values = apart + done * COLS};
         ace_lm_read_prompt(l.session, 0, x + (N - ROWS + done) * wide.block.hidden, 20, &logits);
     }
     bench_check(&l.b);
@@ -538,8 +536,7 @@ static void nor_with_a_cache_of_8_bits(void **state)
     check_company(&wide, true);
 }
 
-/* ---- channels of keys ---------------------------------------------------------------------------
- */
+/* ---- channels of keys ------------------------------------------------------------------------ */
 
 static void balanced_norms_give_the_same_scores(void **state)
 {
@@ -676,8 +673,7 @@ static void ranges_are_parts_of_the_whole(void **state)
     lm_close(&l);
 }
 
-/* ---- what cannot be -----------------------------------------------------------------------------
- */
+/* ---- what cannot be -------------------------------------------------------------------------- */
 
 static void spoil(lm_bench *l, int what)
 {
@@ -758,8 +754,7 @@ static void mistakes_are_refused(void **state)
     }
 }
 
-/* ---- what it takes ------------------------------------------------------------------------------
- */
+/* ---- what it takes --------------------------------------------------------------------------- */
 
 typedef struct footprint {
     size_t weights, kv, all;

@@ -41,8 +41,7 @@ static int close_all(void **state)
     return 0;
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------
- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 typedef struct run {
     uint64_t random;
@@ -109,8 +108,7 @@ static void read_back(const run *r, ace_lm_reply *reply)
     free(text);
 }
 
-/* ---- what every run must give -------------------------------------------------------------------
- */
+/* ---- what every run must give ---------------------------------------------------------------- */
 
 static void check_fields(const ace_lm_fields *f, const ace_lm_rules *rules)
 {
@@ -178,8 +176,7 @@ static void test_random_logits_never_break_it(void **state)
     free(r);
 }
 
-/* ---- single rules -------------------------------------------------------------------------------
- */
+/* ---- single rules ---------------------------------------------------------------------------- */
 
 static void expect_written(const ace_lm_rules *rules, const char *text)
 {

@@ -87,8 +87,7 @@ static void check_says(const char *prompt, const char *part)
     }
 }
 
-/* ---- a batch ------------------------------------------------------------------------------------
- */
+/* ---- a batch --------------------------------------------------------------------------------- */
 
 enum { SONGS = 3 };
 
@@ -247,8 +246,7 @@ static void requests_of_a_job_are_apart(void **state)
     job_discard(both);
 }
 
-/* ---- length -------------------------------------------------------------------------------------
- */
+/* ---- length ---------------------------------------------------------------------------------- */
 
 static void as_many_codes_as_the_song_is_long(void **state)
 {
@@ -340,8 +338,7 @@ static void the_guide_limits_the_plan(void **state)
     job_discard(m);
 }
 
-/* ---- what the user gave -------------------------------------------------------------------------
- */
+/* ---- what the user gave ---------------------------------------------------------------------- */
 
 static void given_metadata_stay(void **state)
 {
@@ -472,8 +469,7 @@ static void without_anything_to_ask_it_stays_out(void **state)
     }
 }
 
-/* ---- openings -----------------------------------------------------------------------------------
- */
+/* ---- openings -------------------------------------------------------------------------------- */
 
 /* Untrained words go on to the last token that there is room for: these are the slow ones. */
 static void a_sentence_becomes_a_song(void **state)
@@ -547,8 +543,7 @@ static void a_sentence_can_ask_for_silence_of_voices(void **state)
     job_discard(solo);
 }
 
-/* ---- choices ------------------------------------------------------------------------------------
- */
+/* ---- choices --------------------------------------------------------------------------------- */
 
 static bool same_writing(const made *a, const made *b)
 {
@@ -633,8 +628,7 @@ static void its_own_seed_counts(void **state)
     job_discard(two);
 }
 
-/* ---- the plan -----------------------------------------------------------------------------------
- */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 static void check_held(const made *m, double gb)
 {
@@ -763,8 +757,7 @@ static void a_small_card_gets_chunks(void **state)
     }
 }
 
-/* ---- one engine, several jobs -------------------------------------------------------------------
- */
+/* ---- one engine, several jobs ---------------------------------------------------------------- */
 
 typedef struct engine {
     ace_workshop w;
@@ -861,8 +854,7 @@ static void it_stays_where_there_is_room(void **state)
     }
 }
 
-/* ---- when something is missing ------------------------------------------------------------------
- */
+/* ---- when something is missing --------------------------------------------------------------- */
 
 static void refused_allocations_are_survived(void **state)
 {
@@ -964,8 +956,7 @@ static void short_memory_is_survived(void **state)
     close_engine(e);
 }
 
-/* ---- without rules ------------------------------------------------------------------------------
- */
+/* ---- without rules --------------------------------------------------------------------------- */
 
 /* Untrained and unruled it writes nothing that can be read. */
 static void without_rules_it_may_fail(void **state)
@@ -1007,8 +998,7 @@ static void and_the_song_can_do_without(void **state)
     }
 }
 
-/* ---- cancelling ---------------------------------------------------------------------------------
- */
+/* ---- cancelling ------------------------------------------------------------------------------ */
 
 typedef struct patience {
     int calls, most; /* of the language model's progress */

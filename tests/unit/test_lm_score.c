@@ -19,7 +19,7 @@ static void assert_near(double got, double want, double tolerance)
     }
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void recall_counts_places(void **state)
 {
@@ -115,7 +115,7 @@ static void rows_that_are_no_numbers(void **state)
     assert_near(ace_lm_score_log_probability(tiny, 2, 1), -1000, 0);
 }
 
-/* ---- a song ---- */
+/* ---- a song ---------------------------------------------------------------------------------- */
 
 static void information_becomes_a_score(void **state)
 {
@@ -185,7 +185,7 @@ static void reports(void **state)
     }
 }
 
-/* ---- texts ---- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static void check_field(ace_lm_field field, const char *value, const char *want)
 {

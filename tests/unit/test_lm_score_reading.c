@@ -96,7 +96,7 @@ static void score(reader *r)
     }
 }
 
-/* ---- the plain way ---- */
+/* ---- the plain way --------------------------------------------------------------------------- */
 
 typedef struct rows {
     ace_tokens ids;
@@ -189,7 +189,7 @@ static void assert_near(double got, double want, double tolerance)
     }
 }
 
-/* ---- tests ---- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void scores_are_those_of_the_plain_way(void **state)
 {

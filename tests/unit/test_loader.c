@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-/* ---- a device to load to ---------------------------------------------------------------- */
+/* ---- a device to load to --------------------------------------------------------------------- */
 
 typedef struct bench {
     ace_device *device;
@@ -78,7 +78,7 @@ static void count_up(float *out, int64_t n)
     }
 }
 
-/* ---- vectors and tables ----------------------------------------------------------------- */
+/* ---- vectors and tables ---------------------------------------------------------------------- */
 
 static float half(float x)
 {
@@ -114,7 +114,7 @@ static void vectors_of_any_rank_and_type(void **state)
     close_bench(&b);
 }
 
-/* ---- linear layers ---------------------------------------------------------------------- */
+/* ---- linear layers --------------------------------------------------------------------------- */
 
 /* The matrix itself, [rows, cols], by multiplying with the identity. */
 static void assert_matrix(bench *b, const ace_matrix *m, const float *want, float tolerance)
@@ -205,7 +205,7 @@ static void unpatching_is_a_linear_layer(void **state)
     close_bench(&b);
 }
 
-/* ---- convolutions ----------------------------------------------------------------------- */
+/* ---- convolutions ---------------------------------------------------------------------------- */
 
 enum { CONV_OUT = 2, CONV_IN = 3, CONV_TAPS = 5, CONV_N = CONV_OUT * CONV_IN * CONV_TAPS };
 
@@ -309,7 +309,7 @@ static void transposed_convolution_scatters(void **state)
     close_bench(&b);
 }
 
-/* ---- block types: a GGUF file with Q8_0 tensors ----------------------------------------- */
+/* ---- block types: a GGUF file with Q8_0 tensors ---------------------------------------------- */
 
 static void put(unsigned char **at, uint64_t value, size_t bytes)
 {
@@ -404,7 +404,7 @@ static void block_types_load_everywhere(void **state)
     close_bench(&b);
 }
 
-/* ---- int8 files -------------------------------------------------------------------------- */
+/* ---- int8 files ------------------------------------------------------------------------------ */
 
 /* w and, at "q", the same as int8 rows with their scales, of which `scales` are there. */
 static checkpoint *int8_file(float *w, const char *scale_type, int scales)
@@ -504,7 +504,7 @@ static void int8_is_for_matrices(void **state)
     close_bench(&b);
 }
 
-/* ---- problems --------------------------------------------------------------------------- */
+/* ---- problems -------------------------------------------------------------------------------- */
 
 static void all_problems_stand_in_one_message(void **state)
 {
@@ -594,7 +594,7 @@ static void nan_is_named_with_its_file(void **state)
     }
 }
 
-/* ---- without files ---------------------------------------------------------------------- */
+/* ---- without files --------------------------------------------------------------------------- */
 
 static void synthetic_numbers_are_plausible_and_repeatable(void **state)
 {

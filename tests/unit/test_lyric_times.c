@@ -152,8 +152,7 @@ static void section_marks_are_not_sung(void **state)
     ace_tokens_free(&tokens);
 }
 
-/* ---- files -------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static ace_lyric_line example[] = {
     {"[Verse]", 0, 1.2},  {"Hello & <goodbye>", 1.996, 4},

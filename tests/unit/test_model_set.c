@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-/* ---- a models folder -------------------------------------------------------------------- */
+/* ---- a models folder ------------------------------------------------------------------------- */
 
 enum { MOST_ENTRIES = 16 };
 
@@ -217,7 +217,7 @@ static void test_folders_that_are_none(void **state)
     assert_int_equal(ace_model_set_find(path, "", &set, NULL), ACESTEP_ARGUMENT);
 }
 
-/* ---- the card --------------------------------------------------------------------------- */
+/* ---- the card -------------------------------------------------------------------------------- */
 
 static const char whole_card[] =
     "{\"name\":\"n\",\"note\":\"o\",\"get_full_model\":\"g\",\"precision\":\"bf16\",\"lm\":false,"

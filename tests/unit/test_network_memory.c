@@ -84,8 +84,7 @@ static void load(ace_loader *l, const job *j, model *m)
     }
 }
 
-/* ---- passes; zeros in, results thrown away; NULL in and out while measuring ---------------------
- */
+/* ---- passes; zeros in, results thrown away; NULL in and out while measuring ------------------ */
 
 static float *zeros(const ace_stream *s, int64_t n)
 {
@@ -259,8 +258,7 @@ static outcome measured(const ace_device *target, const job *j)
     return out;
 }
 
-/* ---- the small recorded models ------------------------------------------------------------------
- */
+/* ---- the small recorded models --------------------------------------------------------------- */
 
 static const char *qwen3_folder(network kind)
 {
@@ -367,8 +365,7 @@ static void every_host_failure_is_reported(void **state)
     ace_device_close(device);
 }
 
-/* ---- the published shapes -----------------------------------------------------------------------
- */
+/* ---- the published shapes -------------------------------------------------------------------- */
 
 static job published_job(network kind, const char *name, ace_dtype precision)
 {

@@ -39,8 +39,7 @@ static ace_device *keeping_cpu(void)
     return keeping_device_open(d);
 }
 
-/* ---- the diffusion transformer ------------------------------------------------------------------
- */
+/* ---- the diffusion transformer --------------------------------------------------------------- */
 
 enum { SONGS = 2, FRAMES = 11, LENGTH = 9, EVALUATIONS = 9 };
 
@@ -163,8 +162,7 @@ static void who_looks_on_sees_every_layer(void **state)
     close_diffusion(d);
 }
 
-/* ---- the language model -------------------------------------------------------------------------
- */
+/* ---- the language model ---------------------------------------------------------------------- */
 
 enum { PROMPT = 245, OWN = 40, SEQUENCES = 3, VOCABULARY = ACE_LM_HEAD_ROWS + 500 };
 

@@ -123,10 +123,13 @@ static void the_environment_knows_the_names_of_the_guide(void **state)
 {
     (void)state;
     static const char *const variables[][2] = {
-        {"ACESTEP_CONFIG_PATH", "base"},  {"ACESTEP_LM_BACKEND", "pt"},
-        {"ACESTEP_INIT_LLM", "true"},     {"ACESTEP_VAE_DECODE_CHUNK_SIZE", "256"},
+        {"ACESTEP_CONFIG_PATH", "base"},
+        {"ACESTEP_LM_BACKEND", "pt"},
+        {"ACESTEP_INIT_LLM", "true"},
+        {"ACESTEP_VAE_DECODE_CHUNK_SIZE", "256"},
         {"MAX_CUDA_VRAM", "plenty of it, far more than any card ever had"},
-        {"MAX_MPS_VRAM", "12"},           {"MAX_XPU_VRAM", "16"},
+        {"MAX_MPS_VRAM", "12"},
+        {"MAX_XPU_VRAM", "16"},
     };
     ace_request *r = new_request();
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {

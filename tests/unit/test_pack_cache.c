@@ -555,8 +555,7 @@ static void engines_remember_silence(void **state)
     free(w);
 }
 
-/* ---- keys --------------------------------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static ace_digest key_of(const ace_pack_subject *subject)
 {

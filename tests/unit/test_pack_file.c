@@ -204,8 +204,7 @@ static void absurd_sizes_are_refused(void **state)
     assert_int_equal(ace_pack_header_bytes(1), ACE_PACK_ALIGNMENT);
 }
 
-/* ---- the folder -------------------------------------------------------------------------------
- */
+/* ---- the folder ------------------------------------------------------------------------------ */
 
 static void put(const char *folder, const char *name, size_t bytes, time_t used)
 {

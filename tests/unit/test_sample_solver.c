@@ -316,8 +316,7 @@ static void test_cover_share(void **unused)
     }
 }
 
-/* ---- accuracy -----------------------------------------------------------------------------------
- */
+/* ---- accuracy -------------------------------------------------------------------------------- */
 
 /* dx/dt = x, whose solution from x at t = 1 is x/e at t = 0. */
 static ace_status exponential(void *context, const float *x, float t, int condition, bool guided,
@@ -360,8 +359,7 @@ static void test_orders_of_accuracy(void **unused)
     assert_true(second > 3.6 && second < 4.6);
 }
 
-/* ---- repainting ---------------------------------------------------------------------------------
- */
+/* ---- repainting ------------------------------------------------------------------------------ */
 
 /* Put back after every step, the source comes out untouched outside the region, and an item without
  * one (item 1) is as if the others had none. */
@@ -388,8 +386,7 @@ static void test_injection_keeps_the_source(void **unused)
     assert_memory_not_equal(kept, plain, ITEM * sizeof *kept);
 }
 
-/* ---- failures -----------------------------------------------------------------------------------
- */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static void test_not_a_number(void **unused)
 {

@@ -124,9 +124,12 @@ static void thinking_is_the_tiers_choice(void **state)
         ace_switch thinking, init_llm;
         bool runs;
     } cases[] = {
-        {"6", ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, false}, {"8", ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, true},
-        {"8", ACE_SWITCH_AUTO, ACE_SWITCH_OFF, false},  {"8", ACE_SWITCH_OFF, ACE_SWITCH_ON, false},
-        {"8", ACE_SWITCH_ON, ACE_SWITCH_OFF, false},    {NULL, ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, false},
+        {"6", ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, false},
+        {"8", ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, true},
+        {"8", ACE_SWITCH_AUTO, ACE_SWITCH_OFF, false},
+        {"8", ACE_SWITCH_OFF, ACE_SWITCH_ON, false},
+        {"8", ACE_SWITCH_ON, ACE_SWITCH_OFF, false},
+        {NULL, ACE_SWITCH_AUTO, ACE_SWITCH_AUTO, false},
         {NULL, ACE_SWITCH_ON, ACE_SWITCH_AUTO, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -48,8 +48,7 @@ static ace_device *open_measure(ace_device *target)
     return d;
 }
 
-/* ---- the same operations on two devices -------------------------------------------------------
- */
+/* ---- the same operations on two devices ------------------------------------------------------ */
 
 enum { MAX_RESULTS = 1 << 16 };
 
@@ -340,8 +339,7 @@ static void networks_compute_alike(void **state)
     }
 }
 
-/* ---- a stray read ------------------------------------------------------------------------------
- */
+/* ---- a stray read ---------------------------------------------------------------------------- */
 
 static int signal_of_read(const volatile float *address)
 {
@@ -401,8 +399,7 @@ static void host_addresses_are_refused(void **state)
     ace_device_close(cpu);
 }
 
-/* ---- the cap -----------------------------------------------------------------------------------
- */
+/* ---- the cap --------------------------------------------------------------------------------- */
 
 static ace_status reserve(ace_device *d, size_t bytes, uint64_t *addr, ace_error *err)
 {
@@ -506,8 +503,7 @@ static void many_blocks(void **state)
     ace_device_close(cpu);
 }
 
-/* ---- hooks --------------------------------------------------------------------------------------
- */
+/* ---- hooks ----------------------------------------------------------------------------------- */
 
 /* Reserves and gives back under a label: does it work? */
 static bool reserves(ace_device *sim, const char *stage)
@@ -607,8 +603,7 @@ static void unreadable_hooks(void **state)
     ace_device_close(cpu);
 }
 
-/* ---- the ledger ---------------------------------------------------------------------------------
- */
+/* ---- the ledger ------------------------------------------------------------------------------ */
 
 static void copies_are_counted(void **state)
 {

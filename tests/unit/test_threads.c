@@ -47,7 +47,7 @@ typedef struct tiny_products {
 static void multiply_tiny(void *context, int64_t task, int thread)
 {
     tiny_products *t = context;
-    const struct timespec a_moment = { .tv_nsec = 1000000 };
+    const struct timespec a_moment = {.tv_nsec = 1000000};
     (void)nanosleep(&a_moment, NULL);
     t->product[task] = tiny_product();
     t->thread[task] = thread;
@@ -256,14 +256,10 @@ static void layers_through_a_window(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_task_runs_once),
-        cmocka_unit_test(tiny_numbers_count_as_zero),
-        cmocka_unit_test(any_number_of_tasks),
-        cmocka_unit_test(sleepers_wake),
-        cmocka_unit_test(pools_come_and_go),
-        cmocka_unit_test(runs_inside_a_task_are_inline),
-        cmocka_unit_test(songs_on_three_threads),
-        cmocka_unit_test(layers_through_a_window),
+        cmocka_unit_test(every_task_runs_once),   cmocka_unit_test(tiny_numbers_count_as_zero),
+        cmocka_unit_test(any_number_of_tasks),    cmocka_unit_test(sleepers_wake),
+        cmocka_unit_test(pools_come_and_go),      cmocka_unit_test(runs_inside_a_task_are_inline),
+        cmocka_unit_test(songs_on_three_threads), cmocka_unit_test(layers_through_a_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

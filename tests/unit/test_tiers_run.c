@@ -21,8 +21,7 @@ enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
 static const size_t GB = (size_t)1 << 30;
 
-/* ---- published sizes ----------------------------------------------------------------------------
- */
+/* ---- published sizes ------------------------------------------------------------------------- */
 
 static void check_published(double gb, const char *options)
 {
@@ -148,8 +147,7 @@ static void int8_halves_the_dit(void **state)
     }
 }
 
-/* ---- tiny models, computed ----------------------------------------------------------------------
- */
+/* ---- tiny models, computed ------------------------------------------------------------------- */
 
 static const char golden[] = "models=" ACESTEP_SOURCE_DIR "/tests/golden;threads=2;seed=3;"
                              "duration=6;caption=slow piano;file_tags=none";

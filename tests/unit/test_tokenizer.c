@@ -117,8 +117,7 @@ static void recorded_ids_from_arrays(void **state)
     ace_text_span *spans = calloc(n_tokens + n_merges, sizeof *spans);
     const char *token;
     json_t *id;
-    json_object_foreach(vocab, token, id)
-    {
+    json_object_foreach (vocab, token, id) {
         spans[json_integer_value(id)] = (ace_text_span){token, strlen(token)};
     }
     for (size_t i = 0; i < n_merges; i++) {

@@ -18,7 +18,7 @@
 
 enum { CHANNELS = 8 }; /* of the recorded models */
 
-/* ---- an archive written here ------------------------------------------------------------ */
+/* ---- an archive written here ----------------------------------------------------------------- */
 
 typedef struct archive {
     unsigned char data[1024];
@@ -169,7 +169,7 @@ static void test_hostile_archives(void **state)
     assert_refused(&a, "broken zip directory");
 }
 
-/* ---- the latent itself ------------------------------------------------------------------ */
+/* ---- the latent itself ----------------------------------------------------------------------- */
 
 static void test_recorded_silence(void **state)
 {

@@ -61,8 +61,7 @@ static void rotations_are_exact_far_out(void **state)
     bench_close(&b);
 }
 
-/* ---- the MLP in blocks of rows ------------------------------------------------------------------
- */
+/* ---- the MLP in blocks of rows --------------------------------------------------------------- */
 
 /* Two items, each longer than a block; every item's own shift, scale and gate. */
 enum { ITEMS = 2, ROWS = ACE_MLP_ROWS + 76, PIECE = 50 };
@@ -134,8 +133,7 @@ static void blocks_of_rows_do_not_show(void **state)
     free(pieces);
 }
 
-/* ---- a whole block ------------------------------------------------------------------------------
- */
+/* ---- a whole block --------------------------------------------------------------------------- */
 
 enum { BATCH = 3, LENGTH = 37 };
 

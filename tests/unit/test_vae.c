@@ -75,7 +75,7 @@ static void open_encoder(test_bench *b, ace_device *device, ace_dtype precision,
     bench_loaded(b);
 }
 
-/* ---- decoder ---------------------------------------------------------------------------- */
+/* ---- decoder --------------------------------------------------------------------------------- */
 
 typedef struct watcher {
     const golden *g;
@@ -227,7 +227,7 @@ static void decoder_bf16_stays_close(void **state)
     golden_close(&g);
 }
 
-/* ---- encoder ---------------------------------------------------------------------------- */
+/* ---- encoder --------------------------------------------------------------------------------- */
 
 /* One item: wave [audio channels, samples] → moments [frames, 2·latent channels]. */
 static float *encode(test_bench *b, const ace_vae_encoder *e, const float *wave, int64_t samples,

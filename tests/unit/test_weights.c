@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-/* ---- files in memory -------------------------------------------------------------------- */
+/* ---- files in memory ------------------------------------------------------------------------- */
 
 typedef struct image {
     unsigned char data[4096];
@@ -119,7 +119,7 @@ static void test_empty_file_of_no_tensors(void **state)
     ace_weights_close(w);
 }
 
-/* ---- damage ----------------------------------------------------------------------------- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 static void test_every_cut_is_an_error(void **state)
 {
@@ -206,7 +206,7 @@ static void test_other_kinds_of_file(void **state)
     assert_non_null(strstr(err.message, "not a safetensors file"));
 }
 
-/* ---- files and folders on disk ---------------------------------------------------------- */
+/* ---- files and folders on disk --------------------------------------------------------------- */
 
 typedef struct folder {
     char path[64];
@@ -360,7 +360,7 @@ static void test_paths_that_lead_nowhere(void **state)
     assert_int_equal(ace_weights_open(path, &w, &err), ACESTEP_ARGUMENT);
 }
 
-/* ---- real ones -------------------------------------------------------------------------- */
+/* ---- real ones ------------------------------------------------------------------------------- */
 
 static void test_recorded_checkpoints(void **state)
 {

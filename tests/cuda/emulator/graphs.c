@@ -31,8 +31,7 @@ static struct {
     struct CUgraph_st *graph;
 } capture;
 
-/* ---- graphs -------------------------------------------------------------------------------------
- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 static void *memory_for(void *old, size_t bytes)
 {
@@ -126,8 +125,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s)
     return ace_emulator_leave(cudaSuccess);
 }
 
-/* ---- capture ------------------------------------------------------------------------------------
- */
+/* ---- capture --------------------------------------------------------------------------------- */
 
 bool ace_emulator_is_captured(cudaStream_t s)
 {

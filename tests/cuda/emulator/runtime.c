@@ -89,8 +89,7 @@ uint64_t ace_emulator_kernels(void)
     return n;
 }
 
-/* ---- errors and cards ---------------------------------------------------------------------------
- */
+/* ---- errors and cards ------------------------------------------------------------------------ */
 
 const char *cudaGetErrorName(cudaError_t code)
 {
