@@ -28,7 +28,7 @@ static void check_block(const ace_block_config *b)
 {
     require(b->hidden > 0 && b->intermediate > 0 && b->heads > 0 && b->kv_heads > 0);
     require(b->heads % b->kv_heads == 0 && b->head_dim > 0 && b->head_dim % 2 == 0);
-    require(b->window > 0 && b->rms_eps >= 0 && b->rope_theta > 0);
+    require(b->rms_eps >= 0 && b->rope_theta > 0);
 }
 
 static void check_dit(const ace_dit_config *c)
@@ -36,6 +36,7 @@ static void check_dit(const ace_dit_config *c)
     int64_t codes = 1;
     check_block(&c->decoder);
     check_block(&c->encoder);
+    require(c->decoder.window > 0 && c->encoder.window > 0);
     require(c->layers > 0 && c->layers <= ACE_MAX_LAYERS && c->lyric_layers <= c->layers);
     require(c->timbre_layers <= c->layers && c->pooler_layers <= ACE_MAX_LAYERS);
     require(c->in_channels == 3 * c->latent_channels && c->patch > 0 && c->pool_window > 0);
