@@ -1,5 +1,5 @@
 /** A number that is typed: read and brought within its limits when the person is done, not before. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { sayClamped } from "../state/notices";
 import { number } from "../state/text";
 import type { Described } from "./Field";
@@ -33,10 +33,12 @@ export function NumberInput({
 }) {
   const [text, setText] = useState(value === undefined ? "" : shown(value));
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => setText(value === undefined ? "" : shown(value)), [value]);
+  // at once: later, it would overwrite what is typed meanwhile
+  useLayoutEffect(() => setText(value === undefined ? "" : shown(value)), [value]);
 
+  /** What stands in the field counts: what was typed last may not be drawn yet. */
   function commit() {
-    const typed = text.trim().replace(",", ".");
+    const typed = (input.current?.value ?? text).trim().replace(",", ".");
     if (typed === "" && empty !== undefined) return onChange(undefined);
     const asked = Number(typed);
     if (typed === "" || !Number.isFinite(asked)) return setText(value === undefined ? "" : shown(value));
