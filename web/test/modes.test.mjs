@@ -87,6 +87,17 @@ test("repaint: the part that is dragged is the part that is made", async () => {
   await to.fill("6");
   await to.press("Enter");
   await page.waitForFunction(() => document.querySelector('[aria-label="End of the region"]').getAttribute("aria-valuenow") === "6");
+  // typed and entered before anything could be drawn
+  await to.evaluate((input) => {
+    input.value = "7";
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
+  });
+  await near(to, 7);
+  await page.waitForFunction(() => document.querySelector('[aria-label="End of the region"]').getAttribute("aria-valuenow") === "7");
+  await to.fill("6");
+  await to.press("Enter");
+  await page.waitForFunction(() => document.querySelector('[aria-label="End of the region"]').getAttribute("aria-valuenow") === "6");
   // moved as a whole
   const mark = await page.locator(".region-mark").boundingBox();
   await page.mouse.move(mark.x + mark.width / 2, mark.y + 60);
